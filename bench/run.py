@@ -12,10 +12,11 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-from driver import results, servers, throughput  # noqa: E402
+from driver import (idle, keyspace_size, memory, micro, results, servers,  # noqa: E402
+                    threads, throughput)
 from driver.servers import Failure  # noqa: E402
 
-GROUPS = [throughput]
+GROUPS = [throughput, memory, keyspace_size, idle, threads, micro]
 
 
 class Run:
