@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* How a command runs. The node (or a test) fills a `struct call`, holds the locks of all partitions
+ * that the command's keys fall in, and calls the command's function. The function reads its
+ * arguments, looks keys up and changes them only through the call_ functions below, writes exactly
+ * one reply (or one error) and emits the effect of what it changed. It takes no locks, does no I/O,
+ * never waits, and reads no clock: `thread->now_ms` is the time.
+ *
+ * Result of a command function:
+ *   LARDER_OK         a reply (which may be an error reply) was written
+ *   anything else     nothing was changed; the caller writes the error of that status, except
+ *                     LARDER_NO_MEMORY, after which it fills the segment pool and runs the command
+ *                     once more from the start before it answers OOM
+ *
+ * So a command reserves before it changes: a single call_put is atomic in itself; a command that
+ * makes several calls call_reserve for each first. A write whose reply is larger than
+ * CALL_REPLY_RESERVED bytes calls reply_reserve before it changes anything.
+ *
+ * Effects are commands that give the same result whenever they are applied to the same state:
+ * absolute expiry times, resolved random choices, one part per key. They are what the write-ahead
+ * log and the backups get, and what call_apply_effect executes. */
+#ifndef LARDER_COMMANDS_CALL_H
+#define LARDER_COMMANDS_CALL_H
+
+#include "base/command_spec.h"
+#include "command_table.h"
+#include "store/effect.h"
+#include "store/partition.h"
+#include "wire/reply.h"
+
+enum {
+    CALL_REPLY_RESERVED = 512, /* bytes of reply that can't fail */
+};
+
+enum call_flags {
+    CALL_NO_TOUCH = 1 << 0, /* CLIENT NO-TOUCH: reads don't count as uses */
+    CALL_APPLY = 1 << 1,    /* an effect is applied: expiry is the primary's business, no emission */
+};
+
+struct call {
+    /* input: immutable while the command runs */
+    const struct command_spec *spec;
+    size_t argc;
+    const struct slice *argv;       /* argv[0] is the command's name; for a subcommand, argv[1] too */
+    struct blob *const *argv_blobs; /* NULL, or per argument the blob that holds it, or NULL */
+    struct keyspace *keyspace;
+    struct store_thread *thread;
+    uint32_t database; /* number, as SELECT counts */
+    uint32_t flags;    /* enum call_flags */
+    struct key key;    /* the first key, hashed beforehand; key.text.data NULL when there is none */
+    int64_t max_value_bytes; /* proto-max-bulk-len */
+    /* output */
+    struct reply *reply;
+    bool changed; /* something was changed: the command counts as a write that happened */
+};
+
+typedef enum larder_status (*command_function)(struct call *call);
+
+/* The function of each built command; NULL for one that is described but not built. */
+extern const command_function command_functions[COMMAND_COUNT];
+
+/* ---- keys ---- */
+
+/* The key in the call's database. */
+struct key call_key(const struct call *call, struct slice text) REQUIRES(PARTITION_LOCK);
+struct partition *call_partition(const struct call *call, const struct key *key);
+
+/* Look up for reading: counts a hit or a miss and a use; an expired key is a miss.
+ * Borrows: `out` is valid until the next call_ function that changes something. */
+bool call_read(struct call *call, const struct key *key, struct entry *out)
+    REQUIRES(PARTITION_LOCK);
+/* As call_read, without counting anything (TTL, OBJECT, EXISTS-like checks inside commands). */
+bool call_peek(struct call *call, const struct key *key, struct entry *out)
+    REQUIRES(PARTITION_LOCK);
+/* Look up for a write: an expired key is deleted first (with its effect) and is a miss. Counts a use
+ * but no hit or miss. */
+bool call_write(struct call *call, const struct key *key, struct entry *out)
+    REQUIRES(PARTITION_LOCK);
+
+/* ---- changes ---- */
+
+/* Reserve for a call_put of this key and value size; see above. */
+enum larder_status call_reserve(struct call *call, const struct key *key, size_t value_size)
+    REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
+/* Store a value: `old` from call_write for the same key, NULL when it was a miss. */
+enum larder_status call_put(struct call *call, const struct key *key, const struct entry *old,
+                            struct value value, int64_t expiry_ms)
+    REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
+/* Store a string, choosing its form: an integer when the bytes are the canonical text of an int64,
+ * inline bytes, or a blob above RECORD_INLINE_VALUE_MAX. `blob` is the blob that already holds
+ * exactly these bytes (an element of argv_blobs), or NULL: it is shared instead of copied. */
+enum larder_status call_put_string(struct call *call, const struct key *key,
+                                   const struct entry *old, struct slice bytes, struct blob *blob,
+                                   int64_t expiry_ms)
+    REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
+enum larder_status call_set_expiry(struct call *call, const struct key *key, struct entry *entry,
+                                   int64_t expiry_ms) REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
+/* Can't fail. */
+void call_delete(struct call *call, const struct key *key, const struct entry *entry)
+    REQUIRES(PARTITION_LOCK);
+
+/* ---- effects: after the change, while the locks are held; they can't fail (room was reserved for
+ * the arguments and, by call_reserve and call_reserve_effect, for the values) ---- */
+
+/* The command as it came is its own effect (deterministic, absolute, one key at argv[1]). */
+void call_effect_verbatim(struct call *call);
+/* One part: command `id` with `count` arguments after its name; arguments[0] is the key. */
+void call_effect(struct call *call, enum command_id id, const struct slice *arguments,
+                 size_t count);
+/* SET key value [PXAT expiry_ms]: the usual effect of a string write. */
+void call_effect_set(struct call *call, const struct key *key, struct slice value,
+                     int64_t expiry_ms);
+/* DEL key. */
+void call_effect_delete(struct call *call, const struct key *key);
+/* PEXPIREAT key expiry_ms, or PERSIST key for 0. */
+void call_effect_expiry(struct call *call, const struct key *key, int64_t expiry_ms);
+/* Room for an effect that carries `size` bytes beyond the command's own arguments. */
+enum larder_status call_reserve_effect(struct call *call, size_t size) LARDER_NODISCARD;
+
+/* ---- arguments ---- */
+
+/* Parse an argument as Redis does, writing the known error reply when it is not one. */
+bool call_integer(struct call *call, struct slice text, int64_t *out);
+/* The decimal or scientific float that Redis accepts (no spaces, inf allowed, no nan). */
+bool call_double(struct call *call, struct slice text, double *out);
+/* Writes "ERR syntax error". Returns LARDER_OK, so that commands can `return call_syntax_error(c)`. */
+enum larder_status call_syntax_error(struct call *call);
+enum larder_status call_wrong_type(struct call *call);
+/* "ERR wrong number of arguments for 'name' command" */
+enum larder_status call_wrong_arity(struct call *call);
+
+#endif

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Entries of a partition: finding, storing, deleting. A put decides first where the record goes: in
+ * place when its layout allows, else at the end of the log (small or main) that held the old record.
+ * All memory is obtained before the first change; the changes themselves can't fail. */
+#include "store/partition_state.h"
+
+#include "store/access.h"
+
+#include <stddef.h>
+
+struct key keyspace_key(const struct keyspace *keyspace, struct slice text, uint32_t collection)
+{
+    return (struct key){
+        .text = text,
+        .hash = hash_key(&keyspace->seed, text, collection),
+        .collection = collection,
+        .partition = keyspace_partition_id(keyspace, text),
+    };
+}
+
+void store_thread_drop(struct store_thread *thread, struct blob *blob)
+{
+    if (!blob_is_exclusive(blob) || blob->capacity < sizeof(struct blob *)) {
+        blob_release(blob);
+        return;
+    }
+    memcpy(blob->data, &thread->dropped, sizeof(thread->dropped));
+    thread->dropped = blob;
+}
+
+void store_thread_free_dropped(struct store_thread *thread)
+{
+    while (thread->dropped != NULL) {
+        struct blob *blob = thread->dropped;
+        memcpy(&thread->dropped, blob->data, sizeof(thread->dropped));
+        blob_release(blob);
+    }
+}
+
+/* ---- counts per collection ---- */
+
+static struct collection_count *find_count(const struct partition *p, uint32_t collection)
+{
+    for (uint32_t i = 0; i < p->count_length; i++)
+        if (p->counts[i].collection == collection)
+            return &p->counts[i];
+    return NULL;
+}
+
+/* Takes the place of a collection without keys before it grows, unless keys are reserved, which
+ * may be that collection's. */
+static enum larder_status reserve_count(struct partition *p, const struct allocator *allocator,
+                                        uint32_t collection)
+{
+    if (find_count(p, collection) != NULL)
+        return LARDER_OK;
+    for (uint32_t i = 0; i < p->count_length && p->set_aside.entry_count == 0; i++) {
+        if (p->counts[i].keys == 0) {
+            p->counts[i] = (struct collection_count){.collection = collection};
+            return LARDER_OK;
+        }
+    }
+    if (p->count_length == p->count_capacity) {
+        uint32_t capacity = p->count_capacity == 0 ? 1 : 2 * p->count_capacity;
+        void *grown = allocator_resize(allocator, p->counts, p->count_capacity * sizeof(*p->counts),
+                                       capacity * sizeof(*p->counts));
+        if (grown == NULL)
+            return LARDER_NO_MEMORY;
+        p->counts = grown;
+        p->count_capacity = capacity;
+    }
+    p->counts[p->count_length++] = (struct collection_count){.collection = collection};
+    return LARDER_OK;
+}
+
+static void count_expiry(struct collection_count *count, int64_t from_ms, int64_t to_ms)
+{
+    if (from_ms != 0) {
+        count->expiring--;
+        count->expiry_sum_s -= (uint64_t)from_ms / 1000;
+    }
+    if (to_ms != 0) {
+        count->expiring++;
+        count->expiry_sum_s += (uint64_t)to_ms / 1000;
+    }
+}
+
+struct collection_count partition_count(const struct partition *p, uint32_t collection)
+{
+    const struct collection_count *count = find_count(p, collection);
+    return count != NULL ? *count : (struct collection_count){.collection = collection};
+}
+
+/* ---- finding ---- */
+
+uint64_t partition_hash_at(const void *keyspace, uint64_t address)
+{
+    const struct keyspace *k = keyspace;
+    const uint8_t *record = (const uint8_t *)(uintptr_t)address;
+    struct record_layout layout = record_parse(record);
+    return hash_key(&k->seed, record_key(record, &layout), layout.collection);
+}
+
+static void decode(uint8_t *record, const struct record_layout *layout, index_word *word,
+                   uint64_t hash, struct entry *out)
+{
+    out->key = record_key(record, layout);
+    out->value = record_value(record, layout);
+    out->expiry_ms = record_expiry(record, layout);
+    out->collection = layout->collection;
+    out->hash = hash;
+    out->record = record;
+    out->word = word;
+}
+
+void partition_decode(uint8_t *record, index_word *word, uint64_t hash, struct entry *out)
+{
+    struct record_layout layout = record_parse(record);
+    decode(record, &layout, word, hash, out);
+}
+
+bool partition_find(struct partition *p, const struct keyspace *keyspace, const struct key *key,
+                    struct entry *out)
+{
+    (void)keyspace;
+    uint32_t count = atomic_load_explicit(&p->index.bucket_count, memory_order_relaxed);
+    if (count == 0)
+        return false;
+    uint64_t tag = index_tag(key->hash);
+    index_word *bucket = index_bucket(&p->index, index_bucket_of(count, key->hash));
+    while (bucket != NULL) {
+        uint64_t word = 0;
+        for (size_t i = 0; i < BUCKET_WORDS; i++) {
+            word = index_load(&bucket[i]);
+            if ((word & INDEX_TAG_MASK) != tag)
+                continue;
+            uint8_t *record = index_record(word);
+            struct record_layout layout = record_parse(record);
+            if (layout.collection != key->collection ||
+                !slice_equal(record_key(record, &layout), key->text))
+                continue;
+            decode(record, &layout, &bucket[i], key->hash, out);
+            return true;
+        }
+        bucket = index_next(word);
+    }
+    return false;
+}
+
+/* ---- storing ---- */
+
+size_t record_external_bytes(const uint8_t *record, const struct record_layout *layout)
+{
+    size_t bytes = 0;
+    if (record_kind(layout->flags) == VALUE_BLOB)
+        bytes += blob_footprint(record_value(record, layout).blob);
+    const struct blob *key = record_key_blob(record, layout);
+    return key == NULL ? bytes : bytes + blob_footprint(key);
+}
+
+/* What a new record for the key would look like. */
+static struct record_layout plan(const struct keyspace *keyspace, const struct key *key,
+                                 const struct value *value, int64_t expiry_ms)
+{
+    struct record_layout l = {.collection = key->collection};
+    bool is_external_key = key->text.size > RECORD_INLINE_KEY_MAX;
+    l.key_size = (uint16_t)(is_external_key ? sizeof(struct blob *) : key->text.size);
+    l.value_size = (uint16_t)value_stored_size(value);
+    l.flags = (uint8_t)((unsigned)value->kind << RECORD_KIND_SHIFT);
+    if (is_external_key)
+        l.flags |= RECORD_EXTERNAL_KEY;
+    unsigned at = 1 + varint_size(l.key_size) + varint_size(l.value_size);
+    if (key->collection != 0) {
+        l.flags |= RECORD_HAS_COLLECTION;
+        at += varint_size(key->collection);
+    }
+    l.expiry_at = (uint16_t)at;
+    if (expiry_ms != 0) {
+        l.flags |= RECORD_HAS_EXPIRY;
+        at += RECORD_EXPIRY_BYTES;
+    }
+    l.access_at = (uint16_t)at;
+    if (access_is_tracked(keyspace)) {
+        l.flags |= RECORD_HAS_ACCESS;
+        at += RECORD_ACCESS_BYTES;
+    }
+    l.key_at = (uint16_t)at;
+    l.size = (uint16_t)(at + l.key_size + l.value_size);
+    return l;
+}
+
+static void write_record(uint8_t *out, const struct record_layout *l, const struct key *key,
+                         struct blob *key_blob, const struct value *value, int64_t expiry_ms,
+                         uint32_t access)
+{
+    uint8_t *at = out;
+    *at++ = l->flags;
+    at = varint_put(at, l->key_size);
+    at = varint_put(at, l->value_size);
+    if ((l->flags & RECORD_HAS_COLLECTION) != 0)
+        at = varint_put(at, l->collection);
+    if ((l->flags & RECORD_HAS_EXPIRY) != 0)
+        bytes_put(out + l->expiry_at, (uint64_t)expiry_ms, RECORD_EXPIRY_BYTES);
+    if ((l->flags & RECORD_HAS_ACCESS) != 0)
+        bytes_put(out + l->access_at, access, RECORD_ACCESS_BYTES);
+    if (key_blob != NULL)
+        memcpy(out + l->key_at, &key_blob, sizeof(key_blob));
+    else
+        memcpy(out + l->key_at, key->text.data, key->text.size);
+    value_store(out + l->key_at + l->key_size, value, l->value_size);
+}
+
+/* Bring a new value into the bytes of the old record. False when its layout does not allow it. */
+static bool overwrite_in_place(struct partition *p, struct keyspace *keyspace,
+                               struct store_thread *thread, const struct entry *old,
+                               const struct value *value, int64_t expiry_ms)
+{
+    struct record_layout l = record_parse(old->record);
+    if (l.value_size != value_stored_size(value) ||
+        (expiry_ms != 0 && (l.flags & RECORD_HAS_EXPIRY) == 0) ||
+        (access_is_tracked(keyspace) && (l.flags & RECORD_HAS_ACCESS) == 0))
+        return false;
+    struct segment *segment = segment_of(old->record);
+    struct blob *old_blob = record_kind(l.flags) == VALUE_BLOB ? old->value.blob : NULL;
+    size_t before = old_blob != NULL ? blob_footprint(old_blob) : 0;
+    size_t after = value->kind == VALUE_BLOB ? blob_footprint(value->blob) : 0;
+    if ((l.flags & RECORD_HAS_EXPIRY) != 0) {
+        segment_change_expiry(segment, l.size, old->expiry_ms, expiry_ms);
+        bytes_put(old->record + l.expiry_at, (uint64_t)expiry_ms, RECORD_EXPIRY_BYTES);
+        count_expiry(find_count(p, l.collection), old->expiry_ms, expiry_ms);
+    }
+    old->record[0] = (uint8_t)((l.flags & ~(unsigned)RECORD_KIND_MASK) |
+                               (unsigned)value->kind << RECORD_KIND_SHIFT);
+    value_store(old->record + l.key_at + l.key_size, value, l.value_size);
+    if (before != after) {
+        p->blob_bytes += after - before;
+        p->queues[segment->queue].bytes += after - before;
+        thread->memory_delta += (int64_t)after - (int64_t)before;
+    }
+    if (old_blob != NULL && (value->kind != VALUE_BLOB || value->blob != old_blob))
+        store_thread_drop(thread, old_blob);
+    access_touch(keyspace, thread, old->record, old->word);
+    return true;
+}
+
+/* Append a record; everything it needs is there. */
+static void append(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
+                   const struct key *key, const struct entry *old, const struct value *value,
+                   int64_t expiry_ms, const struct record_layout *l, struct blob *key_blob,
+                   struct segment *segment)
+{
+    uint8_t *record = (uint8_t *)segment + segment->used;
+    uint32_t access = access_initial(keyspace, thread, old);
+    struct collection_count *count = find_count(p, key->collection);
+    if (old != NULL && key_blob == NULL) {
+        /* An external key moves with its entry. */
+        struct record_layout old_layout = record_parse(old->record);
+        key_blob = record_key_blob(old->record, &old_layout);
+    }
+    write_record(record, l, key, key_blob, value, expiry_ms, access);
+    size_t key_bytes = key_blob != NULL ? blob_footprint(key_blob) : 0;
+    size_t value_bytes = value->kind == VALUE_BLOB ? blob_footprint(value->blob) : 0;
+    log_count(p, segment, record, l, key_bytes + value_bytes);
+    if (old == NULL) {
+        index_insert(&p->index, key->hash, (uint64_t)(uintptr_t)record, 0);
+        p->blob_bytes += key_bytes + value_bytes;
+        thread->memory_delta += (int64_t)(key_bytes + value_bytes);
+        p->record_count++;
+        count->keys++;
+        count_expiry(count, 0, expiry_ms);
+        return;
+    }
+    struct record_layout old_layout = record_parse(old->record);
+    struct blob *old_blob = old->value.kind == VALUE_BLOB ? old->value.blob : NULL;
+    size_t old_value_bytes = old_blob != NULL ? blob_footprint(old_blob) : 0;
+    uint64_t word = index_load(old->word);
+    index_store(old->word, (word & ~INDEX_ADDRESS_MASK) | (uint64_t)(uintptr_t)record);
+    access_touch(keyspace, thread, record, old->word);
+    p->blob_bytes += value_bytes - old_value_bytes;
+    thread->memory_delta += (int64_t)value_bytes - (int64_t)old_value_bytes;
+    count_expiry(count, old->expiry_ms, expiry_ms);
+    log_kill(p, thread, old->record, &old_layout, old_value_bytes + key_bytes);
+    if (old_blob != NULL && (value->kind != VALUE_BLOB || value->blob != old_blob))
+        store_thread_drop(thread, old_blob);
+}
+
+static struct blob *copy_key(const struct keyspace *keyspace, struct slice text)
+{
+    struct blob *blob = blob_create(keyspace->allocator, text.size);
+    if (blob == NULL)
+        return NULL;
+    memcpy(blob->data, text.data, text.size);
+    blob->size = text.size;
+    return blob;
+}
+
+enum larder_status partition_put(struct partition *p, struct keyspace *keyspace,
+                                 struct store_thread *thread, const struct key *key,
+                                 const struct entry *old, struct value value, int64_t expiry_ms)
+{
+    if (expiry_ms > RECORD_EXPIRY_MAX_MS)
+        expiry_ms = RECORD_EXPIRY_MAX_MS;
+    if (old != NULL && overwrite_in_place(p, keyspace, thread, old, &value, expiry_ms))
+        return LARDER_OK;
+    struct record_layout layout = plan(keyspace, key, &value, expiry_ms);
+    size_t old_index_bytes = p->index.bytes;
+    if (old == NULL &&
+        (reserve_count(p, keyspace->allocator, key->collection) != LARDER_OK ||
+         index_reserve(&p->index, keyspace->allocator, &thread->reserve, 1) != LARDER_OK))
+        return LARDER_NO_MEMORY;
+    enum queue_id queue = QUEUE_SMALL;
+    if (old != NULL)
+        queue = (enum queue_id)segment_of(old->record)->queue;
+    else if (eviction_remembers(p, key->hash))
+        queue = QUEUE_MAIN;
+    struct segment *segment = log_room(p, keyspace, thread, queue, layout.size);
+    if (segment == NULL)
+        return LARDER_NO_MEMORY;
+    struct blob *key_blob = NULL;
+    if (old == NULL && key->text.size > RECORD_INLINE_KEY_MAX) {
+        key_blob = copy_key(keyspace, key->text);
+        if (key_blob == NULL)
+            return LARDER_NO_MEMORY;
+    }
+    append(p, keyspace, thread, key, old, &value, expiry_ms, &layout, key_blob, segment);
+    if (old == NULL) {
+        index_balance(&p->index, keyspace->allocator, &thread->reserve, partition_hash_at,
+                      keyspace);
+        thread->memory_delta += (int64_t)(p->index.bytes - old_index_bytes);
+    }
+    cleaner_step(p, keyspace, thread);
+    return LARDER_OK;
+}
+
+enum larder_status partition_set_expiry(struct partition *p, struct keyspace *keyspace,
+                                        struct store_thread *thread, struct entry *entry,
+                                        int64_t expiry_ms)
+{
+    struct key key = {.text = entry->key, .hash = entry->hash, .collection = entry->collection};
+    return partition_put(p, keyspace, thread, &key, entry, entry->value, expiry_ms);
+}
+
+void partition_delete(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
+                      const struct entry *entry)
+{
+    struct record_layout layout = record_parse(entry->record);
+    struct collection_count *count = find_count(p, layout.collection);
+    size_t external = record_external_bytes(entry->record, &layout);
+    struct blob *key_blob = record_key_blob(entry->record, &layout);
+    struct blob *value_blob = entry->value.kind == VALUE_BLOB ? entry->value.blob : NULL;
+    size_t old_index_bytes = p->index.bytes;
+    count->keys--;
+    count_expiry(count, entry->expiry_ms, 0);
+    p->record_count--;
+    p->blob_bytes -= external;
+    thread->memory_delta -= (int64_t)external;
+    index_remove(&p->index, entry->hash, entry->word);
+    log_kill(p, thread, entry->record, &layout, external);
+    if (key_blob != NULL)
+        store_thread_drop(thread, key_blob);
+    if (value_blob != NULL)
+        store_thread_drop(thread, value_blob);
+    index_balance(&p->index, keyspace->allocator, &thread->reserve, partition_hash_at, keyspace);
+    thread->memory_delta += (int64_t)(p->index.bytes - old_index_bytes);
+    cleaner_step(p, keyspace, thread);
+}
+
+void partition_touch(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
+                     struct entry *entry)
+{
+    if (!access_is_tracked(keyspace) || (entry->record[0] & RECORD_HAS_ACCESS) != 0) {
+        access_touch(keyspace, thread, entry->record, entry->word);
+        return;
+    }
+    /* The record was written before the policy was on: write it anew with room for the access word.
+     * Without memory it stays as it is, and sampling takes it for old. */
+    struct key key = {.text = entry->key, .hash = entry->hash, .collection = entry->collection};
+    if (partition_put(p, keyspace, thread, &key, entry, entry->value, entry->expiry_ms) ==
+        LARDER_OK)
+        partition_decode(index_record(index_load(entry->word)), entry->word, entry->hash, entry);
+}
+
+/* ---- reserving for several puts ---- */
+
+enum larder_status partition_reserve(struct partition *p, struct keyspace *keyspace,
+                                     struct store_thread *thread, const struct key *key,
+                                     size_t value_size)
+{
+    struct set_aside *aside = &p->set_aside;
+    struct entry old;
+    bool is_there = partition_find(p, keyspace, key, &old);
+    if (!is_there) {
+        size_t old_index_bytes = p->index.bytes;
+        if (reserve_count(p, keyspace->allocator, key->collection) != LARDER_OK ||
+            index_reserve(&p->index, keyspace->allocator, &thread->reserve,
+                          aside->entry_count + 1) != LARDER_OK)
+            return LARDER_NO_MEMORY;
+        thread->memory_delta += (int64_t)(p->index.bytes - old_index_bytes);
+        aside->entry_count++;
+    }
+    enum queue_id queue = QUEUE_SMALL;
+    if (is_there)
+        queue = (enum queue_id)segment_of(old.record)->queue;
+    else if (eviction_remembers(p, key->hash))
+        queue = QUEUE_MAIN;
+    size_t stored = value_size > RECORD_INLINE_VALUE_MAX ? sizeof(struct blob *) : value_size;
+    if (stored < sizeof(int64_t))
+        stored = sizeof(int64_t);
+    uint32_t size = (uint32_t)(RECORD_HEADER_MAX + stored +
+                               (key->text.size > RECORD_INLINE_KEY_MAX ? sizeof(struct blob *)
+                                                                       : key->text.size));
+    if (aside->runs == NULL)
+        p->run_order = (uint8_t)log_run_order(p);
+    /* Next fit, as the puts will do it; the open segment's rest is not counted on, because a put
+     * between may have used it. */
+    if (aside->is_counting[queue] && aside->room[queue] >= size) {
+        aside->room[queue] -= size;
+        return LARDER_OK;
+    }
+    struct run *run = reserve_take_run(&thread->reserve, p->run_order);
+    if (run == NULL)
+        return LARDER_NO_MEMORY;
+    run->next = aside->runs;
+    aside->runs = run;
+    aside->is_counting[queue] = true;
+    aside->room[queue] = ((uint32_t)PAGE_BYTES << p->run_order) - SEGMENT_HEADER - size;
+    return LARDER_OK;
+}
+
+void partition_end_reserve(struct partition *p, struct store_thread *thread)
+{
+    struct run *run = p->set_aside.runs;
+    while (run != NULL) {
+        struct run *next = run->next;
+        reserve_give_run(&thread->reserve, p->run_order, run);
+        run = next;
+    }
+    p->set_aside = (struct set_aside){0};
+}
+
+struct partition_usage partition_usage(const struct partition *p)
+{
+    return (struct partition_usage){
+        .log_bytes = p->log_bytes,
+        .live_bytes = p->live_bytes,
+        .blob_bytes = p->blob_bytes,
+        .index_bytes = p->index.bytes,
+        .record_count = p->record_count,
+    };
+}

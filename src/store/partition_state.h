@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a partition is made of. Private to src/store; everything is guarded by the partition's lock
+ * except what index_hint_bucket reads. */
+#ifndef LARDER_STORE_PARTITION_STATE_H
+#define LARDER_STORE_PARTITION_STATE_H
+
+#include "store/index.h"
+#include "store/partition.h"
+#include "store/record_codec.h"
+#include "store/segment.h"
+
+struct ghost; /* store/eviction: fingerprints of what left the small queue */
+
+/* Runs set aside by partition_reserve, so that reserved puts can't fail. */
+struct set_aside {
+    struct run *runs;                /* linked */
+    uint32_t room[QUEUE_COUNT];      /* left in the segment that the queue's next puts fill */
+    bool is_counting[QUEUE_COUNT];   /* room[] is meaningful */
+    uint32_t entry_count;            /* new entries reserved in the index */
+};
+
+struct partition {
+    struct index index;
+    struct queue queues[QUEUE_COUNT];
+    struct set_aside set_aside;
+    struct ghost *ghost;
+    struct segment *cleaning;   /* the segment being emptied, NULL when none */
+    struct segment *clean_into; /* takes what is live in it; stands right before it in the queue */
+    struct segment *clean_cursor; /* where the search for sparse segments goes on */
+    uint32_t cleaning_at;       /* offset of the next record of `cleaning` */
+    uint32_t segment_count;
+    struct segment *expiry_cursor; /* where the sweeper goes on, NULL: at the oldest */
+    struct segment *sample_cursor; /* where sampled eviction draws next */
+    uint64_t log_bytes;       /* of all segments, whole */
+    uint64_t live_bytes;      /* of live records */
+    uint64_t blob_bytes;
+    uint64_t record_count;
+    struct collection_count *counts;
+    uint32_t count_length;
+    uint32_t count_capacity;
+    uint8_t run_order; /* of runs set aside: log_run_order when the reservation began */
+};
+
+/* ---- log.c ---- */
+
+/* Order of the run for the partition's next segment: 4 to 64 KiB, at most 1/32 of its log. */
+unsigned log_run_order(const struct partition *p);
+/* The open segment of the queue with room for `size` bytes, a new one if need be; NULL without
+ * memory. */
+struct segment *log_room(struct partition *p, struct keyspace *keyspace,
+                         struct store_thread *thread, enum queue_id queue, uint32_t size);
+/* A new segment behind `after` in the queue; NULL without memory. */
+struct segment *log_open_segment(struct partition *p, struct keyspace *keyspace,
+                                 struct store_thread *thread, enum queue_id queue,
+                                 struct segment *after);
+/* Free a segment that holds no live record. */
+void log_free_segment(struct partition *p, struct store_thread *thread, struct segment *segment);
+/* Count a record out of its segment, partition and queue and mark it dead; frees the segment when
+ * it was the last of one that is not open. Does not touch the index. Blobs are not released. */
+void log_kill(struct partition *p, struct store_thread *thread, uint8_t *record,
+              const struct record_layout *layout, size_t external_bytes);
+/* Count a record just written at the end of the segment in. */
+void log_count(struct partition *p, struct segment *segment, const uint8_t *record,
+               const struct record_layout *layout, size_t external_bytes);
+
+/* ---- partition.c ---- */
+
+/* Hash of the record at an address, for index_balance. context: the keyspace. */
+uint64_t partition_hash_at(const void *keyspace, uint64_t address);
+void partition_decode(uint8_t *record, index_word *word, uint64_t hash, struct entry *out);
+/* Footprint of the record's blobs (value and key). */
+size_t record_external_bytes(const uint8_t *record, const struct record_layout *layout);
+/* Copy a live record to the end of `into` (which has room), point its index word there, keep
+ * everything else. Frequency as given. The old bytes are marked dead and counted out. */
+uint8_t *partition_move_record(struct partition *p, struct store_thread *thread, uint8_t *record,
+                               const struct record_layout *layout, index_word *word,
+                               struct segment *into, unsigned frequency);
+/* Give a blob back once no lock is held. */
+void store_thread_drop(struct store_thread *thread, struct blob *blob);
+
+/* ---- cleaner.c ---- */
+
+/* Give up the cleaning under way, before segments are taken away by something else. */
+void cleaner_stop(struct partition *p, struct store_thread *thread);
+/* Move up to 64 live records out of sparse segments when dead space is above its share. */
+void cleaner_step(struct partition *p, struct keyspace *keyspace, struct store_thread *thread);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Queues of segments and the histogram of expiring bytes. A step's number is computed from the base
+ * and width alone, so counting a record out finds the step that it was counted into: when steps
+ * widen, pairs of steps merge into the one that their records are then computed to. */
+#include "store/segment.h"
+
+#include <string.h>
+
+struct segment *segment_init(void *run, unsigned order, enum queue_id queue, uint64_t birth)
+{
+    struct segment *segment = run;
+    memset(segment, 0, sizeof(*segment));
+    segment->birth = birth;
+    segment->size = (uint32_t)PAGE_BYTES << order;
+    segment->used = SEGMENT_HEADER;
+    segment->order = (uint8_t)order;
+    segment->queue = (uint8_t)queue;
+    chunk_map_run(run, order);
+    return segment;
+}
+
+void queue_insert(struct queue *queue, struct segment *segment, struct segment *after)
+{
+    segment->older = after;
+    segment->newer = after == NULL ? queue->oldest : after->newer;
+    if (segment->newer != NULL)
+        segment->newer->older = segment;
+    else
+        queue->newest = segment;
+    if (after != NULL)
+        after->newer = segment;
+    else
+        queue->oldest = segment;
+}
+
+void queue_remove(struct queue *queue, struct segment *segment)
+{
+    if (segment->older != NULL)
+        segment->older->newer = segment->newer;
+    else
+        queue->oldest = segment->newer;
+    if (segment->newer != NULL)
+        segment->newer->older = segment->older;
+    else
+        queue->newest = segment->older;
+}
+
+/* Records that expire before the base count into step 0. */
+static unsigned step_of(const struct segment *segment, int64_t expiry_ms)
+{
+    int64_t after = expiry_ms - segment->expiry_base_ms;
+    return after <= 0 ? 0 : (unsigned)((uint64_t)after >> segment->expiry_shift);
+}
+
+static void widen_steps(struct segment *segment)
+{
+    for (unsigned i = 0; i < EXPIRY_STEPS / 2; i++)
+        segment->expiring_bytes[i] =
+            segment->expiring_bytes[2 * i] + segment->expiring_bytes[2 * i + 1];
+    for (unsigned i = EXPIRY_STEPS / 2; i < EXPIRY_STEPS; i++)
+        segment->expiring_bytes[i] = 0;
+    segment->expiry_shift++;
+}
+
+static void expiry_add(struct segment *segment, uint32_t size, int64_t expiry_ms)
+{
+    enum { FIRST_SHIFT = 7 /* steps of 128 ms */ };
+    if (segment->expiring_count++ == 0) {
+        memset(segment->expiring_bytes, 0, sizeof(segment->expiring_bytes));
+        segment->expiry_base_ms = expiry_ms;
+        segment->expiry_shift = FIRST_SHIFT;
+        segment->latest_expiry_ms = expiry_ms;
+    }
+    while (step_of(segment, expiry_ms) >= EXPIRY_STEPS)
+        widen_steps(segment);
+    segment->expiring_bytes[step_of(segment, expiry_ms)] += size;
+    if (expiry_ms > segment->latest_expiry_ms)
+        segment->latest_expiry_ms = expiry_ms;
+}
+
+static void expiry_remove(struct segment *segment, uint32_t size, int64_t expiry_ms)
+{
+    segment->expiring_count--;
+    segment->expiring_bytes[step_of(segment, expiry_ms)] -= size;
+}
+
+void segment_count_record(struct segment *segment, uint32_t size, int64_t expiry_ms)
+{
+    segment->live_bytes += size;
+    segment->live_count++;
+    if (expiry_ms != 0)
+        expiry_add(segment, size, expiry_ms);
+}
+
+void segment_uncount_record(struct segment *segment, uint32_t size, int64_t expiry_ms)
+{
+    segment->live_bytes -= size;
+    segment->live_count--;
+    if (expiry_ms != 0)
+        expiry_remove(segment, size, expiry_ms);
+}
+
+void segment_change_expiry(struct segment *segment, uint32_t size, int64_t from_ms, int64_t to_ms)
+{
+    if (from_ms == to_ms)
+        return;
+    if (from_ms != 0)
+        expiry_remove(segment, size, from_ms);
+    if (to_ms != 0)
+        expiry_add(segment, size, to_ms);
+}
+
+uint32_t segment_expired_bytes(const struct segment *segment, int64_t now_ms)
+{
+    if (segment->expiring_count == 0)
+        return 0;
+    bool have_all = segment->latest_expiry_ms <= now_ms;
+    uint32_t bytes = 0;
+    for (unsigned i = 0; i < EXPIRY_STEPS; i++) {
+        int64_t end_ms = segment->expiry_base_ms + ((int64_t)(i + 1) << segment->expiry_shift);
+        if (end_ms > now_ms && !have_all)
+            break;
+        bytes += segment->expiring_bytes[i];
+    }
+    return bytes;
+}
