@@ -12,11 +12,11 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-from driver import (idle, keyspace_size, memory, micro, results, servers,  # noqa: E402
-                    threads, throughput)
+from driver import (hit_ratio, idle, keyspace_size, memory, micro,  # noqa: E402
+                    results, servers, threads, throughput)
 from driver.servers import Failure  # noqa: E402
 
-GROUPS = [throughput, memory, keyspace_size, idle, threads, micro]
+GROUPS = [throughput, memory, keyspace_size, idle, threads, micro, hit_ratio]
 
 
 class Run:
@@ -73,6 +73,8 @@ def parse_options():
     parser.add_argument("--rounds", type=int, help="default 7, with --quick 3")
     parser.add_argument("--seconds", type=float, help="of one measurement; default 1.2, 0.4")
     parser.add_argument("--quick", action="store_true", help="few, short rounds; for development")
+    parser.add_argument("--trace", action="append", default=[], metavar="FILE.csv",
+                        help="a request trace (time,key,size) for the hit ratio rows")
     parser.add_argument("--port", type=int, default=21100, help="first port to use")
     parser.add_argument("--port-count", type=int, default=90)
     parser.add_argument("--results", default=os.path.join(HERE, "results"))
@@ -134,7 +136,7 @@ def main():
     about.update(rounds=run.rounds, seconds=run.seconds, servers=[kind.name for kind in run.kinds],
                  duration_s=round(time.monotonic() - run.start))
     if options.no_save:
-        text = "\n".join([*results.target_table(rows), "", *results.detail_table(rows)])
+        text = "\n".join(results.all_tables(rows))
     else:
         text, path = results.write(options.results, about, rows)
     print(text)

@@ -31,7 +31,8 @@ class Target:
 
 class Row:
     """One line of the table: per server the values of the metric the target speaks of, and any
-    further samples (throughput, CPU per request, ...) for the detail table."""
+    further samples (throughput, CPU per request, ...) for the detail table. variants holds one value
+    per name for rows that compare settings of a server (eviction policies)."""
 
     def __init__(self, name, title, target):
         self.name = name
@@ -39,6 +40,7 @@ class Row:
         self.target = target
         self.values = {}
         self.details = {}
+        self.variants = {}
         self.note = ""
         self.problem = ""
 
@@ -115,6 +117,23 @@ def detail_table(rows):
     return lines if len(lines) > 2 else []
 
 
+def variant_table(rows):
+    rows = [row for row in rows if row.variants]
+    names = []
+    for row in rows:
+        names += [name for name in row.variants if name not in names]
+    lines = ["| row | " + " | ".join(names) + " |", "|" + "---|" * (1 + len(names))]
+    for row in rows:
+        cells = [row.variants.get(name, "-") for name in names]
+        lines.append(f"| {row.title} | " + " | ".join(cells) + " |")
+    return lines if names else []
+
+
+def all_tables(rows):
+    tables = (target_table(rows), variant_table(rows), detail_table(rows))
+    return [line for table in tables if table for line in [*table, ""]]
+
+
 def machine():
     model = "unknown"
     with open("/proc/cpuinfo", encoding="utf-8") as file:
@@ -151,8 +170,7 @@ def write(directory, about, rows):
     text = [f"# Benchmark of {about['date']}, commit {about['commit']}", ""]
     text += [f"- {name.replace('_', ' ')}: {value}" for name, value in about["machine"].items()]
     text += [f"- rounds: {about['rounds']}, seconds per measurement: {about['seconds']}",
-             f"- servers: {', '.join(about['servers'])}", "", *target_table(rows), "",
-             *detail_table(rows), ""]
+             f"- servers: {', '.join(about['servers'])}", "", *all_tables(rows)]
     os.makedirs(directory, exist_ok=True)
     path = os.path.join(directory, f"{about['date'][:10]}-{about['commit']}")
     with open(path + ".md", "w", encoding="utf-8") as file:
@@ -162,7 +180,7 @@ def write(directory, about, rows):
             {"row": row.name, "title": row.title, "verdict": row.verdict(), "note": row.note,
              "target": row.target and row.target.limit,
              "stretch": row.target and row.target.stretch,
-             "values": row.values, "details": row.details} for row in rows]}, file, indent=1)
+             "values": row.values, "variants": row.variants, "details": row.details} for row in rows]}, file, indent=1)
         file.write("\n")
     return "\n".join(text), path + ".md"
 
