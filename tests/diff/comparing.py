@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""When are two replies the same? Byte for byte, except where a row names one of these comparisons.
+
+An error is always compared byte for byte. Each comparison states what it lets pass.
+"""
+import resp
+
+SECONDS_TOLERANCE = 5
+MILLISECONDS_TOLERANCE = 5000
+VOLATILE_HELLO = (b"version", b"id")
+STABLE_CLIENT_FIELDS = ("name", "db", "sub", "psub", "ssub", "multi", "user", "redir", "resp", "cmd")
+
+
+def exact(_peer, _ours):
+    return False
+
+
+def shape(peer, ours):
+    """Only the type of the reply: it depends on time, addresses, memory or the build."""
+    return peer[:1] == ours[:1]
+
+
+def near(peer, ours):
+    """Times: equal up to the time that passes between the two servers."""
+    first, second = resp.decode(peer)[0], resp.decode(ours)[0]
+    if not isinstance(first, int) or not isinstance(second, int) or first <= 0 or second <= 0:
+        return False
+    in_milliseconds = first > 10 ** 11 or 10 ** 5 * 0.9 < first
+    return abs(first - second) <= (MILLISECONDS_TOLERANCE if in_milliseconds else SECONDS_TOLERANCE)
+
+
+def unordered(peer, ours):
+    """Arrays: the order of the elements."""
+    first, second = resp.decode(peer)[0], resp.decode(ours)[0]
+    return (peer[:1] == ours[:1] and isinstance(first, list) and len(first) == len(second)
+            and sorted(first) == sorted(second))
+
+
+def pairs(peer, ours):
+    """Maps, or arrays of name and value: the order of the pairs."""
+    first, second = resp.decode(peer)[0], resp.decode(ours)[0]
+    if peer[:1] != ours[:1] or not isinstance(first, list):
+        return False
+    if isinstance(first, resp.Map):
+        return sorted(first) == sorted(second)
+    return sorted(zip(first[::2], first[1::2])) == sorted(zip(second[::2], second[1::2]))
+
+
+def random_key(peer, ours):
+    """Any key, but null on both or on neither."""
+    first, second = resp.decode(peer)[0], resp.decode(ours)[0]
+    return (first is None) == (second is None) and peer[:1] == ours[:1]
+
+
+def scan(peer, ours):
+    """A step of SCAN: cursor and share of the keys."""
+    def is_page(value):
+        return (isinstance(value, list) and len(value) == 2 and isinstance(value[0], bytes)
+                and value[0].isdigit() and isinstance(value[1], list))
+    return is_page(resp.decode(peer)[0]) and is_page(resp.decode(ours)[0])
+
+
+def help_text(peer, ours):
+    """Help: the wording, but it is an array of lines as simple strings."""
+    def is_help(value):
+        return isinstance(value, list) and all(isinstance(line, resp.Status) for line in value)
+    return is_help(resp.decode(peer)[0]) and is_help(resp.decode(ours)[0])
+
+
+def hello(peer, ours):
+    """The greeting: version and connection id."""
+    first, second = resp.decode(peer)[0], resp.decode(ours)[0]
+    if peer[:1] != ours[:1] or not isinstance(first, list) or not isinstance(second, list):
+        return False
+    if not isinstance(first, resp.Map):
+        first, second = list(zip(first[::2], first[1::2])), list(zip(second[::2], second[1::2]))
+
+    def stable(fields):
+        return [(name, None if name in VOLATILE_HELLO else value) for name, value in fields]
+    return stable(first) == stable(second)
+
+
+def client_fields(reply):
+    text = resp.decode(reply)[0].decode(errors="replace").strip().removeprefix("txt:")
+    return dict(field.split("=", 1) for field in text.split(" ") if "=" in field)
+
+
+def client_info(peer, ours):
+    """CLIENT INFO: all but the fields that do not depend on time, memory and addresses; every field must be there."""
+    if peer[:1] != ours[:1]:
+        return False
+    first, second = client_fields(peer), client_fields(ours)
+    return (set(first) <= set(second)
+            and all(first[name] == second[name] for name in STABLE_CLIENT_FIELDS))
+
+
+def slowlog(peer, ours):
+    """SLOWLOG GET: ids, times and addresses."""
+    first, second = resp.decode(peer)[0], resp.decode(ours)[0]
+    if not isinstance(first, list) or not isinstance(second, list):
+        return False
+
+    def stable(entries):
+        return [(len(entry), entry[3], entry[5]) for entry in entries]
+    return stable(first) == stable(second)
+
+
+def keyspace(peer, ours):
+    """INFO keyspace: the average time to live."""
+    def stable(reply):
+        value = resp.decode(reply)[0]
+        return isinstance(value, bytes) and [line.split(b",avg_ttl=")[0] for line in value.split(b"\r\n")]
+    return peer[:1] == ours[:1] and stable(peer) == stable(ours)
+
+
+COMPARISONS = {
+    "exact": exact,
+    "shape": shape,
+    "near": near,
+    "unordered": unordered,
+    "pairs": pairs,
+    "random_key": random_key,
+    "scan": scan,
+    "help": help_text,
+    "hello": hello,
+    "client_info": client_info,
+    "slowlog": slowlog,
+    "keyspace": keyspace,
+}
+
+
+def same(compare, peer, ours):
+    if peer == ours:
+        return True
+    if peer[:1] == b"-" or ours[:1] == b"-" or not peer or not ours:
+        return False
+    return COMPARISONS[compare](peer, ours)

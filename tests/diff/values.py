@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The values that placeholders stand for: mostly sensible ones that meet each other, some at a limit,
+some wrong. No value makes a server reserve more than a few hundred kilobytes, none is a time to live
+that runs out by itself while a sequence is played, and two relative times are hardly ever equal (the
+outcome of GT and LT would depend on the millisecond)."""
+
+KEYS = (b"k1", b"k2", b"k3", b"k4", b"k5", b"", b"\x00\xff\r\nbin", b"long:" + b"x" * 300)
+KEY_CHOICES = KEYS[:5] * 6 + KEYS[5:]
+DATABASES = (b"0", b"0", b"1", b"2")
+
+WRONG_NUMBERS = (b"abc", b"", b"1.5", b" 1", b"1 ", b"+1", b"0x10", b"1e3", b"007", b"-0",
+                 b"9223372036854775808", b"-9223372036854775809", b"18446744073709551616",
+                 b"99999999999999999999999999", b"\x00\x01", b"--5", b"nan")
+EDGE_NUMBERS = (b"9223372036854775807", b"-9223372036854775808", b"9223372036854775806", b"-1", b"0",
+                b"1", b"4294967296")
+TEXTS = (b"hello", b"hello world", b"ohmytext", b"mynewtext", b"", b"a", b"\x00", b"\xff\xff\xff",
+         b"\x00\x00\x00", b"a\r\nb", b"\xff\xf0\x00", b"foobar", b"x" * 44, b"y" * 45, b"z" * 200,
+         b"caf\xc3\xa9", b"'quoted\"", b"10", b"3.14", b"5.0e3", b"-7", b" 12", b"12 ", b"1e400",
+         b"0", b"00", b"-0", b"100000")
+JUNK = (b"", b"abc", b"-1", b"0", b"3.7", b"\x00\xff", b"9223372036854775807",
+        b"-9223372036854775808", b"9223372036854775808", b"x" * 200, b"NX", b"EX", b"*", b"#3",
+        b"with space", b"\r\n", b"inf", b"nan")
+
+
+def choice(*alternatives):
+    return lambda random: random.choice(alternatives)
+
+
+def key(random):
+    return random.choice(KEY_CHOICES)
+
+
+def key_of_length(random, prefix, count):
+    return prefix + b"%d" % random.randrange(count)
+
+
+def value(random):
+    roll = random.random()
+    if roll < 0.3:
+        return random.choice(TEXTS)
+    if roll < 0.6:
+        return b"%d" % random.randint(-200, 12000)
+    if roll < 0.68:
+        return random.choice(EDGE_NUMBERS)
+    if roll < 0.76:
+        return b"%.*f" % (random.randint(0, 6), random.uniform(-1000, 1000))
+    if roll < 0.94:
+        return random.randbytes(random.randint(0, 40))
+    if roll < 0.99:
+        return bytes(random.choices(b"abcXYZ 019", k=random.randint(41, 400)))
+    return bytes([random.randrange(256)]) * random.randint(1000, 70000)
+
+
+def text_ab(random):
+    return bytes(random.choices(b"abcd", k=random.randint(0, 24)))
+
+
+def integer(random):
+    roll = random.random()
+    if roll < 0.75:
+        return b"%d" % random.randint(-100, 100)
+    return random.choice(EDGE_NUMBERS if roll < 0.93 else WRONG_NUMBERS)
+
+
+def real(random):
+    roll = random.random()
+    if roll < 0.4:
+        return b"%.*f" % (random.randint(0, 10), random.uniform(-100, 100))
+    if roll < 0.6:
+        return b"%d" % random.randint(-1000, 1000)
+    if roll < 0.75:
+        return b"%.3e" % (random.uniform(-10, 10) * 10 ** random.randint(-12, 16))
+    return random.choice((b"inf", b"-inf", b"+inf", b"nan", b"1e308", b"1e4931", b"abc", b"", b" 1.5",
+                          b"1.5 ", b"0x1p3", b"3.0e-5", b".5", b"5.", b"1e-20", b"0.1", b"-0.0",
+                          b"99999999999999999.5", b"infinity", b"1e17", b"1e18", b"1,5"))
+
+
+def index(random):
+    roll = random.random()
+    if roll < 0.85:
+        return b"%d" % random.randint(-30, 60)
+    return random.choice(EDGE_NUMBERS if roll < 0.96 else WRONG_NUMBERS)
+
+
+def offset(random):
+    roll = random.random()
+    if roll < 0.85:
+        return b"%d" % random.randint(0, 40)
+    if roll < 0.9:
+        return b"%d" % random.randint(0, 20000)
+    return random.choice((b"-1", b"536870912", b"536870913", b"4294967296", b"9223372036854775807",
+                          b"-9223372036854775808") + WRONG_NUMBERS)
+
+
+def bit_offset(random):
+    roll = random.random()
+    if roll < 0.85:
+        return b"%d" % random.randint(0, 120)
+    if roll < 0.9:
+        return b"%d" % random.randint(0, 100000)
+    return random.choice((b"-1", b"4294967296", b"9223372036854775807") + WRONG_NUMBERS)
+
+
+def field_offset(random):
+    roll = random.random()
+    if roll < 0.55:
+        return b"%d" % random.randint(0, 100)
+    if roll < 0.9:
+        return b"#%d" % random.randint(0, 12)
+    return random.choice((b"-1", b"#-1", b"#", b"#abc", b"4294967296", b"#4294967296", b"4294967295x",
+                          b"9223372036854775807", b"#9223372036854775807", b"##1", b"# 1", b""))
+
+
+def field_type(random):
+    roll = random.random()
+    if roll < 0.6:
+        return random.choice((b"u8", b"i8", b"u4", b"i5", b"u1", b"i16", b"u16", b"u32", b"i32"))
+    if roll < 0.9:
+        return (b"i%d" % random.randint(1, 64) if random.random() < 0.5
+                else b"u%d" % random.randint(1, 63))
+    return random.choice((b"u64", b"i65", b"i0", b"u0", b"x8", b"8", b"u", b"i", b"", b"U8", b"I8",
+                          b"u-1", b"i 8", b"u8x"))
+
+
+def seconds(random):
+    roll = random.random()
+    if roll < 0.8:
+        return b"%d" % random.randint(100, 1000000)
+    if roll < 0.83:
+        return b"%d" % random.randint(10 ** 13, 10 ** 13 + 10 ** 9)
+    return random.choice((b"0", b"-1", b"-100", b"9223372036854775807", b"-9223372036854775808",
+                          b"9223372036854775", b"9223372036854776") + WRONG_NUMBERS)
+
+
+def milliseconds(random):
+    roll = random.random()
+    if roll < 0.8:
+        return b"%d" % random.randint(100000, 1000000000)
+    if roll < 0.83:
+        return b"%d" % random.randint(9223370 * 10 ** 12, 9223370 * 10 ** 12 + 10 ** 11)
+    return random.choice((b"0", b"-1", b"-100", b"9223372036854775807", b"-9223372036854775808")
+                         + WRONG_NUMBERS)
+
+
+def unix_seconds(random):
+    roll = random.random()
+    if roll < 0.7:
+        return b"%d" % random.randint(4000000000, 9000000000)
+    return random.choice((b"1", b"0", b"-1", b"1000000000", b"9223372036854775807",
+                          b"9223372036854775", b"9223372036854776") + WRONG_NUMBERS)
+
+
+def unix_milliseconds(random):
+    roll = random.random()
+    if roll < 0.7:
+        return b"%d" % random.randint(4000000000000, 9000000000000)
+    return random.choice((b"1", b"0", b"-1", b"1000000000000", b"9223372036854775807",
+                          b"-9223372036854775808") + WRONG_NUMBERS)
+
+
+def pattern(random):
+    return random.choice((b"*", b"k*", b"k?", b"k[1-3]", b"k[^1]", b"k[3-1]", b"[k]1", b"*\\*", b"k\\1",
+                          b"", b"?", b"k[", b"k[1", b"*1*", b"**", b"k1", b"nokey", b"long:*x", b"K*",
+                          b"\\", b"k[\\1]", b"*bin", b"[", b"k[12345", b"k[a-", b"?*?", b"*[0-9]"))
+
+
+PLACEHOLDERS = {
+    "key": key,
+    "value": value,
+    "text": choice(*TEXTS),
+    "ab": text_ab,
+    "int": integer,
+    "real": real,
+    "index": index,
+    "offset": offset,
+    "bit_offset": bit_offset,
+    "bit": choice(b"0", b"1", b"0", b"1", b"0", b"1", b"1", b"2", b"-1", b"", b"a", b"01"),
+    "field_offset": field_offset,
+    "field_type": field_type,
+    "seconds": seconds,
+    "ms": milliseconds,
+    "unix": unix_seconds,
+    "unix_ms": unix_milliseconds,
+    "pattern": pattern,
+    "db": choice(*DATABASES * 5, b"15", b"16", b"-1", b"abc", b"", b"9223372036854775808", b"1.0"),
+    "count": choice(b"1", b"2", b"10", b"10", b"100", b"1000", b"0", b"-1", b"abc", b"",
+                    b"9223372036854775808"),
+    "junk": choice(*JUNK),
+    "type": choice(b"string", b"STRING", b"list", b"hash", b"set", b"zset", b"stream"),
+    "name": choice(b"alice", b"bob", b"", b"two words", b"new\nline", b"caf\xc3\xa9", b"x-1_2"),
+    "bytes_count": choice(b"0", b"0", b"100mb", b"1gb", b"1g", b"100000000", b"512mb"),
+}
