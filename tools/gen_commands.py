@@ -29,7 +29,6 @@ CATEGORIES = [
     "hyperloglog", "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous",
     "connection", "transaction", "scripting",
 ]
-DERIVED_CATEGORIES = {"read", "write", "pubsub", "admin", "fast", "slow", "blocking"}
 GROUPS = [
     "generic", "string", "list", "set", "sorted-set", "hash", "pubsub", "transactions",
     "connection", "server", "scripting", "hyperloglog", "cluster", "geo", "stream", "bitmap",
@@ -39,7 +38,7 @@ KEY_FLAGS = [
     "RO", "RW", "OW", "RM", "ACCESS", "UPDATE", "INSERT", "DELETE", "NOT_KEY", "INCOMPLETE",
     "VARIABLE_FLAGS",
 ]
-KEY_METHODS = ["specs", "numkeys", "sort", "sort_ro", "migrate", "set", "bitfield"]
+KEY_METHODS = ["specs", "numkeys", "sort", "sort_ro", "migrate", "xread", "set", "bitfield"]
 ARGUMENT_TYPES = [
     "string", "integer", "double", "key", "pattern", "unix-time", "pure-token", "oneof", "block",
 ]
@@ -61,7 +60,7 @@ TIPS = {
 # Functions of Valkey's descriptions that find keys where key specifications cannot.
 VALKEY_KEY_METHODS = {
     "sortGetKeys": "sort", "sortROGetKeys": "sort_ro", "migrateGetKeys": "migrate",
-    "setGetKeys": "set", "bitfieldGetKeys": "bitfield",
+    "xreadGetKeys": "xread", "setGetKeys": "set", "bitfieldGetKeys": "bitfield",
     "evalGetKeys": "numkeys", "functionGetKeys": "numkeys",
     "lmpopGetKeys": "numkeys", "blmpopGetKeys": "numkeys", "zmpopGetKeys": "numkeys",
     "bzmpopGetKeys": "numkeys", "sintercardGetKeys": "numkeys",
@@ -141,6 +140,7 @@ class Command:
     replaced_by: str | None = None
     doc_flags: list = field(default_factory=list)
     subcommands: list = field(default_factory=list)
+    is_imported: bool = False
 
     @property
     def words(self):
@@ -234,22 +234,24 @@ def read_valkey_command(name, item):
     flags = [flag.lower() for flag in item.get("command_flags", [])]
     renamed = {"skip_commandlog": "skip_slowlog"}
     flags = [renamed.get(flag, flag) for flag in flags]
+    group = item.get("group", "module").replace("_", "-")
     return Command(
-        name=name.upper(),
+        name=name.upper(), is_imported=True,
         container=item["container"].upper() if "container" in item else None,
         summary=item.get("summary", ""), since=item.get("since", ""),
-        group=item.get("group", "module").replace("_", "-"),
+        group=group if group in GROUPS else "module",
         complexity=item.get("complexity", ""), arity=item.get("arity", -1),
         flags=[flag for flag in flags if flag in FLAGS and flag not in DERIVED_FLAGS],
-        categories=[c.lower() for c in item.get("acl_categories", [])
-                    if c.lower() not in DERIVED_CATEGORIES],
+        categories=[word.lower() for word in item.get("acl_categories", [])
+                    if word.lower() in CATEGORIES],
         key_method=VALKEY_KEY_METHODS.get(item.get("get_keys_function"), "specs"),
         keys=[read_valkey_key_spec(key) for key in item.get("key_specs", [])],
         arguments=[read_valkey_argument(arg) for arg in item.get("arguments", [])],
-        tips=[tip.lower() for tip in item.get("command_tips", [])],
+        tips=[tip.lower() for tip in item.get("command_tips", []) if tip.lower() in TIPS],
         history=[list(entry) for entry in item.get("history", [])],
         deprecated_since=item.get("deprecated_since"), replaced_by=item.get("replaced_by"),
-        doc_flags=[flag.lower() for flag in item.get("doc_flags", [])])
+        doc_flags=[flag.lower() for flag in item.get("doc_flags", [])
+                   if flag.lower() in DOC_FLAGS])
 
 
 def read_valkey_key_spec(item):
@@ -367,7 +369,7 @@ def check_command(command, problem):
     for word in command.words:
         if len(word.encode()) > NAME_BYTES_MAX or not word.isascii() or word != word.upper():
             problem("a name is upper case ASCII of at most %d bytes" % NAME_BYTES_MAX)
-    if not command.summary or not command.since:
+    if not command.is_imported and not (command.summary and command.since):
         problem("summary and since must be given")
     if command.group not in GROUPS:
         problem(f"unknown group {command.group}")
@@ -435,9 +437,9 @@ def word_counts(arguments):
         token = 0 if arg.token is None or arg.type == "pure-token" else 1
         if arg.type == "oneof":
             counts = [word_counts([sub]) for sub in arg.arguments]
-            one_low = min(count[0] for count in counts)
+            one_low = min((count[0] for count in counts), default=0)
             highs = [count[1] for count in counts]
-            one_high = None if None in highs else max(highs)
+            one_high = None if None in highs else max(highs, default=0)
         elif arg.type == "block":
             one_low, one_high = word_counts(arg.arguments)
         else:
@@ -452,19 +454,16 @@ def word_counts(arguments):
 def check_arity(command, problem):
     if command.arity == 0:
         problem("arity must not be 0")
-        return
-    if not command.arguments and command.arity < 0:
-        return  # containers and commands with undocumented arguments
+    if command.is_imported or (command.arity < 0 and not command.arguments):
+        return  # a container, or arguments that are nobody's business
     low, high = word_counts(command.arguments)
     low += len(command.words)
     high = None if high is None else high + len(command.words)
-    smallest, largest = abs(command.arity), None if command.arity < 0 else command.arity
-    if low < smallest and not (high is None or high >= smallest):
-        problem(f"arity {command.arity} asks for more words than the arguments have ({low})")
-    if command.arity > 0 and (low, high) != (smallest, largest):
+    bound = abs(command.arity)
+    if command.arity > 0 and (low, high) != (bound, bound):
         problem(f"arity {command.arity} does not fit arguments of {low} to {high} words")
-    if command.arity < 0 and low < smallest and high is not None and high < smallest:
-        problem(f"arity {command.arity} does not fit arguments of at most {high} words")
+    if command.arity < 0 and (low > bound or (high is not None and high < bound)):
+        problem(f"arity {command.arity} does not fit arguments of {low} to {high} words")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -708,15 +707,34 @@ static inline bool packed_equal(const struct packed_name *a, const struct packed
             (a->words[2] ^ b->words[2]) | (a->size ^ b->size)) == 0;
 }
 
+static inline unsigned slot_of(uint64_t mixed, size_t size)
+{
+    return slots[((mixed ^ (uint64_t)size << 60) * UINT64_C(0x%(multiplier)016x)) >>
+                 (64 - SLOT_BITS)];
+}
+
+static const struct command_spec *find_long(const uint8_t *name, size_t size)
+{
+    if (size > NAME_BYTES_MAX)
+        return NULL;
+    struct packed_name packed = pack(name, size);
+    unsigned slot =
+        slot_of(packed.words[0] ^ packed.words[1] << 1 ^ packed.words[2] << 2, size);
+    if (slot == 0 || !packed_equal(&packed, &packed_names[slot - 1]))
+        return NULL;
+    return &command_table[slot - 1];
+}
+
+/* Nearly all commands that a server sees have at most eight bytes: one word to hash and compare. */
 const struct command_spec *command_find(const char *name, size_t length)
 {
-    if (length - 1 >= NAME_BYTES_MAX)
-        return NULL;
-    struct packed_name packed = pack((const uint8_t *)name, length);
-    uint64_t mixed =
-        packed.words[0] ^ packed.words[1] << 1 ^ packed.words[2] << 2 ^ packed.size << 60;
-    unsigned slot = slots[(mixed * UINT64_C(0x%(multiplier)016x)) >> (64 - SLOT_BITS)];
-    if (slot == 0 || !packed_equal(&packed, &packed_names[slot - 1]))
+    const uint8_t *bytes = (const uint8_t *)name;
+    if (length - 1 >= 8)
+        return length == 0 ? NULL : find_long(bytes, length);
+    uint64_t word = upper_word(load_word(bytes, length));
+    unsigned slot = slot_of(word, length);
+    if (slot == 0 || packed_names[slot - 1].words[0] != word ||
+        packed_names[slot - 1].size != length)
         return NULL;
     return &command_table[slot - 1];
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Key specifications are tried first: each names a begin (a fixed word, or the word after a
- * keyword) and a way on from there (a range, or a count followed by keys). A command whose specs
- * are incomplete, or carry flags that depend on the words, names a method of its own instead; a
- * method is also the second try when a spec does not fit the words. Positions are checked against
- * argc before use: the words come from the network. */
+ * keyword) and a way on from there (a range, or a count followed by keys). Where a spec is unknown,
+ * is incomplete and applies, or does not fit the words, the command's own method decides; it
+ * decides alone if the flags of a key depend on the words. Positions are checked against argc
+ * before use: the words come from the network. */
 #include "base/command_keys.h"
 
 #include <limits.h>
@@ -77,6 +77,8 @@ static bool find_by_specs(const struct command_spec *command, uint32_t kind, int
             return false;
         for (int64_t at = first; at <= last; at += spec->step)
             add_key(keys, (size_t)at, spec->flags);
+        if (spec->flags & COMMAND_KEY_INCOMPLETE)
+            return false;
     }
     return true;
 }
@@ -148,7 +150,7 @@ static bool find_migrate(size_t argc, const struct slice *argv, struct command_k
     const uint32_t flags = COMMAND_KEY_RW | COMMAND_KEY_ACCESS | COMMAND_KEY_DELETE;
     if (argc < 4)
         return false;
-    for (size_t i = 6; i + 1 < argc; i++) {
+    for (size_t i = 6; i < argc; i++) {
         if (slice_equal_word(argv[i], "keys")) {
             if (argv[3].size > 0)
                 return false;
@@ -160,6 +162,25 @@ static bool find_migrate(size_t argc, const struct slice *argv, struct command_k
     }
     add_key(keys, 3, flags);
     return true;
+}
+
+/* XREAD [option ...] STREAMS key [key ...] id [id ...]: the options are read strictly, which the
+ * spec does not. What is done to the keys is unknown, because the command will refuse the words. */
+static bool find_xread(size_t argc, const struct slice *argv, struct command_keys *keys) {
+    static const struct option options[] = {{"block", 1}, {"count", 1}, {"group", 2}};
+    for (size_t i = 1; i < argc; i++) {
+        if (slice_equal_word(argv[i], "streams")) {
+            size_t rest = argc - i - 1;
+            for (size_t j = 0; j < rest / 2 && rest % 2 == 0; j++)
+                add_key(keys, i + 1 + j, 0);
+            return true;
+        }
+        size_t operands = count_operands(argv[i], options, sizeof options / sizeof *options);
+        if (operands == 0 && !slice_equal_word(argv[i], "noack"))
+            return false;
+        i += operands;
+    }
+    return false;
 }
 
 static bool find_set(size_t argc, const struct slice *argv, struct command_keys *keys) {
@@ -201,15 +222,17 @@ static bool find_by_method(const struct command_spec *spec, size_t argc, const s
         add_key(keys, 1, COMMAND_KEY_RO | COMMAND_KEY_ACCESS);
         return true;
     case COMMAND_KEY_METHOD_MIGRATE: return find_migrate(argc, argv, keys);
+    case COMMAND_KEY_METHOD_XREAD: return find_xread(argc, argv, keys);
     case COMMAND_KEY_METHOD_SET: return find_set(argc, argv, keys);
     case COMMAND_KEY_METHOD_BITFIELD: return find_bitfield(argc, argv, keys);
     }
     return false;
 }
 
-static bool specs_suffice(const struct command_spec *spec) {
-    return spec->key_method == COMMAND_KEY_METHOD_SPECS ||
-           spec->key_method == COMMAND_KEY_METHOD_NUMKEYS;
+/* Whether the words decide about the flags, so that the specs alone would say too much. */
+static bool flags_vary(const struct command_spec *spec) {
+    return spec->key_method == COMMAND_KEY_METHOD_SET ||
+           spec->key_method == COMMAND_KEY_METHOD_BITFIELD;
 }
 
 bool command_has_keys(const struct command_spec *spec) {
@@ -230,7 +253,7 @@ enum larder_status command_get_keys(const struct command_spec *spec, size_t argc
     }
     if (!command_has_keys(spec))
         return LARDER_OK;
-    bool found = specs_suffice(spec) && find_by_specs(spec, 0, (int64_t)argc, argv, keys);
+    bool found = !flags_vary(spec) && find_by_specs(spec, 0, (int64_t)argc, argv, keys);
     if (!found) {
         keys->count = 0;
         if (!find_by_method(spec, argc, argv, keys))

@@ -100,12 +100,11 @@ class Connection:
             return int(rest)
         if kind == b"_":
             return None
-        if kind == b"$":
-            text = self.file.read(int(rest) + 2)[:-2]
-            return text.decode("latin-1")
+        if kind in (b"$", b"="):
+            text = self.file.read(int(rest) + 2)[:-2].decode("latin-1")
+            return text[4:] if kind == b"=" else text
         if kind in (b"*", b"~"):
-            replies = [self.read_inner() for _ in range(int(rest))]
-            return replies
+            return [self.read_inner() for _ in range(int(rest))]
         if kind == b"%":
             return {self.read_inner(): self.read_inner() for _ in range(int(rest))}
         raise ValueError(f"unexpected reply {line!r}")
