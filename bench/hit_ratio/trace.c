@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A generator turns the position in the trace and random draws into a key number. Scanned keys are
  * numbered from key_count up, so they never meet the Zipf keys. */
-#define _GNU_SOURCE
 #include "trace.h"
 
 #include "random_source.h"

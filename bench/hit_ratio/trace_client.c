@@ -8,7 +8,6 @@
  *
  * A value is its key repeated, so a hit with somebody else's value is noticed. Exit status: 0, 1 on
  * wrong or error replies or a lost connection, 2 wrong usage. */
-#define _GNU_SOURCE
 #include "reply.h"
 #include "trace.h"
 

@@ -9,7 +9,6 @@
  * Boundaries are found by a fast pass over whole commands; a command that the buffer cuts is run
  * through a byte-wise state machine whose few words of state are all that survives between ticks.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>

@@ -3,7 +3,6 @@
  * a receive buffer; replies come in request order. A tick handles every ready connection in two
  * passes, receive and check, then refill and send, like the servers it drives: their ticks stay
  * full. */
-#define _GNU_SOURCE
 #include "load.h"
 
 #include <arpa/inet.h>

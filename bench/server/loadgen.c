@@ -2,7 +2,6 @@
 /* bench-load: drives one server with one workload and reports throughput, latency and, given the
  * server's process id, the CPU time it spent per request. Exit status: 0 all replies right, 1
  * misses, wrong or error replies or a broken connection, 2 wrong usage. */
-#define _GNU_SOURCE
 #include "load.h"
 #include "process_stats.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Replies are read from the front of the buffer each time; an array is measured element by element.
  * Starting over on an incomplete reply is cheap, since a load generator's replies are small. */
-#define _GNU_SOURCE
 #include "reply.h"
 
 #include <stdbool.h>

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The table of workloads, the compiler from pattern to template, and the judge of replies. Adding a
  * command is adding a row to ROWS. */
-#define _GNU_SOURCE
 #include "workload.h"
 
 #include <stdio.h>
