@@ -802,25 +802,23 @@ def syntax(arguments):
 
 
 def argument_syntax(arg):
+    is_optional, is_multiple = "optional" in arg.flags, "multiple" in arg.flags
+    token = None if arg.token is None else arg.token or '""'
     if arg.type == "oneof":
         text = " | ".join(argument_syntax(sub) for sub in arg.arguments)
-        if "optional" not in arg.flags:
+        if token or is_multiple or not is_optional:
             text = f"<{text}>"
     elif arg.type == "block":
         text = syntax(arg.arguments)
     elif arg.type == "pure-token":
-        text = arg.token or '""'
+        text, token = token, None
     else:
         text = arg.display_text or arg.name
-    if arg.token is not None and arg.type != "pure-token":
-        prefix = arg.token or '""'
-        repeat = f"{prefix} {text}" if "multiple_token" in arg.flags else text
-        text = f"{prefix} {text}"
-    else:
-        repeat = text
-    if "multiple" in arg.flags:
-        text = f"{text} [{repeat} ...]"
-    return f"[{text}]" if "optional" in arg.flags else text
+    repeat = f"{token} {text}" if token and "multiple_token" in arg.flags else text
+    text = f"{token} {text}" if token else text
+    if is_multiple:
+        text += " ..." if arg.type == "oneof" else f" [{repeat} ...]"
+    return f"[{text}]" if is_optional else text
 
 
 def describe(command, built):
@@ -939,10 +937,14 @@ def run_table(options):
 
 
 def run_docs(options):
+    commands = load_checked(options.files)
     built = None
     if options.built:
         built = set(Path(options.built).read_text(encoding="utf-8").split())
-    write_if_changed(options.out, generate_docs(load_checked(options.files), built))
+        unknown = built - {command.full_name for command in commands}
+        if unknown:
+            raise DescriptionError(f"{options.built}: no description of {sorted(unknown)}")
+    write_if_changed(options.out, generate_docs(commands, built))
     return 0
 
 

@@ -245,6 +245,10 @@ class Docs(Scratch):
         self.assertEqual(self.syntax("sort_ro"), "key [BY pattern] [LIMIT offset count] "
                          "[GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA]")
         self.assertEqual(self.syntax("linsert"), "key <BEFORE | AFTER> pivot element")
+        self.assertEqual(self.syntax("bitop"), "<AND | OR | XOR | NOT> destkey key [key ...]")
+        self.assertEqual(self.syntax("bitfield"), "key [<GET encoding offset | [OVERFLOW <WRAP | "
+                         "SAT | FAIL>] <SET encoding offset value | INCRBY encoding offset "
+                         "increment>> ...]")
 
     def test_every_command_has_its_entry_under_its_group(self):
         text = gen_commands.generate_docs(list(self.commands.values()))
@@ -262,6 +266,13 @@ class Docs(Scratch):
         entries = {entry.split("\n")[0]: entry for entry in text.split("\n### ")}
         self.assertNotIn("Not built yet", entries["GET"])
         self.assertIn("Not built yet", entries["GETDEL"])
+
+    def test_what_is_built_must_be_described(self):
+        built = self.folder / "built"
+        built.write_text("get\ngot\n")
+        result = run_generator("docs", "--out", self.folder / "x", "--built", built, *FILES)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("['got']", result.stderr)
 
 
 def to_valkey(command):
