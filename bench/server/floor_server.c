@@ -168,7 +168,7 @@ static uint64_t count_commands(struct scan *scan, const char *p, const char *end
 /* ---- connections ---- */
 
 static void connection_watch(struct worker *w, struct connection *c, int operation) {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = c};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = c};
     if (c->unsent_bytes > 0)
         event.events |= EPOLLOUT;
     epoll_ctl(w->epoll_fd, operation, c->fd, &event);
@@ -195,9 +195,9 @@ static void accept_all(struct worker *w) {
     }
 }
 
-/* Returns false when the peer is gone. Edge-triggered: a full buffer may mean that more is waiting,
- * anything less that the next byte will raise a new event. */
-static bool connection_receive(struct worker *w, struct connection *c) {
+/* Returns false when the peer has closed. Edge-triggered: unless the peer has hung up, a full
+ * buffer may mean that more is waiting, anything less that the next byte will raise a new event. */
+static bool connection_receive(struct worker *w, struct connection *c, bool has_hung_up) {
     ssize_t got;
     do {
         got = recv(c->fd, w->receive_buffer, RECEIVE_BYTES, 0);
@@ -205,7 +205,7 @@ static bool connection_receive(struct worker *w, struct connection *c) {
             return got < 0 && (errno == EAGAIN || errno == EINTR);
         uint64_t commands = count_commands(&c->scan, w->receive_buffer, w->receive_buffer + got);
         c->unsent_bytes += commands * REPLY_BYTES;
-    } while (got == RECEIVE_BYTES);
+    } while (got == RECEIVE_BYTES || has_hung_up);
     return true;
 }
 
@@ -229,6 +229,16 @@ static bool connection_send(struct worker *w, struct connection *c) {
     return true;
 }
 
+/* Returns whether the connection lives on. One that was closed still gets its last replies. */
+static bool connection_handle(struct worker *w, struct connection *c, uint32_t events) {
+    bool has_hung_up = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+    if (events == EPOLLOUT || connection_receive(w, c, has_hung_up))
+        return true;
+    connection_send(w, c);
+    connection_destroy(c);
+    return false;
+}
+
 static void *worker_run(void *argument) {
     struct worker *w = argument;
     struct epoll_event events[EVENT_COUNT];
@@ -240,9 +250,7 @@ static void *worker_run(void *argument) {
             struct connection *c = events[i].data.ptr;
             if (c == NULL)
                 accept_all(w);
-            else if ((events[i].events & ~(uint32_t)EPOLLOUT) != 0 && !connection_receive(w, c))
-                connection_destroy(c);
-            else if (c->unsent_bytes > 0)
+            else if (connection_handle(w, c, events[i].events) && c->unsent_bytes > 0)
                 to_send[send_count++] = c;
         }
         for (int i = 0; i < send_count; i++)
