@@ -32,6 +32,26 @@ void file_close(struct file *file) {
     file->fd = -1;
 }
 
+enum larder_status file_swap(struct file *file, struct file *replacement,
+                             struct error_text *error) {
+    int result = 0;
+    do
+        result = dup3(replacement->fd, file->fd, O_CLOEXEC);
+    while (result < 0 && (errno == EINTR || errno == EBUSY));
+    enum larder_status status = LARDER_OK;
+    if (result < 0)
+        status = system_error_report(error, errno, "can't replace an open file");
+    file_close(replacement);
+    return status;
+}
+
+enum larder_status file_open_standard_output(struct file *out_file, struct error_text *error) {
+    out_file->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (out_file->fd >= 0)
+        return LARDER_OK;
+    return system_error_report(error, errno, "can't use standard output");
+}
+
 /* Returns the errno value. */
 static int write_all(int fd, struct slice data) {
     while (data.size > 0) {

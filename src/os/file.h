@@ -33,6 +33,16 @@ enum larder_status file_open(struct file *out_file, const char *path, enum file_
 /* A closed file is ignored. Data not yet synced may be lost by a crash of the machine. */
 void file_close(struct file *file);
 
+/* Put `replacement` in the place of `file`, whose descriptor number stays: other threads may go on
+ * writing meanwhile, and each write reaches one of the two, whole. *replacement is closed; on
+ * failure too, and then *file is as it was. */
+LARDER_NODISCARD
+enum larder_status file_swap(struct file *file, struct file *replacement, struct error_text *error);
+
+/* A second descriptor for standard output. */
+LARDER_NODISCARD
+enum larder_status file_open_standard_output(struct file *out_file, struct error_text *error);
+
 /* Write all of `data` at the end. On failure part of it may have been written: the caller knows
  * the size before and may truncate to it. */
 LARDER_NODISCARD

@@ -60,6 +60,19 @@ bool machine_overcommits_memory(void);
 LARDER_NODISCARD
 enum larder_status secure_random_bytes(void *buffer, size_t size);
 
+/* The linker's build id of the running program in hexadecimal; an empty text if it has none or
+ * `size` doesn't suffice. */
+void process_build_id(char *text, size_t size);
+
+/* Go to the background: the caller's process ends with status 0, a child without a terminal goes
+ * on, its standard streams at /dev/null. Programs only, before any thread is started.
+ * Errors: LARDER_BUSY (process limit), LARDER_NO_MEMORY, LARDER_IO. */
+LARDER_NODISCARD
+enum larder_status process_daemonize(struct error_text *error);
+
+/* Stop until somebody sends SIGCONT, as the upstart supervisor expects of a ready program. */
+void process_stop_self(void);
+
 /* Write the process id and a newline to `path`. The file is replaced whole. */
 LARDER_NODISCARD
 enum larder_status process_write_pid_file(const char *path, struct error_text *error);

@@ -57,6 +57,13 @@ enum larder_status socket_connect_tcp(const char *address, uint16_t port, int ti
 LARDER_NODISCARD
 enum larder_status socket_connect_unix(const char *path, int *out_fd, struct error_text *error);
 
+/* Send one datagram to a unix socket; a leading '@' in `path` means the abstract name space.
+ * Blocks only while the receiver's queue is full. Errors: LARDER_NOT_FOUND, LARDER_CLOSED (nobody
+ * listens), LARDER_INVALID (path), LARDER_BUSY, LARDER_IO. */
+LARDER_NODISCARD
+enum larder_status socket_send_unix_datagram(const char *path, struct slice data,
+                                             struct error_text *error);
+
 /* Two connected unix stream sockets. Errors: LARDER_BUSY, LARDER_NO_MEMORY. */
 LARDER_NODISCARD
 enum larder_status socket_pair(int out_fds[2]);

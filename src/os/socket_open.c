@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -203,4 +204,27 @@ enum larder_status socket_connect_unix(const char *path, int *out_fd, struct err
     }
     *out_fd = fd;
     return LARDER_OK;
+}
+
+enum larder_status socket_send_unix_datagram(const char *path, struct slice data,
+                                             struct error_text *error) {
+    struct sockaddr_un address;
+    enum larder_status status = unix_address(path, &address, error);
+    if (status != LARDER_OK)
+        return status;
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+    if (path[0] == '@')
+        address.sun_path[0] = '\0';
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return system_error_report(error, errno, "can't create a unix socket");
+    ssize_t sent = 0;
+    do
+        sent =
+            sendto(fd, data.data, data.size, MSG_NOSIGNAL, (const struct sockaddr *)&address, size);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0)
+        status = system_error_report(error, errno, "can't send to unix socket '%s'", path);
+    (void)close(fd);
+    return status;
 }

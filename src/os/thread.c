@@ -12,6 +12,20 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { ALTERNATE_STACK_BYTES = 64 << 10, STACK_WITH_ALTERNATE_MIN_BYTES = 256 << 10 };
+
+/* Lend the outermost part of the thread's stack to signal handlers that ask for a stack of their
+ * own, so that a program's fault handler can report an overflow of the rest. What was set before is
+ * put back, because whoever set it will free it. */
+static __attribute__((noinline)) void run_with_alternate_stack(struct os_thread *thread) {
+    char space[ALTERNATE_STACK_BYTES];
+    stack_t alternate = {.ss_sp = space, .ss_size = sizeof space}, old;
+    bool is_set = sigaltstack(&alternate, &old) == 0;
+    thread->run(thread->context);
+    if (is_set)
+        (void)sigaltstack(&old, NULL);
+}
+
 static void *thread_main(void *argument) {
     struct os_thread *thread = argument;
     (void)pthread_setname_np(pthread_self(), thread->name);
@@ -21,7 +35,10 @@ static void *thread_main(void *argument) {
         CPU_SET((size_t)thread->core, &cores);
         (void)pthread_setaffinity_np(pthread_self(), sizeof cores, &cores);
     }
-    thread->run(thread->context);
+    if (thread->has_alternate_stack)
+        run_with_alternate_stack(thread);
+    else
+        thread->run(thread->context);
     return NULL;
 }
 
@@ -43,6 +60,8 @@ enum larder_status os_thread_start(struct os_thread *thread,
     thread->run = options->run;
     thread->context = options->context;
     thread->core = options->core;
+    thread->has_alternate_stack =
+        options->stack_bytes == 0 || options->stack_bytes >= STACK_WITH_ALTERNATE_MIN_BYTES;
     (void)snprintf(thread->name, sizeof thread->name, "%s",
                    options->name == NULL ? "larder" : options->name);
     pthread_attr_t attributes;

@@ -18,6 +18,7 @@ struct os_thread {
     void *context;
     pthread_t handle;
     int core;
+    bool has_alternate_stack; /* for handlers of fatal signals; stacks from 256 KiB have one */
     char name[OS_THREAD_NAME_MAX];
 };
 
