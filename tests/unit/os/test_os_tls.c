@@ -18,10 +18,19 @@
 
 static struct certificates certificates;
 static long long heap_bytes;
+static long allocations_left = -1; /* OpenSSL's allocations fail once this is 0 */
+
+static bool allocation_fails(void) {
+    if (allocations_left > 0)
+        allocations_left--;
+    return allocations_left == 0;
+}
 
 static void *counting_malloc(size_t size, const char *file, int line) {
     (void)file;
     (void)line;
+    if (allocation_fails())
+        return NULL;
     void *block = malloc(size);
     heap_bytes += (long long)malloc_usable_size(block);
     return block;
@@ -30,6 +39,8 @@ static void *counting_malloc(size_t size, const char *file, int line) {
 static void *counting_realloc(void *block, size_t size, const char *file, int line) {
     (void)file;
     (void)line;
+    if (allocation_fails())
+        return NULL;
     heap_bytes -= (long long)malloc_usable_size(block);
     void *moved = realloc(block, size);
     heap_bytes += (long long)malloc_usable_size(moved == NULL ? block : moved);
@@ -479,41 +490,58 @@ static void session_outlives_the_context_that_a_reload_replaced(void **state) {
     tls_session_destroy(NULL);
 }
 
-static void idle_server_session_costs_at_most_24_kib(void **state) {
-    (void)state;
+/* More than a record each way, so that buffers have been in use. */
+static void exchange_blocks(struct connection *connection) {
+    static uint8_t block[20000], received[sizeof block];
+    struct tls_session *ends[] = {connection->client, connection->server};
+    for (int i = 0; i < 2; i++) {
+        size_t size = 0, total = 0;
+        assert_int_equal(tls_session_send(ends[i], block, sizeof block, &size), LARDER_OK);
+        assert_int_equal(size, sizeof block);
+        while (total < sizeof block) {
+            assert_int_equal(tls_session_receive(ends[1 - i], received, sizeof received, &size),
+                             LARDER_OK);
+            total += size;
+        }
+    }
+}
+
+static void measure_idle_sessions(const char *protocol, enum tls_client_auth auth) {
     enum { COUNT = 64, LIMIT = 24 << 10 };
     static struct connection connections[COUNT];
-    static const char *const VERSIONS[] = {"TLSv1.3", "TLSv1.2"};
-    for (int version = 0; version < 2; version++) {
-        struct tls_context *server = server_context(TLS_CLIENT_AUTH_NONE, VERSIONS[version]);
-        struct tls_context *client = client_context(NULL, VERSIONS[version]);
-        struct connection first;
-        connection_init(&first, tls_context_acquire(server), tls_context_acquire(client), NULL);
-        connect_well(&first);
-        long long before = heap_bytes;
-        for (int i = 0; i < COUNT; i++) {
-            connection_init(&connections[i], tls_context_acquire(server),
-                            tls_context_acquire(client), NULL);
-            connect_well(&connections[i]);
-            send_text(connections[i].client, "PING");
-            expect_text(connections[i].server, "PING");
-            send_text(connections[i].server, "PONG");
-            expect_text(connections[i].client, "PONG");
-        }
-        for (int i = 0; i < COUNT; i++) {
-            tls_session_destroy(connections[i].client);
-            connections[i].client = NULL;
-        }
-        long long each = (heap_bytes - before) / COUNT;
-        print_message("measured: an idle %s server session holds %lld bytes\n", VERSIONS[version],
-                      each);
-        assert_true(each > 0 && each <= LIMIT);
-        for (int i = 0; i < COUNT; i++)
-            connection_finish(&connections[i]);
-        connection_finish(&first);
-        tls_context_release(server);
-        tls_context_release(client);
+    struct tls_context *server = server_context(auth, protocol);
+    struct tls_context *client = client_context("client", protocol);
+    struct connection first;
+    connection_init(&first, tls_context_acquire(server), tls_context_acquire(client), NULL);
+    connect_well(&first);
+    exchange_blocks(&first);
+    long long before = heap_bytes;
+    for (int i = 0; i < COUNT; i++) {
+        connection_init(&connections[i], tls_context_acquire(server), tls_context_acquire(client),
+                        NULL);
+        connect_well(&connections[i]);
+        exchange_blocks(&connections[i]);
     }
+    for (int i = 0; i < COUNT; i++) {
+        tls_session_destroy(connections[i].client);
+        connections[i].client = NULL;
+    }
+    long long each = (heap_bytes - before) / COUNT;
+    print_message("measured: an idle %s server session holds %lld bytes%s\n", protocol, each,
+                  auth == TLS_CLIENT_AUTH_NONE ? "" : " with a client certificate");
+    assert_true(each > 0 && each <= LIMIT);
+    for (int i = 0; i < COUNT; i++)
+        connection_finish(&connections[i]);
+    connection_finish(&first);
+    tls_context_release(server);
+    tls_context_release(client);
+}
+
+static void idle_server_session_costs_at_most_24_kib(void **state) {
+    (void)state;
+    measure_idle_sessions("TLSv1.3", TLS_CLIENT_AUTH_NONE);
+    measure_idle_sessions("TLSv1.2", TLS_CLIENT_AUTH_NONE);
+    measure_idle_sessions("TLSv1.3", TLS_CLIENT_AUTH_REQUIRED);
 }
 
 static void expect_refusal(const struct tls_options *options, enum larder_status expected,
@@ -652,6 +680,36 @@ static void lack_of_memory_is_a_status_and_leaks_nothing(void **state) {
     assert_int_equal(failing.held, 0);
 }
 
+static void openssl_without_memory_fails_and_never_crashes(void **state) {
+    (void)state;
+    struct tls_context *server = server_context(TLS_CLIENT_AUTH_NONE, NULL);
+    struct tls_context *client = client_context(NULL, NULL);
+    struct connection connection;
+    connection_init(&connection, tls_context_acquire(server), tls_context_acquire(client), NULL);
+    connect_well(&connection);
+    connection_finish(&connection);
+    bool is_done = false;
+    long allowed = 1;
+    for (; !is_done; allowed += 1 + allowed / 8) {
+        connection = (struct connection){0};
+        connection.server_status = connection.client_status = LARDER_NO_MEMORY;
+        assert_int_equal(socket_pair(connection.fds), LARDER_OK);
+        allocations_left = allowed;
+        enum larder_status created[] = {
+            tls_session_create(server, connection.fds[0], NULL, &connection.server),
+            tls_session_create(client, connection.fds[1], "larder.test", &connection.client)};
+        if (created[0] == LARDER_OK && created[1] == LARDER_OK)
+            pump_handshake(&connection);
+        allocations_left = -1;
+        assert_true(created[0] == LARDER_OK || connection.server == NULL);
+        is_done = connection.server_status == LARDER_OK && connection.client_status == LARDER_OK;
+        connection_finish(&connection);
+    }
+    assert_true(allowed > 50);
+    tls_context_release(server);
+    tls_context_release(client);
+}
+
 static int make_certificates(void **state) {
     (void)state;
     return certificates_create(&certificates) ? 0 : -1;
@@ -685,6 +743,7 @@ int main(void) {
         cmocka_unit_test(wrong_file_contents_are_refused_by_name),
         cmocka_unit_test(locked_key_opens_with_its_password_only),
         cmocka_unit_test(idle_server_session_costs_at_most_24_kib),
+        cmocka_unit_test(openssl_without_memory_fails_and_never_crashes),
         cmocka_unit_test(lack_of_memory_is_a_status_and_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
