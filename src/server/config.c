@@ -186,6 +186,10 @@ static void print_refusal(const struct transaction *t, struct slice name, const 
         (void)snprintf(t->error->text, sizeof(t->error->text),
                        "CONFIG SET failed (possibly related to argument '%.*s') - %s", width, data,
                        reason);
+    /* The name came from a client and goes into one line of a reply. */
+    for (char *at = t->error->text; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ')
+            *at = ' ';
 }
 
 static bool may_set_protected(const struct server_config *config, bool is_local) {

@@ -69,7 +69,7 @@ static enum larder_status limit_parse_class(const struct slice *words, int64_t *
 
 static enum larder_status limit_parse(const struct option *option, const struct option_input *input,
                                       union option_value *out, struct option_error *error) {
-    if (input->count == 0 || input->count % LIMIT_WORDS != 0)
+    if (input->count % LIMIT_WORDS != 0)
         return option_refuse(error, "Wrong number of arguments in buffer limit configuration.");
     enum larder_status status = allocate_integers(input, LIMIT_NUMBERS, &out->integers);
     if (status != LARDER_OK)

@@ -5,12 +5,9 @@
  * line by line (user, rename-command, loadmodule) are only ever appended to. */
 #include "server/config_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "os/file.h"
 
 static const char APPEND_HEADING[] = "# Written by CONFIG REWRITE\n";
 
@@ -198,63 +195,15 @@ static void append_missing(struct rewrite *r) {
     }
 }
 
-static enum larder_status fail(struct rewrite *r, const char *what) {
-    enum larder_status status = errno == ENOSPC || errno == EDQUOT ? LARDER_NO_SPACE : LARDER_IO;
-    (void)snprintf(r->error->text, sizeof(r->error->text), "cannot %s for '%s': %m", what, r->path);
-    return status;
-}
-
-static enum larder_status write_all(struct rewrite *r, int fd) {
-    for (size_t at = 0; at < r->new_text.size;) {
-        ssize_t written = write(fd, r->new_text.data + at, r->new_text.size - at);
-        if (written < 0 && errno != EINTR)
-            return fail(r, "write the new file");
-        if (written > 0)
-            at += (size_t)written;
-    }
-    struct stat old;
-    if (stat(r->path, &old) == 0 && fchmod(fd, old.st_mode & 07777) != 0)
-        return fail(r, "set the mode of the new file");
-    return fsync(fd) == 0 ? LARDER_OK : fail(r, "sync the new file");
-}
-
-/* Make the rename itself durable. The folder ends before the last slash of the path. */
-static void sync_folder(char *path) {
-    char *slash = strrchr(path, '/');
-    if (slash != NULL)
-        slash[slash == path] = '\0';
-    int fd = open(slash == NULL ? "." : path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    (void)fsync(fd);
-    (void)close(fd);
-}
-
 static enum larder_status replace_file(struct rewrite *r) {
-    struct option_output temporary = {.allocator = r->config->allocator};
-    option_output_text(&temporary, r->path);
-    option_output_text(&temporary, ".XXXXXX");
-    if (temporary.is_failed) {
-        option_output_release(&temporary);
-        return LARDER_NO_MEMORY;
-    }
-    enum larder_status status = LARDER_OK;
-    int fd = mkostemp(temporary.data, O_CLOEXEC);
-    if (fd < 0) {
-        status = fail(r, "create a new file");
-    } else {
-        status = write_all(r, fd);
-        if (close(fd) != 0 && status == LARDER_OK)
-            status = fail(r, "close the new file");
-        if (status == LARDER_OK && rename(temporary.data, r->path) != 0)
-            status = fail(r, "put the new file in place");
-        if (status != LARDER_OK)
-            (void)unlink(temporary.data);
-        else
-            sync_folder(temporary.data);
-    }
-    option_output_release(&temporary);
-    return status;
+    enum { NEW_FILE_PERMISSIONS = 0640 };
+    struct error_text text;
+    struct slice data = slice_of(r->new_text.data, r->new_text.size);
+    enum larder_status status = file_write_atomically(r->path, data, NEW_FILE_PERMISSIONS, &text);
+    if (status == LARDER_OK)
+        return LARDER_OK;
+    (void)snprintf(r->error->text, sizeof(r->error->text), "%s", text.text);
+    return status == LARDER_NO_SPACE ? LARDER_NO_SPACE : LARDER_IO;
 }
 
 /* Load the file as it is on disk; one that does not exist is empty. */
@@ -263,7 +212,7 @@ static enum larder_status load_old(struct rewrite *r) {
         r->config->allocator, option_text_slice(&r->config->start_dir), &r->on_disk->start_dir);
     if (status != LARDER_OK)
         return status;
-    if (access(r->path, F_OK) != 0 && errno == ENOENT)
+    if (!file_exists(r->path))
         return LARDER_OK;
     status = config_read_file(r->path, &r->old_text, r->error);
     if (status != LARDER_OK)

@@ -254,7 +254,7 @@ STORED(TEXT, "locale-collate", NULL, NULL, 0,
 
 #undef SECTION
 #define SECTION "Process"
-STORED(BOOL, "io-threads-do-reads", NULL, "no", 0,
+STORED(BOOL, "io-threads-do-reads", NULL, "no", OPTION_IMMUTABLE,
        "Read requests in other threads.")
 STORED(INTEGER, "prefetch-batch-max-size", NULL, "16", 0,
        "Most keys looked ahead in one batch.", RANGE(0, 128))
