@@ -10,7 +10,7 @@
 #include <cpuid.h>
 #endif
 
-enum { CALIBRATION_NS = 2000000 };
+enum { CALIBRATION_NS = 2000000, SAMPLE_ATTEMPTS = 8 };
 
 static uint64_t read_clock_ns(clockid_t id) {
     struct timespec now = {0};
@@ -45,16 +45,38 @@ static bool counter_is_invariant(void) {
 #endif
 }
 
+struct sample {
+    uint64_t ns;
+    uint64_t cycles;
+};
+
+/* Both clocks at one moment: of several readings the one that took least, so that an interruption
+ * between the two is not taken for their relation. */
+static struct sample read_both(void) {
+    struct sample best = {0, 0};
+    uint64_t least_ns = UINT64_MAX;
+    for (int i = 0; i < SAMPLE_ATTEMPTS; i++) {
+        uint64_t before_ns = clock_monotonic_ns();
+        uint64_t cycles = clock_cycles();
+        uint64_t spent_ns = clock_monotonic_ns() - before_ns;
+        if (spent_ns >= least_ns)
+            continue;
+        least_ns = spent_ns;
+        best = (struct sample){.ns = before_ns + spent_ns / 2, .cycles = cycles};
+    }
+    return best;
+}
+
 void cycle_clock_init(struct cycle_clock *clock) {
     *clock = (struct cycle_clock){.cycles_per_us = 1000, .ns_per_cycle_32 = 1ull << 32};
     if (!counter_is_invariant())
         return;
-    uint64_t start_ns = clock_monotonic_ns();
-    uint64_t start_cycles = clock_cycles();
-    uint64_t elapsed_ns = 0;
-    while (elapsed_ns < CALIBRATION_NS)
-        elapsed_ns = clock_monotonic_ns() - start_ns;
-    uint64_t elapsed_cycles = clock_cycles() - start_cycles;
+    struct sample start = read_both();
+    while (clock_monotonic_ns() - start.ns < CALIBRATION_NS)
+        continue;
+    struct sample end = read_both();
+    uint64_t elapsed_ns = end.ns - start.ns;
+    uint64_t elapsed_cycles = end.cycles - start.cycles;
     if (elapsed_cycles < elapsed_ns / 1000)
         return;
     clock->is_counter = true;
