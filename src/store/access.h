@@ -8,28 +8,25 @@
 #ifndef LARDER_STORE_ACCESS_H
 #define LARDER_STORE_ACCESS_H
 
+#include "store/ghost.h"
 #include "store/partition_state.h"
 
 enum { LFU_INITIAL = 5, ACCESS_MASK = (1 << 24) - 1 };
 
-static inline bool policy_is_lru(enum eviction_policy policy)
-{
+static inline bool policy_is_lru(enum eviction_policy policy) {
     return policy == EVICTION_ALLKEYS_LRU || policy == EVICTION_VOLATILE_LRU;
 }
 
-static inline bool policy_is_lfu(enum eviction_policy policy)
-{
+static inline bool policy_is_lfu(enum eviction_policy policy) {
     return policy == EVICTION_ALLKEYS_LFU || policy == EVICTION_VOLATILE_LFU;
 }
 
-static inline enum eviction_policy keyspace_policy(const struct keyspace *keyspace)
-{
+static inline enum eviction_policy keyspace_policy(const struct keyspace *keyspace) {
     return (enum eviction_policy)atomic_load_explicit(&keyspace->policy, memory_order_relaxed);
 }
 
 /* Whether records carry an access word under the current policy. */
-static inline bool access_is_tracked(const struct keyspace *keyspace)
-{
+static inline bool access_is_tracked(const struct keyspace *keyspace) {
     enum eviction_policy policy = keyspace_policy(keyspace);
     return policy_is_lru(policy) || policy_is_lfu(policy);
 }
@@ -47,8 +44,7 @@ uint32_t access_initial(const struct keyspace *keyspace, const struct store_thre
 
 /* Count a use in the index word and, where it is there, in the record's access word. */
 static inline void access_touch(const struct keyspace *keyspace, struct store_thread *thread,
-                                uint8_t *record, index_word *word)
-{
+                                uint8_t *record, index_word *word) {
     uint64_t current = index_load(word);
     unsigned frequency = index_frequency(current);
     if (frequency < INDEX_FREQUENCY_MAX)
@@ -62,10 +58,7 @@ static inline void access_touch(const struct keyspace *keyspace, struct store_th
 }
 
 /* Whether the key left the small queue not long ago, so that it goes to main when it returns. */
-bool ghost_remembers(const struct ghost *ghost, uint64_t hash);
-
-static inline bool eviction_remembers(const struct partition *p, uint64_t hash)
-{
+static inline bool eviction_remembers(const struct partition *p, uint64_t hash) {
     return p->ghost != NULL && ghost_remembers(p->ghost, hash);
 }
 

@@ -1,119 +1,153 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Cleaning: when more than a fifth of the log holds nothing live, the sparsest segment found is
- * emptied into a new one that takes its place in the queue, and the following segments into the same
- * one while it has room, so that the order of the queue, which is the age that eviction goes by,
- * stays as it was (greedy cleaning; Rosenblum and Ousterhout 1991). Work is done in slices of at
- * most 64 records, each paid for by the write that comes along. */
+/* Cleaning: when more than a fifth of the log holds nothing live, a window of neighbouring segments
+ * is chosen whose live records fit into fewer bytes, the one that frees most per byte moved, and
+ * its records are copied in order into new segments that take its place in the queue. So the order
+ * of the queue, which is the age that eviction goes by, stays as it was, and each cleaning that is
+ * carried through leaves a smaller log (Rosenblum and Ousterhout 1991, with neighbours instead of
+ * single segments). The last new segment is cut to size. Work is done in slices of at most 64
+ * records, each paid for by the write that comes along.
+ *
+ * The segment being emptied and the one being filled are marked busy. */
 #include "store/access.h"
 
 enum {
     SLICE_RECORDS = 64,
-    BATCH_RECORDS = 16,       /* index buckets prefetched together */
-    SEARCH_SEGMENTS = 64,     /* looked at when choosing */
-    WASTE_DIVISOR = 5,        /* of the log may be waste */
-    WORTH_CLEANING_PERMIL = 100, /* waste that makes a segment worth emptying */
+    SEARCH_SEGMENTS = 32, /* looked at when choosing */
+    WINDOW_SEGMENTS = 8,
+    WASTE_PERCENT = 20, /* of the log may be waste */
+    SEGMENTS_MIN = 3,   /* of a log worth cleaning */
 };
 
-static uint32_t waste_of(const struct segment *segment)
-{
-    return segment->size - SEGMENT_HEADER - segment->live_bytes;
-}
-
-static uint32_t room_of(const struct segment *segment)
-{
+static uint64_t room_of(const struct segment *segment) {
     return segment == NULL ? 0 : segment->size - segment->used;
 }
 
-static uint64_t total_waste(const struct partition *p)
-{
+static uint64_t total_waste(const struct partition *p) {
     return p->log_bytes - (uint64_t)p->segment_count * SEGMENT_HEADER - p->live_bytes -
            room_of(p->queues[QUEUE_SMALL].newest) - room_of(p->queues[QUEUE_MAIN].newest);
 }
 
-static bool is_sealed(const struct partition *p, const struct segment *segment)
-{
-    return segment != p->queues[segment->queue].newest && segment != p->clean_into;
+static bool is_sealed(const struct partition *p, const struct segment *segment) {
+    return segment != p->queues[segment->queue].newest && !segment->is_busy;
 }
 
-static bool is_worth_cleaning(const struct segment *segment)
-{
-    return (uint64_t)waste_of(segment) * 1000 > (uint64_t)segment->size * WORTH_CLEANING_PERMIL;
+/* ---- choosing ---- */
+
+/* Order of the next segment when `live` bytes are to be moved: the log's usual one, or one down to
+ * a quarter of it when the bytes would leave more than a quarter of the segment empty. */
+static unsigned output_order(unsigned usual, uint64_t live) {
+    unsigned order = usual;
+    while (order > 0 && order + 2 > usual && live * 4 <= ((uint64_t)PAGE_BYTES << order) * 3)
+        order--;
+    return order;
 }
 
-/* The sparsest sealed segment among the next ones; the search goes round both queues. */
-static struct segment *choose(struct partition *p)
-{
-    struct segment *best = NULL, *segment = p->clean_cursor;
+/* Bytes of segments that `live` bytes of records take when moved. */
+static uint64_t output_bytes(unsigned usual, uint64_t live) {
+    uint64_t size = (uint64_t)PAGE_BYTES << usual, room = size - SEGMENT_HEADER;
+    uint64_t bytes = live / room * size;
+    live %= room;
+    while (live > 0) {
+        size = (uint64_t)PAGE_BYTES << output_order(usual, live);
+        bytes += size;
+        live = live > size - SEGMENT_HEADER ? live - (size - SEGMENT_HEADER) : 0;
+    }
+    return bytes;
+}
+
+struct window {
+    struct segment *first, *last;
+    uint64_t live; /* bytes to move */
+    uint64_t gain; /* bytes freed by that */
+};
+
+static void consider(const struct partition *p, struct segment *first, unsigned usual,
+                     struct window *best) {
+    uint64_t live = 0, size = 0;
+    struct segment *last = first;
+    for (unsigned i = 0; i < WINDOW_SEGMENTS && last != NULL && is_sealed(p, last); i++) {
+        live += last->live_bytes;
+        size += last->size;
+        uint64_t output = output_bytes(usual, live);
+        if (output < size &&
+            (best->first == NULL || (size - output) * best->live > best->gain * live))
+            *best = (struct window){first, last, live, size - output};
+        last = last->newer;
+    }
+}
+
+/* The best window that begins at one of the next segments; the search goes round both queues. */
+static struct window choose(struct partition *p) {
+    struct window best = {0};
+    unsigned usual = log_run_order(p);
     for (unsigned i = 0; i < SEARCH_SEGMENTS && i < p->segment_count; i++) {
-        if (segment == NULL)
-            segment = p->queues[QUEUE_SMALL].oldest != NULL ? p->queues[QUEUE_SMALL].oldest
-                                                            : p->queues[QUEUE_MAIN].oldest;
-        if (is_sealed(p, segment) &&
-            (best == NULL || (uint64_t)waste_of(segment) * best->size >
-                                 (uint64_t)waste_of(best) * segment->size))
-            best = segment;
-        bool is_small_end = segment->newer == NULL && segment->queue == QUEUE_SMALL;
-        segment = is_small_end ? p->queues[QUEUE_MAIN].oldest : segment->newer;
+        if (p->clean_cursor == NULL)
+            p->clean_cursor = log_next(p, NULL);
+        if (is_sealed(p, p->clean_cursor))
+            consider(p, p->clean_cursor, usual, &best);
+        p->clean_cursor = log_next(p, p->clean_cursor);
     }
-    p->clean_cursor = segment;
-    return best != NULL && is_worth_cleaning(best) ? best : NULL;
+    return best;
 }
 
-static void begin(struct partition *p, struct segment *segment)
-{
-    p->cleaning = segment;
-    p->cleaning_at = SEGMENT_HEADER;
-    segment->is_cleaning = true;
+/* ---- moving ---- */
+
+static void begin(struct partition *p, struct segment *segment) {
+    p->cleaning = (struct log_position){.segment = segment};
+    segment->is_busy = true;
 }
 
-void cleaner_stop(struct partition *p, struct store_thread *thread)
-{
-    struct segment *source = p->cleaning, *into = p->clean_into;
-    p->cleaning = NULL;
-    p->clean_into = NULL;
-    if (source != NULL) {
-        source->is_cleaning = false;
-        if (source->live_count == 0 && is_sealed(p, source))
-            log_free_segment(p, thread, source);
-    }
-    if (into != NULL && into->live_count == 0 && is_sealed(p, into))
-        log_free_segment(p, thread, into);
-}
-
-/* The source is empty: free it, and go on with its neighbour while the target has room. */
-static void finish_source(struct partition *p, struct store_thread *thread)
-{
-    struct segment *next = p->cleaning->newer, *into = p->clean_into;
-    p->cleaning->is_cleaning = false;
-    log_free_segment(p, thread, p->cleaning);
-    p->cleaning = NULL;
-    if (into != NULL && room_of(into) * 8 > into->size && next != NULL && is_sealed(p, next) &&
-        is_worth_cleaning(next)) {
-        begin(p, next);
+static void release(struct partition *p, struct store_thread *thread, struct segment **place) {
+    struct segment *segment = *place;
+    *place = NULL;
+    if (segment == NULL)
         return;
-    }
-    cleaner_stop(p, thread);
+    segment->is_busy = false;
+    log_free_if_empty(p, thread, segment);
 }
 
-/* The target with room for a record, a new one right before the source if need be. */
+void cleaner_stop(struct partition *p, struct store_thread *thread) {
+    release(p, thread, &p->cleaning.segment);
+    release(p, thread, &p->clean_into);
+    p->clean_last = NULL;
+}
+
+/* The source is empty: free it and go on with the next of the window. */
+static void finish_source(struct partition *p, struct store_thread *thread) {
+    struct segment *source = p->cleaning.segment;
+    struct segment *next = source == p->clean_last ? NULL : source->newer;
+    release(p, thread, &p->cleaning.segment);
+    if (next != NULL && is_sealed(p, next))
+        begin(p, next);
+    else
+        cleaner_stop(p, thread);
+}
+
+/* The segment that the next record goes into, a new one right before the source if need be. */
 static struct segment *target(struct partition *p, struct keyspace *keyspace,
-                              struct store_thread *thread, uint32_t size)
-{
-    struct segment *into = p->clean_into, *source = p->cleaning;
-    if (into != NULL && room_of(into) >= size)
-        return into;
-    into = log_open_segment(p, keyspace, thread, (enum queue_id)source->queue, source->older);
+                              struct store_thread *thread, uint32_t size) {
+    struct segment *source = p->cleaning.segment;
+    if (p->clean_into != NULL && room_of(p->clean_into) >= size)
+        return p->clean_into;
+    uint64_t left = source->live_bytes;
+    for (struct segment *s = source; s != p->clean_last && s->newer != NULL;) {
+        s = s->newer;
+        left += s->live_bytes;
+    }
+    struct segment *into = log_open_segment(p, keyspace, thread, (enum queue_id)source->queue,
+                                            source->older, output_order(log_run_order(p), left));
     if (into == NULL)
         return NULL;
     into->birth = source->birth;
+    into->is_busy = true;
+    release(p, thread, &p->clean_into);
     p->clean_into = into;
     return into;
 }
 
 uint8_t *partition_move_record(struct partition *p, struct store_thread *thread, uint8_t *record,
                                const struct record_layout *layout, index_word *word,
-                               struct segment *into, unsigned frequency)
-{
+                               struct segment *into, unsigned frequency) {
     uint8_t *copy = (uint8_t *)into + into->used;
     size_t external = record_external_bytes(record, layout);
     memcpy(copy, record, layout->size);
@@ -125,56 +159,29 @@ uint8_t *partition_move_record(struct partition *p, struct store_thread *thread,
     return copy;
 }
 
-struct pending {
-    uint8_t *record;
-    struct record_layout layout;
-    uint64_t hash;
-};
-
-/* Collect the next live records of the source and prefetch their buckets. */
-static unsigned collect(struct partition *p, const struct keyspace *keyspace,
-                        struct pending *batch)
-{
-    unsigned count = 0;
-    struct segment *source = p->cleaning;
-    while (count < BATCH_RECORDS && p->cleaning_at < source->used) {
-        uint8_t *record = (uint8_t *)source + p->cleaning_at;
-        struct pending *next = &batch[count];
-        next->layout = record_parse(record);
-        p->cleaning_at += next->layout.size;
-        if ((record[0] & RECORD_DEAD) != 0)
-            continue;
-        next->record = record;
-        next->hash = hash_key(&keyspace->seed, record_key(record, &next->layout),
-                              next->layout.collection);
-        uint32_t buckets = atomic_load_explicit(&p->index.bucket_count, memory_order_relaxed);
-        __builtin_prefetch(
-            (const void *)index_bucket(&p->index, index_bucket_of(buckets, next->hash)));
-        count++;
+bool cleaner_compact(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
+                     unsigned waste_percent) {
+    if (p->set_aside.runs != NULL)
+        return false; /* new segments would take what reserved puts count on */
+    if (p->cleaning.segment == NULL) {
+        if (p->segment_count < SEGMENTS_MIN || total_waste(p) * 100 <= p->log_bytes * waste_percent)
+            return false;
+        struct window window = choose(p);
+        if (window.first == NULL)
+            return false;
+        begin(p, window.first);
+        p->clean_last = window.last;
     }
-    return count;
-}
-
-void cleaner_step(struct partition *p, struct keyspace *keyspace, struct store_thread *thread)
-{
-    if (p->cleaning == NULL) {
-        if (total_waste(p) * WASTE_DIVISOR <= p->log_bytes || p->segment_count < 3)
-            return;
-        struct segment *sparsest = choose(p);
-        if (sparsest == NULL)
-            return;
-        begin(p, sparsest);
-    }
-    struct pending batch[BATCH_RECORDS];
-    for (unsigned moved = 0; moved < SLICE_RECORDS && p->cleaning != NULL;) {
-        uint32_t resume_at = p->cleaning_at;
-        unsigned count = collect(p, keyspace, batch);
+    struct log_record batch[LOG_BATCH];
+    for (unsigned moved = 0; moved < SLICE_RECORDS && p->cleaning.segment != NULL;) {
+        uint32_t resume_at = p->cleaning.at;
+        unsigned count = log_collect(p, keyspace, &p->cleaning, batch);
         for (unsigned i = 0; i < count; i++) {
-            struct pending *next = &batch[i];
+            struct log_record *next = &batch[i];
             struct segment *into = target(p, keyspace, thread, next->layout.size);
             if (into == NULL) {
-                p->cleaning_at = resume_at; /* those already moved are dead and will be skipped */
-                return;
+                p->cleaning.at = resume_at; /* those already moved are dead and will be skipped */
+                return i > 0 || moved > 0;
             }
             index_word *word =
                 index_word_of(&p->index, next->hash, (uint64_t)(uintptr_t)next->record);
@@ -182,7 +189,12 @@ void cleaner_step(struct partition *p, struct keyspace *keyspace, struct store_t
                                         index_frequency(index_load(word)));
         }
         moved += count;
-        if (p->cleaning_at >= p->cleaning->used)
+        if (p->cleaning.at >= p->cleaning.segment->used)
             finish_source(p, thread);
     }
+    return true;
+}
+
+void cleaner_step(struct partition *p, struct keyspace *keyspace, struct store_thread *thread) {
+    (void)cleaner_compact(p, keyspace, thread, WASTE_PERCENT);
 }

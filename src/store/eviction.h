@@ -9,7 +9,8 @@
 
 /* Evict from the partition until about `goal_bytes` are freed, or 64 records were looked at, or
  * nothing qualifies. Returns the bytes freed (segments, index pages, blobs: what memory_delta went
- * down by); 0 can also mean that space was freed inside segments only: *out_evicted counts entries. */
+ * down by); 0 can also mean that space was freed inside segments only: *out_evicted counts entries.
+ */
 int64_t eviction_step(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
                       uint32_t partition_id, int64_t goal_bytes, uint32_t *out_evicted)
     REQUIRES(PARTITION_LOCK);
@@ -20,6 +21,8 @@ int64_t eviction_step(struct partition *p, struct keyspace *keyspace, struct sto
 uint64_t eviction_age(const struct partition *p, const struct keyspace *keyspace)
     REQUIRES(PARTITION_LOCK);
 
+/* Bytes that eviction keeps for a partition: ghost table and candidates. */
+size_t eviction_bytes(const struct partition *p) REQUIRES(PARTITION_LOCK);
 /* Free what eviction keeps for a partition. */
 void eviction_finish(struct partition *p, const struct allocator *allocator);
 

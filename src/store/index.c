@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Linear hashing with overflow chains. Load is kept at entries <= 6.8 per bucket (85 %): above it the
- * next bucket in order splits, below half of it the last bucket merges into its partner. Chains have
- * no holes before their last entry but inside a bucket: removal fills the hole with the chain's last
- * entry, so that an overflow bucket is given back as soon as it is empty. */
+/* Linear hashing with overflow chains. Load is kept at entries <= 6.8 per bucket (85 %): above it
+ * the next bucket in order splits, below half of it the last bucket merges into its partner. Chains
+ * have no holes before their last entry but inside a bucket: removal fills the hole with the
+ * chain's last entry, so that an overflow bucket is given back as soon as it is empty. */
 #include "store/index.h"
 
 #include <string.h>
@@ -14,21 +14,18 @@ enum {
 
 /* ---- the directory of pages ---- */
 
-static unsigned page_level(uint32_t page, uint32_t *out_first)
-{
+static unsigned page_level(uint32_t page, uint32_t *out_first) {
     unsigned level = page == 0 ? 0 : 32 - (unsigned)__builtin_clz(page);
     *out_first = level == 0 ? 0 : 1u << (level - 1);
     return level;
 }
 
-static size_t level_bytes(unsigned level)
-{
+static size_t level_bytes(unsigned level) {
     return sizeof(index_word *) * (level == 0 ? 1 : (size_t)1 << (level - 1));
 }
 
 static enum larder_status ensure_page(struct index *index, const struct allocator *allocator,
-                                      struct reserve *reserve, uint32_t page)
-{
+                                      struct reserve *reserve, uint32_t page) {
     uint32_t first;
     unsigned level = page_level(page, &first);
     if (level >= INDEX_LEVELS)
@@ -54,8 +51,7 @@ static enum larder_status ensure_page(struct index *index, const struct allocato
 
 /* ---- overflow buckets ---- */
 
-static bool overflow_add_page(struct index *index, struct reserve *reserve)
-{
+static bool overflow_add_page(struct index *index, struct reserve *reserve) {
     index_word *page = reserve_take_index_page(reserve);
     if (page == NULL)
         return false;
@@ -73,8 +69,7 @@ static bool overflow_add_page(struct index *index, struct reserve *reserve)
     return true;
 }
 
-static index_word *overflow_take(struct index *index)
-{
+static index_word *overflow_take(struct index *index) {
     index_word *bucket = index->overflow_free;
     index->overflow_free = (index_word *)(uintptr_t)index_load(bucket);
     index->overflow_free_count--;
@@ -82,8 +77,7 @@ static index_word *overflow_take(struct index *index)
     return bucket;
 }
 
-static void overflow_give(struct index *index, index_word *bucket)
-{
+static void overflow_give(struct index *index, index_word *bucket) {
     for (size_t i = 1; i < BUCKET_WORDS; i++)
         index_store(&bucket[i], 0);
     index_store(bucket, (uint64_t)(uintptr_t)index->overflow_free);
@@ -91,10 +85,24 @@ static void overflow_give(struct index *index, index_word *bucket)
     index->overflow_free_count++;
 }
 
+/* All overflow buckets are free, or nobody follows a link to them any more. */
+static void overflow_give_pages(struct index *index, struct reserve *reserve) {
+    index_word *page = index->overflow_pages;
+    while (page != NULL) {
+        index_word *chain = page + (BUCKETS_PER_PAGE - 1) * BUCKET_WORDS;
+        index_word *next = (index_word *)(uintptr_t)index_load(chain);
+        reserve_give_index_page(reserve, page);
+        index->bytes -= PAGE_BYTES;
+        page = next;
+    }
+    index->overflow_free = NULL;
+    index->overflow_pages = NULL;
+    index->overflow_free_count = 0;
+}
+
 /* ---- hints ---- */
 
-const index_word *index_hint_bucket(const struct index *index, uint64_t hash)
-{
+const index_word *index_hint_bucket(const struct index *index, uint64_t hash) {
     uint32_t count = atomic_load_explicit(&index->bucket_count, memory_order_acquire);
     if (count == 0)
         return NULL;
@@ -108,8 +116,7 @@ const index_word *index_hint_bucket(const struct index *index, uint64_t hash)
     return words == NULL ? NULL : words + (size_t)(bucket % BUCKETS_PER_PAGE) * BUCKET_WORDS;
 }
 
-const void *index_hint_record(const index_word *bucket, uint64_t hash)
-{
+const void *index_hint_record(const index_word *bucket, uint64_t hash) {
     uint64_t tag = index_tag(hash);
     for (unsigned hops = 0; bucket != NULL && hops < 4; hops++) {
         for (size_t i = 0; i < BUCKET_WORDS; i++) {
@@ -125,8 +132,7 @@ const void *index_hint_record(const index_word *bucket, uint64_t hash)
 /* ---- changes ---- */
 
 enum larder_status index_reserve(struct index *index, const struct allocator *allocator,
-                                 struct reserve *reserve, size_t count)
-{
+                                 struct reserve *reserve, size_t count) {
     if (atomic_load_explicit(&index->bucket_count, memory_order_relaxed) == 0) {
         enum larder_status status = ensure_page(index, allocator, reserve, 0);
         if (status != LARDER_OK)
@@ -142,8 +148,7 @@ enum larder_status index_reserve(struct index *index, const struct allocator *al
     return LARDER_OK;
 }
 
-static index_word *chain_append(struct index *index, index_word *bucket, uint64_t word)
-{
+static index_word *chain_append(struct index *index, index_word *bucket, uint64_t word) {
     for (;;) {
         for (size_t i = 0; i < BUCKET_WORDS; i++) {
             if (index_load(&bucket[i]) == 0) {
@@ -162,8 +167,7 @@ static index_word *chain_append(struct index *index, index_word *bucket, uint64_
     }
 }
 
-index_word *index_insert(struct index *index, uint64_t hash, uint64_t address, unsigned frequency)
-{
+index_word *index_insert(struct index *index, uint64_t hash, uint64_t address, unsigned frequency) {
     uint32_t count = atomic_load_explicit(&index->bucket_count, memory_order_relaxed);
     uint64_t word = index_tag(hash) | (uint64_t)frequency << 48 | address;
     index->entry_count++;
@@ -171,8 +175,8 @@ index_word *index_insert(struct index *index, uint64_t hash, uint64_t address, u
 }
 
 /* The last entry of the chain, and the bucket before its bucket (NULL if it is the first). */
-static index_word *chain_last(index_word *bucket, index_word **out_bucket, index_word **out_before)
-{
+static index_word *chain_last(index_word *bucket, index_word **out_bucket,
+                              index_word **out_before) {
     index_word *before = NULL, *next;
     while ((next = index_next(index_load(&bucket[BUCKET_WORDS - 1]))) != NULL) {
         before = bucket;
@@ -186,8 +190,7 @@ static index_word *chain_last(index_word *bucket, index_word **out_bucket, index
     return i == 0 ? NULL : &bucket[i - 1];
 }
 
-void index_remove(struct index *index, uint64_t hash, index_word *word)
-{
+void index_remove(struct index *index, uint64_t hash, index_word *word) {
     uint32_t count = atomic_load_explicit(&index->bucket_count, memory_order_relaxed);
     index_word *bucket, *before;
     index_word *last =
@@ -202,8 +205,7 @@ void index_remove(struct index *index, uint64_t hash, index_word *word)
     overflow_give(index, bucket);
 }
 
-index_word *index_word_of(const struct index *index, uint64_t hash, uint64_t address)
-{
+index_word *index_word_of(const struct index *index, uint64_t hash, uint64_t address) {
     uint32_t count = atomic_load_explicit(&index->bucket_count, memory_order_relaxed);
     if (count == 0)
         return NULL;
@@ -222,8 +224,7 @@ index_word *index_word_of(const struct index *index, uint64_t hash, uint64_t add
 /* ---- growing and shrinking ---- */
 
 /* Take all entries out of a chain into `out`, give back its overflow buckets. */
-static size_t chain_drain(struct index *index, index_word *bucket, uint64_t *out, size_t capacity)
-{
+static size_t chain_drain(struct index *index, index_word *bucket, uint64_t *out, size_t capacity) {
     size_t count = 0;
     index_word *first = bucket;
     while (bucket != NULL) {
@@ -241,8 +242,7 @@ static size_t chain_drain(struct index *index, index_word *bucket, uint64_t *out
     return count;
 }
 
-static size_t chain_length(const index_word *bucket)
-{
+static size_t chain_length(const index_word *bucket) {
     size_t count = 0;
     while (bucket != NULL) {
         for (size_t i = 0; i < BUCKET_WORDS; i++)
@@ -252,11 +252,15 @@ static size_t chain_length(const index_word *bucket)
     return count;
 }
 
+/* Overflow buckets of a chain: every bucket but the last gives one word to its link. */
+static size_t overflow_needed(size_t length) {
+    return length <= BUCKET_WORDS ? 0 : (length - 2) / (BUCKET_WORDS - 1);
+}
+
 enum { CHAIN_ENTRIES_MAX = 512 }; /* longer chains (hostile or unlucky) are left as they are */
 
 static void split(struct index *index, const struct allocator *allocator, struct reserve *reserve,
-                  index_hash_of hash_of, const void *context)
-{
+                  index_hash_of hash_of, const void *context) {
     uint32_t count = atomic_load_explicit(&index->bucket_count, memory_order_relaxed);
     uint32_t half = 1u << (31 - __builtin_clz(count));
     uint32_t source = count - half;
@@ -264,10 +268,9 @@ static void split(struct index *index, const struct allocator *allocator, struct
         return;
     index_word *from = index_bucket(index, source);
     size_t length = chain_length(from);
-    /* Two chains of n entries together never need more overflow buckets than the one had, plus one
-     * each for rounding. */
-    if (length > CHAIN_ENTRIES_MAX ||
-        (index->overflow_free_count < 2 && !overflow_add_page(index, reserve)))
+    /* An overflow bucket more stands for 7 entries more, and the first for 9, so two chains never
+     * need more of them than the one that they come from. */
+    if (length > CHAIN_ENTRIES_MAX)
         return;
     uint64_t words[CHAIN_ENTRIES_MAX];
     length = chain_drain(index, from, words, CHAIN_ENTRIES_MAX);
@@ -281,8 +284,7 @@ static void split(struct index *index, const struct allocator *allocator, struct
     }
 }
 
-static void give_page_of(struct index *index, struct reserve *reserve, uint32_t bucket)
-{
+static void give_page_of(struct index *index, struct reserve *reserve, uint32_t bucket) {
     if (bucket % BUCKETS_PER_PAGE != 0 || bucket == 0)
         return;
     uint32_t first, page = bucket / BUCKETS_PER_PAGE;
@@ -294,33 +296,35 @@ static void give_page_of(struct index *index, struct reserve *reserve, uint32_t 
     index->bytes -= PAGE_BYTES;
 }
 
-static void merge(struct index *index, struct reserve *reserve)
-{
+static void merge(struct index *index, struct reserve *reserve) {
     uint32_t last = atomic_load_explicit(&index->bucket_count, memory_order_relaxed) - 1;
     uint32_t half = 1u << (31 - __builtin_clz(last));
     index_word *from = index_bucket(index, last);
-    size_t length = chain_length(from);
-    size_t needed = length / (BUCKET_WORDS - 1) + 1;
+    index_word *to = index_bucket(index, last - half);
+    size_t length = chain_length(from), to_length = chain_length(to);
     if (length > CHAIN_ENTRIES_MAX)
         return;
-    while (index->overflow_free_count < needed)
-        if (!overflow_add_page(index, reserve))
-            return;
+    size_t returned = overflow_needed(length) + overflow_needed(to_length);
+    size_t needed = overflow_needed(length + to_length);
+    if (needed > returned &&
+        index->overflow_free_count < index->overflow_kept + needed - returned &&
+        !overflow_add_page(index, reserve))
+        return;
     uint64_t words[CHAIN_ENTRIES_MAX];
     length = chain_drain(index, from, words, CHAIN_ENTRIES_MAX);
     atomic_store_explicit(&index->bucket_count, last, memory_order_release);
-    index_word *to = index_bucket(index, last - half);
     for (size_t i = 0; i < length; i++)
         chain_append(index, to, words[i]);
     give_page_of(index, reserve, last);
 }
 
 void index_balance(struct index *index, const struct allocator *allocator, struct reserve *reserve,
-                   index_hash_of hash_of, const void *context)
-{
+                   index_hash_of hash_of, const void *context) {
     uint32_t count = atomic_load_explicit(&index->bucket_count, memory_order_relaxed);
     if (count == 0)
         return;
+    if (index->entry_count == 0 && index->overflow_kept == 0)
+        overflow_give_pages(index, reserve);
     uint64_t load = index->entry_count * 100;
     if (load > (uint64_t)count * SPLIT_LOAD_PERCENT && count < UINT32_MAX / 2)
         split(index, allocator, reserve, hash_of, context);
@@ -328,17 +332,9 @@ void index_balance(struct index *index, const struct allocator *allocator, struc
         merge(index, reserve);
 }
 
-void index_clear(struct index *index, struct reserve *reserve)
-{
+void index_clear(struct index *index, struct reserve *reserve) {
     atomic_store_explicit(&index->bucket_count, 0, memory_order_release);
-    index_word *page = index->overflow_pages;
-    while (page != NULL) {
-        index_word *chain = page + (BUCKETS_PER_PAGE - 1) * BUCKET_WORDS;
-        index_word *next = (index_word *)(uintptr_t)index_load(chain);
-        reserve_give_index_page(reserve, page);
-        index->bytes -= PAGE_BYTES;
-        page = next;
-    }
+    overflow_give_pages(index, reserve);
     for (unsigned level = 0; level < INDEX_LEVELS; level++) {
         index_word **pages = atomic_load_explicit(&index->levels[level], memory_order_relaxed);
         if (pages == NULL)
@@ -352,13 +348,9 @@ void index_clear(struct index *index, struct reserve *reserve)
         }
     }
     index->entry_count = 0;
-    index->overflow_free = NULL;
-    index->overflow_pages = NULL;
-    index->overflow_free_count = 0;
 }
 
-void index_finish(struct index *index, const struct allocator *allocator)
-{
+void index_finish(struct index *index, const struct allocator *allocator) {
     for (unsigned level = 0; level < INDEX_LEVELS; level++)
         allocator_release(allocator,
                           atomic_load_explicit(&index->levels[level], memory_order_relaxed),

@@ -30,17 +30,17 @@ struct index {
     index_word **_Atomic levels[INDEX_LEVELS];
     _Atomic uint32_t bucket_count; /* 0: nothing allocated yet */
     uint64_t entry_count;
-    index_word *overflow_free; /* overflow buckets, linked through their first word */
-    index_word *overflow_pages; /* all overflow pages, linked through the last bucket's last word */
+    index_word *overflow_free;  /* overflow buckets, linked through their first word */
+    index_word *overflow_pages; /* linked through the first word of each page's last bucket */
     uint32_t overflow_free_count;
-    size_t bytes; /* of pages and directory */
+    uint32_t overflow_kept; /* of these, what inserts that were reserved may need */
+    size_t bytes;           /* of pages and directory */
 };
 
 /* Gives the hash of the entry at a record address (its key is read). */
 typedef uint64_t (*index_hash_of)(const void *context, uint64_t address);
 
-static inline uint64_t index_tag(uint64_t hash)
-{
+static inline uint64_t index_tag(uint64_t hash) {
     uint64_t tag = hash >> 50;
     return (tag != 0 ? tag : 1) << 50;
 }
@@ -48,41 +48,34 @@ static inline uint64_t index_tag(uint64_t hash)
 static const uint64_t INDEX_ADDRESS_MASK = ((uint64_t)1 << 48) - 1;
 static const uint64_t INDEX_TAG_MASK = ~(((uint64_t)1 << 50) - 1);
 
-static inline uint64_t index_load(const index_word *word)
-{
+static inline uint64_t index_load(const index_word *word) {
     return atomic_load_explicit(word, memory_order_relaxed);
 }
 
-static inline void index_store(index_word *word, uint64_t value)
-{
+static inline void index_store(index_word *word, uint64_t value) {
     atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
-static inline uint8_t *index_record(uint64_t word)
-{
+static inline uint8_t *index_record(uint64_t word) {
     return (uint8_t *)(uintptr_t)(word & INDEX_ADDRESS_MASK);
 }
 
-static inline unsigned index_frequency(uint64_t word)
-{
+static inline unsigned index_frequency(uint64_t word) {
     return (unsigned)(word >> 48) & INDEX_FREQUENCY_MAX;
 }
 
-static inline uint64_t index_with_frequency(uint64_t word, unsigned frequency)
-{
+static inline uint64_t index_with_frequency(uint64_t word, unsigned frequency) {
     return (word & ~((uint64_t)INDEX_FREQUENCY_MAX << 48)) | (uint64_t)frequency << 48;
 }
 
 /* Number of the bucket of a hash when there are `bucket_count` > 0 buckets. */
-static inline uint32_t index_bucket_of(uint32_t bucket_count, uint64_t hash)
-{
+static inline uint32_t index_bucket_of(uint32_t bucket_count, uint64_t hash) {
     uint32_t mask = UINT32_MAX >> __builtin_clz(bucket_count);
     uint32_t bucket = (uint32_t)hash & mask;
     return bucket < bucket_count ? bucket : bucket & (mask >> 1);
 }
 
-static inline index_word *index_bucket(const struct index *index, uint32_t bucket)
-{
+static inline index_word *index_bucket(const struct index *index, uint32_t bucket) {
     uint32_t page = bucket / BUCKETS_PER_PAGE;
     unsigned level = page == 0 ? 0 : 32 - (unsigned)__builtin_clz(page);
     index_word **pages = atomic_load_explicit(&index->levels[level], memory_order_acquire);
@@ -91,8 +84,7 @@ static inline index_word *index_bucket(const struct index *index, uint32_t bucke
 }
 
 /* The link of a bucket, NULL when it is the last. */
-static inline index_word *index_next(uint64_t last_word)
-{
+static inline index_word *index_next(uint64_t last_word) {
     return (last_word & INDEX_TAG_MASK) != 0 ? NULL : (index_word *)(uintptr_t)last_word;
 }
 
@@ -118,7 +110,8 @@ void index_remove(struct index *index, uint64_t hash, index_word *word);
 index_word *index_word_of(const struct index *index, uint64_t hash, uint64_t address);
 
 /* Split or merge a bucket if the load asks for it. At most one step; call after an insert or a
- * remove. A split that finds no page is left for later. */
+ * remove. A step that finds no page is left for later. An index without entries gives its overflow
+ * pages back. */
 void index_balance(struct index *index, const struct allocator *allocator, struct reserve *reserve,
                    index_hash_of hash_of, const void *context);
 

@@ -5,8 +5,7 @@
 
 enum { SEGMENTS_PER_LOG = 32 };
 
-unsigned log_run_order(const struct partition *p)
-{
+unsigned log_run_order(const struct partition *p) {
     uint64_t share = p->log_bytes / SEGMENTS_PER_LOG;
     unsigned order = 0;
     while (order < RUN_ORDERS - 1 && share >= (uint64_t)PAGE_BYTES << (order + 1))
@@ -16,32 +15,26 @@ unsigned log_run_order(const struct partition *p)
 
 /* A run that was set aside, or one of the thread's reserve. A smaller one serves when there is no
  * run of the right size. */
-static void *take_run(struct partition *p, struct store_thread *thread, unsigned *out_order)
-{
+static void *take_run(struct partition *p, struct store_thread *thread, unsigned *order) {
     struct run *run = p->set_aside.runs;
     if (run != NULL) {
         p->set_aside.runs = run->next;
-        *out_order = p->run_order;
+        *order = p->run_order;
         return run;
     }
-    unsigned order = log_run_order(p);
-    run = reserve_take_run(&thread->reserve, order);
-    while (run == NULL && order > 0)
-        run = reserve_take_run(&thread->reserve, --order);
-    *out_order = order;
+    run = reserve_take_run(&thread->reserve, *order);
+    while (run == NULL && *order > 0)
+        run = reserve_take_run(&thread->reserve, --*order);
     return run;
 }
 
 struct segment *log_open_segment(struct partition *p, struct keyspace *keyspace,
                                  struct store_thread *thread, enum queue_id queue,
-                                 struct segment *after)
-{
-    unsigned order;
+                                 struct segment *after, unsigned order) {
     void *run = take_run(p, thread, &order);
     if (run == NULL)
         return NULL;
-    uint64_t birth =
-        atomic_fetch_add_explicit(&keyspace->segment_clock, 1, memory_order_relaxed);
+    uint64_t birth = atomic_fetch_add_explicit(&keyspace->segment_clock, 1, memory_order_relaxed);
     struct segment *fresh = segment_init(run, order, queue, birth);
     queue_insert(&p->queues[queue], fresh, after);
     p->log_bytes += fresh->size;
@@ -51,27 +44,41 @@ struct segment *log_open_segment(struct partition *p, struct keyspace *keyspace,
 }
 
 struct segment *log_room(struct partition *p, struct keyspace *keyspace,
-                         struct store_thread *thread, enum queue_id queue, uint32_t size)
-{
+                         struct store_thread *thread, enum queue_id queue, uint32_t size) {
     struct segment *open = p->queues[queue].newest;
-    if (open != NULL && open->size - open->used >= size)
+    if (open != NULL && !open->is_busy && open->size - open->used >= size)
         return open;
-    struct segment *fresh = log_open_segment(p, keyspace, thread, queue, open);
+    struct segment *fresh = log_open_segment(p, keyspace, thread, queue, open, log_run_order(p));
     if (fresh == NULL)
         return NULL;
-    if (open != NULL && open->live_count == 0 && !open->is_cleaning && open != p->clean_into)
-        log_free_segment(p, thread, open);
+    if (open != NULL)
+        log_free_if_empty(p, thread, open);
     return fresh;
 }
 
-void log_free_segment(struct partition *p, struct store_thread *thread, struct segment *segment)
-{
-    if (p->expiry_cursor == segment)
-        p->expiry_cursor = segment->newer;
-    if (p->sample_cursor == segment)
-        p->sample_cursor = segment->newer;
-    if (p->clean_cursor == segment)
-        p->clean_cursor = segment->newer;
+struct segment *log_next(const struct partition *p, const struct segment *segment) {
+    if (segment == NULL)
+        segment = p->queues[QUEUE_SMALL].oldest;
+    else if (segment->newer != NULL || segment->queue == QUEUE_MAIN)
+        return segment->newer;
+    else
+        segment = NULL;
+    return segment != NULL ? (struct segment *)segment : p->queues[QUEUE_MAIN].oldest;
+}
+
+void log_free_if_empty(struct partition *p, struct store_thread *thread, struct segment *segment) {
+    if (segment->live_count == 0 && !segment->is_busy)
+        log_free_segment(p, thread, segment);
+}
+
+void log_free_segment(struct partition *p, struct store_thread *thread, struct segment *segment) {
+    struct segment **places[] = {&p->clean_cursor, &p->expiry.segment, &p->evict.segment,
+                                 &p->drop.segment};
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+        if (*places[i] == segment)
+            *places[i] = log_next(p, segment);
+    if (p->clean_last == segment)
+        p->clean_last = segment->older;
     queue_remove(&p->queues[segment->queue], segment);
     p->log_bytes -= segment->size;
     p->segment_count--;
@@ -80,24 +87,45 @@ void log_free_segment(struct partition *p, struct store_thread *thread, struct s
 }
 
 void log_count(struct partition *p, struct segment *segment, const uint8_t *record,
-               const struct record_layout *layout, size_t external_bytes)
-{
-    segment_count_record(segment, layout->size, record_expiry(record, layout));
+               const struct record_layout *layout, size_t external_bytes) {
+    struct record_weight weight = {layout->size, external_bytes, record_expiry(record, layout)};
+    segment_count_record(segment, &weight);
     segment->used += layout->size;
     p->live_bytes += layout->size;
     p->queues[segment->queue].bytes += layout->size + external_bytes;
 }
 
 void log_kill(struct partition *p, struct store_thread *thread, uint8_t *record,
-              const struct record_layout *layout, size_t external_bytes)
-{
+              const struct record_layout *layout, size_t external_bytes) {
     struct segment *segment = segment_of(record);
     struct queue *queue = &p->queues[segment->queue];
-    segment_uncount_record(segment, layout->size, record_expiry(record, layout));
+    struct record_weight weight = {layout->size, external_bytes, record_expiry(record, layout)};
+    segment_uncount_record(segment, &weight);
     record[0] |= RECORD_DEAD;
     p->live_bytes -= layout->size;
     queue->bytes -= layout->size + external_bytes;
-    if (segment->live_count == 0 && segment != queue->newest && !segment->is_cleaning &&
-        segment != p->clean_into)
-        log_free_segment(p, thread, segment);
+    log_free_if_empty(p, thread, segment);
+}
+
+unsigned log_collect(const struct partition *p, const struct keyspace *keyspace,
+                     struct log_position *position, struct log_record *batch) {
+    struct segment *segment = position->segment;
+    unsigned count = 0;
+    if (position->at < SEGMENT_HEADER)
+        position->at = SEGMENT_HEADER;
+    while (count < LOG_BATCH && position->at < segment->used) {
+        struct log_record *next = &batch[count];
+        next->record = (uint8_t *)segment + position->at;
+        next->layout = record_parse(next->record);
+        position->at += next->layout.size;
+        if ((next->layout.flags & RECORD_DEAD) != 0)
+            continue;
+        next->hash = hash_key(&keyspace->seed, record_key(next->record, &next->layout),
+                              next->layout.collection);
+        uint32_t buckets = atomic_load_explicit(&p->index.bucket_count, memory_order_relaxed);
+        __builtin_prefetch(
+            (const void *)index_bucket(&p->index, index_bucket_of(buckets, next->hash)));
+        count++;
+    }
+    return count;
 }

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Entries of a partition: finding, storing, deleting. A put decides first where the record goes: in
- * place when its layout allows, else at the end of the log (small or main) that held the old record.
- * All memory is obtained before the first change; the changes themselves can't fail. */
+ * place when its layout allows, else at the end of the log (small or main) that held the old
+ * record. All memory is obtained before the first change; the changes themselves can't fail. */
 #include "store/partition_state.h"
 
 #include "store/access.h"
 
 #include <stddef.h>
 
-struct key keyspace_key(const struct keyspace *keyspace, struct slice text, uint32_t collection)
-{
+struct key keyspace_key(const struct keyspace *keyspace, struct slice text, uint32_t collection) {
     return (struct key){
         .text = text,
         .hash = hash_key(&keyspace->seed, text, collection),
@@ -18,8 +17,7 @@ struct key keyspace_key(const struct keyspace *keyspace, struct slice text, uint
     };
 }
 
-void store_thread_drop(struct store_thread *thread, struct blob *blob)
-{
+void store_thread_drop(struct store_thread *thread, struct blob *blob) {
     if (!blob_is_exclusive(blob) || blob->capacity < sizeof(struct blob *)) {
         blob_release(blob);
         return;
@@ -28,8 +26,7 @@ void store_thread_drop(struct store_thread *thread, struct blob *blob)
     thread->dropped = blob;
 }
 
-void store_thread_free_dropped(struct store_thread *thread)
-{
+void store_thread_free_dropped(struct store_thread *thread) {
     while (thread->dropped != NULL) {
         struct blob *blob = thread->dropped;
         memcpy(&thread->dropped, blob->data, sizeof(thread->dropped));
@@ -39,8 +36,7 @@ void store_thread_free_dropped(struct store_thread *thread)
 
 /* ---- counts per collection ---- */
 
-static struct collection_count *find_count(const struct partition *p, uint32_t collection)
-{
+static struct collection_count *find_count(const struct partition *p, uint32_t collection) {
     for (uint32_t i = 0; i < p->count_length; i++)
         if (p->counts[i].collection == collection)
             return &p->counts[i];
@@ -50,8 +46,7 @@ static struct collection_count *find_count(const struct partition *p, uint32_t c
 /* Takes the place of a collection without keys before it grows, unless keys are reserved, which
  * may be that collection's. */
 static enum larder_status reserve_count(struct partition *p, const struct allocator *allocator,
-                                        uint32_t collection)
-{
+                                        struct store_thread *thread, uint32_t collection) {
     if (find_count(p, collection) != NULL)
         return LARDER_OK;
     for (uint32_t i = 0; i < p->count_length && p->set_aside.entry_count == 0; i++) {
@@ -67,14 +62,14 @@ static enum larder_status reserve_count(struct partition *p, const struct alloca
         if (grown == NULL)
             return LARDER_NO_MEMORY;
         p->counts = grown;
+        thread->memory_delta += (int64_t)((capacity - p->count_capacity) * sizeof(*p->counts));
         p->count_capacity = capacity;
     }
     p->counts[p->count_length++] = (struct collection_count){.collection = collection};
     return LARDER_OK;
 }
 
-static void count_expiry(struct collection_count *count, int64_t from_ms, int64_t to_ms)
-{
+static void count_expiry(struct collection_count *count, int64_t from_ms, int64_t to_ms) {
     if (from_ms != 0) {
         count->expiring--;
         count->expiry_sum_s -= (uint64_t)from_ms / 1000;
@@ -85,16 +80,14 @@ static void count_expiry(struct collection_count *count, int64_t from_ms, int64_
     }
 }
 
-struct collection_count partition_count(const struct partition *p, uint32_t collection)
-{
+struct collection_count partition_count(const struct partition *p, uint32_t collection) {
     const struct collection_count *count = find_count(p, collection);
     return count != NULL ? *count : (struct collection_count){.collection = collection};
 }
 
 /* ---- finding ---- */
 
-uint64_t partition_hash_at(const void *keyspace, uint64_t address)
-{
+uint64_t partition_hash_at(const void *keyspace, uint64_t address) {
     const struct keyspace *k = keyspace;
     const uint8_t *record = (const uint8_t *)(uintptr_t)address;
     struct record_layout layout = record_parse(record);
@@ -102,8 +95,7 @@ uint64_t partition_hash_at(const void *keyspace, uint64_t address)
 }
 
 static void decode(uint8_t *record, const struct record_layout *layout, index_word *word,
-                   uint64_t hash, struct entry *out)
-{
+                   uint64_t hash, struct entry *out) {
     out->key = record_key(record, layout);
     out->value = record_value(record, layout);
     out->expiry_ms = record_expiry(record, layout);
@@ -113,15 +105,13 @@ static void decode(uint8_t *record, const struct record_layout *layout, index_wo
     out->word = word;
 }
 
-void partition_decode(uint8_t *record, index_word *word, uint64_t hash, struct entry *out)
-{
+void partition_decode(uint8_t *record, index_word *word, uint64_t hash, struct entry *out) {
     struct record_layout layout = record_parse(record);
     decode(record, &layout, word, hash, out);
 }
 
 bool partition_find(struct partition *p, const struct keyspace *keyspace, const struct key *key,
-                    struct entry *out)
-{
+                    struct entry *out) {
     (void)keyspace;
     uint32_t count = atomic_load_explicit(&p->index.bucket_count, memory_order_relaxed);
     if (count == 0)
@@ -149,8 +139,7 @@ bool partition_find(struct partition *p, const struct keyspace *keyspace, const 
 
 /* ---- storing ---- */
 
-size_t record_external_bytes(const uint8_t *record, const struct record_layout *layout)
-{
+size_t record_external_bytes(const uint8_t *record, const struct record_layout *layout) {
     size_t bytes = 0;
     if (record_kind(layout->flags) == VALUE_BLOB)
         bytes += blob_footprint(record_value(record, layout).blob);
@@ -160,8 +149,7 @@ size_t record_external_bytes(const uint8_t *record, const struct record_layout *
 
 /* What a new record for the key would look like. */
 static struct record_layout plan(const struct keyspace *keyspace, const struct key *key,
-                                 const struct value *value, int64_t expiry_ms)
-{
+                                 const struct value *value, int64_t expiry_ms) {
     struct record_layout l = {.collection = key->collection};
     bool is_external_key = key->text.size > RECORD_INLINE_KEY_MAX;
     l.key_size = (uint16_t)(is_external_key ? sizeof(struct blob *) : key->text.size);
@@ -191,8 +179,7 @@ static struct record_layout plan(const struct keyspace *keyspace, const struct k
 
 static void write_record(uint8_t *out, const struct record_layout *l, const struct key *key,
                          struct blob *key_blob, const struct value *value, int64_t expiry_ms,
-                         uint32_t access)
-{
+                         uint32_t access) {
     uint8_t *at = out;
     *at++ = l->flags;
     at = varint_put(at, l->key_size);
@@ -213,8 +200,7 @@ static void write_record(uint8_t *out, const struct record_layout *l, const stru
 /* Bring a new value into the bytes of the old record. False when its layout does not allow it. */
 static bool overwrite_in_place(struct partition *p, struct keyspace *keyspace,
                                struct store_thread *thread, const struct entry *old,
-                               const struct value *value, int64_t expiry_ms)
-{
+                               const struct value *value, int64_t expiry_ms) {
     struct record_layout l = record_parse(old->record);
     if (l.value_size != value_stored_size(value) ||
         (expiry_ms != 0 && (l.flags & RECORD_HAS_EXPIRY) == 0) ||
@@ -222,15 +208,21 @@ static bool overwrite_in_place(struct partition *p, struct keyspace *keyspace,
         return false;
     struct segment *segment = segment_of(old->record);
     struct blob *old_blob = record_kind(l.flags) == VALUE_BLOB ? old->value.blob : NULL;
+    struct blob *key_blob = record_key_blob(old->record, &l);
+    size_t key_bytes = key_blob != NULL ? blob_footprint(key_blob) : 0;
     size_t before = old_blob != NULL ? blob_footprint(old_blob) : 0;
     size_t after = value->kind == VALUE_BLOB ? blob_footprint(value->blob) : 0;
+    if (before != after || old->expiry_ms != expiry_ms) {
+        struct record_weight from = {l.size, key_bytes + before, old->expiry_ms};
+        struct record_weight to = {l.size, key_bytes + after, expiry_ms};
+        segment_recount_record(segment, &from, &to);
+    }
     if ((l.flags & RECORD_HAS_EXPIRY) != 0) {
-        segment_change_expiry(segment, l.size, old->expiry_ms, expiry_ms);
         bytes_put(old->record + l.expiry_at, (uint64_t)expiry_ms, RECORD_EXPIRY_BYTES);
         count_expiry(find_count(p, l.collection), old->expiry_ms, expiry_ms);
     }
-    old->record[0] = (uint8_t)((l.flags & ~(unsigned)RECORD_KIND_MASK) |
-                               (unsigned)value->kind << RECORD_KIND_SHIFT);
+    old->record[0] = (uint8_t)((l.flags & ~(unsigned)RECORD_KIND_MASK) | (unsigned)value->kind
+                                                                             << RECORD_KIND_SHIFT);
     value_store(old->record + l.key_at + l.key_size, value, l.value_size);
     if (before != after) {
         p->blob_bytes += after - before;
@@ -247,8 +239,7 @@ static bool overwrite_in_place(struct partition *p, struct keyspace *keyspace,
 static void append(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
                    const struct key *key, const struct entry *old, const struct value *value,
                    int64_t expiry_ms, const struct record_layout *l, struct blob *key_blob,
-                   struct segment *segment)
-{
+                   struct segment *segment) {
     uint8_t *record = (uint8_t *)segment + segment->used;
     uint32_t access = access_initial(keyspace, thread, old);
     struct collection_count *count = find_count(p, key->collection);
@@ -284,8 +275,7 @@ static void append(struct partition *p, struct keyspace *keyspace, struct store_
         store_thread_drop(thread, old_blob);
 }
 
-static struct blob *copy_key(const struct keyspace *keyspace, struct slice text)
-{
+static struct blob *copy_key(const struct keyspace *keyspace, struct slice text) {
     struct blob *blob = blob_create(keyspace->allocator, text.size);
     if (blob == NULL)
         return NULL;
@@ -294,19 +284,54 @@ static struct blob *copy_key(const struct keyspace *keyspace, struct slice text)
     return blob;
 }
 
+/* Room in the index and the counts for `count` new entries. */
+static enum larder_status reserve_entry(struct partition *p, struct keyspace *keyspace,
+                                        struct store_thread *thread, uint32_t collection,
+                                        size_t count) {
+    size_t old_index_bytes = p->index.bytes;
+    enum larder_status status = reserve_count(p, keyspace->allocator, thread, collection);
+    if (status == LARDER_OK)
+        status = index_reserve(&p->index, keyspace->allocator, &thread->reserve, count);
+    thread->memory_delta += (int64_t)(p->index.bytes - old_index_bytes);
+    return status;
+}
+
+static void balance(struct partition *p, struct keyspace *keyspace, struct store_thread *thread) {
+    size_t old_index_bytes = p->index.bytes;
+    index_balance(&p->index, keyspace->allocator, &thread->reserve, partition_hash_at, keyspace);
+    thread->memory_delta += (int64_t)(p->index.bytes - old_index_bytes);
+}
+
+/* A blob that partition_reserve made for a key of this length, filled with this one. */
+static struct blob *take_key_blob(struct set_aside *aside, struct slice text) {
+    for (struct blob *blob = aside->key_blobs, *before = NULL; blob != NULL;) {
+        struct blob *next;
+        memcpy(&next, blob->data, sizeof(next));
+        if (blob->capacity == text.size) {
+            if (before != NULL)
+                memcpy(before->data, &next, sizeof(next));
+            else
+                aside->key_blobs = next;
+            memcpy(blob->data, text.data, text.size);
+            return blob;
+        }
+        before = blob;
+        blob = next;
+    }
+    return NULL;
+}
+
 enum larder_status partition_put(struct partition *p, struct keyspace *keyspace,
                                  struct store_thread *thread, const struct key *key,
-                                 const struct entry *old, struct value value, int64_t expiry_ms)
-{
+                                 const struct entry *old, struct value value, int64_t expiry_ms) {
     if (expiry_ms > RECORD_EXPIRY_MAX_MS)
         expiry_ms = RECORD_EXPIRY_MAX_MS;
+    if (expiry_ms < 0)
+        expiry_ms = 1; /* as long past as any */
     if (old != NULL && overwrite_in_place(p, keyspace, thread, old, &value, expiry_ms))
         return LARDER_OK;
     struct record_layout layout = plan(keyspace, key, &value, expiry_ms);
-    size_t old_index_bytes = p->index.bytes;
-    if (old == NULL &&
-        (reserve_count(p, keyspace->allocator, key->collection) != LARDER_OK ||
-         index_reserve(&p->index, keyspace->allocator, &thread->reserve, 1) != LARDER_OK))
+    if (old == NULL && reserve_entry(p, keyspace, thread, key->collection, 1) != LARDER_OK)
         return LARDER_NO_MEMORY;
     enum queue_id queue = QUEUE_SMALL;
     if (old != NULL)
@@ -318,37 +343,39 @@ enum larder_status partition_put(struct partition *p, struct keyspace *keyspace,
         return LARDER_NO_MEMORY;
     struct blob *key_blob = NULL;
     if (old == NULL && key->text.size > RECORD_INLINE_KEY_MAX) {
-        key_blob = copy_key(keyspace, key->text);
+        key_blob = take_key_blob(&p->set_aside, key->text);
+        if (key_blob == NULL)
+            key_blob = copy_key(keyspace, key->text);
         if (key_blob == NULL)
             return LARDER_NO_MEMORY;
     }
     append(p, keyspace, thread, key, old, &value, expiry_ms, &layout, key_blob, segment);
-    if (old == NULL) {
-        index_balance(&p->index, keyspace->allocator, &thread->reserve, partition_hash_at,
-                      keyspace);
-        thread->memory_delta += (int64_t)(p->index.bytes - old_index_bytes);
-    }
+    if (old == NULL)
+        balance(p, keyspace, thread);
     cleaner_step(p, keyspace, thread);
     return LARDER_OK;
 }
 
 enum larder_status partition_set_expiry(struct partition *p, struct keyspace *keyspace,
                                         struct store_thread *thread, struct entry *entry,
-                                        int64_t expiry_ms)
-{
+                                        int64_t expiry_ms) {
     struct key key = {.text = entry->key, .hash = entry->hash, .collection = entry->collection};
     return partition_put(p, keyspace, thread, &key, entry, entry->value, expiry_ms);
 }
 
 void partition_delete(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
-                      const struct entry *entry)
-{
+                      const struct entry *entry) {
+    partition_remove(p, keyspace, thread, entry);
+    cleaner_step(p, keyspace, thread);
+}
+
+void partition_remove(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
+                      const struct entry *entry) {
     struct record_layout layout = record_parse(entry->record);
     struct collection_count *count = find_count(p, layout.collection);
     size_t external = record_external_bytes(entry->record, &layout);
     struct blob *key_blob = record_key_blob(entry->record, &layout);
     struct blob *value_blob = entry->value.kind == VALUE_BLOB ? entry->value.blob : NULL;
-    size_t old_index_bytes = p->index.bytes;
     count->keys--;
     count_expiry(count, entry->expiry_ms, 0);
     p->record_count--;
@@ -360,14 +387,11 @@ void partition_delete(struct partition *p, struct keyspace *keyspace, struct sto
         store_thread_drop(thread, key_blob);
     if (value_blob != NULL)
         store_thread_drop(thread, value_blob);
-    index_balance(&p->index, keyspace->allocator, &thread->reserve, partition_hash_at, keyspace);
-    thread->memory_delta += (int64_t)(p->index.bytes - old_index_bytes);
-    cleaner_step(p, keyspace, thread);
+    balance(p, keyspace, thread);
 }
 
 void partition_touch(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
-                     struct entry *entry)
-{
+                     struct entry *entry) {
     if (!access_is_tracked(keyspace) || (entry->record[0] & RECORD_HAS_ACCESS) != 0) {
         access_touch(keyspace, thread, entry->record, entry->word);
         return;
@@ -384,19 +408,23 @@ void partition_touch(struct partition *p, struct keyspace *keyspace, struct stor
 
 enum larder_status partition_reserve(struct partition *p, struct keyspace *keyspace,
                                      struct store_thread *thread, const struct key *key,
-                                     size_t value_size)
-{
+                                     size_t value_size) {
     struct set_aside *aside = &p->set_aside;
     struct entry old;
     bool is_there = partition_find(p, keyspace, key, &old);
     if (!is_there) {
-        size_t old_index_bytes = p->index.bytes;
-        if (reserve_count(p, keyspace->allocator, key->collection) != LARDER_OK ||
-            index_reserve(&p->index, keyspace->allocator, &thread->reserve,
-                          aside->entry_count + 1) != LARDER_OK)
+        if (reserve_entry(p, keyspace, thread, key->collection, aside->entry_count + 1) !=
+            LARDER_OK)
             return LARDER_NO_MEMORY;
-        thread->memory_delta += (int64_t)(p->index.bytes - old_index_bytes);
         aside->entry_count++;
+        p->index.overflow_kept = aside->entry_count;
+        if (key->text.size > RECORD_INLINE_KEY_MAX) {
+            struct blob *blob = copy_key(keyspace, key->text);
+            if (blob == NULL)
+                return LARDER_NO_MEMORY;
+            memcpy(blob->data, &aside->key_blobs, sizeof(aside->key_blobs));
+            aside->key_blobs = blob;
+        }
     }
     enum queue_id queue = QUEUE_SMALL;
     if (is_there)
@@ -427,19 +455,23 @@ enum larder_status partition_reserve(struct partition *p, struct keyspace *keysp
     return LARDER_OK;
 }
 
-void partition_end_reserve(struct partition *p, struct store_thread *thread)
-{
+void partition_end_reserve(struct partition *p, struct store_thread *thread) {
     struct run *run = p->set_aside.runs;
     while (run != NULL) {
         struct run *next = run->next;
         reserve_give_run(&thread->reserve, p->run_order, run);
         run = next;
     }
+    while (p->set_aside.key_blobs != NULL) {
+        struct blob *blob = p->set_aside.key_blobs;
+        memcpy(&p->set_aside.key_blobs, blob->data, sizeof(blob));
+        blob_release(blob);
+    }
     p->set_aside = (struct set_aside){0};
+    p->index.overflow_kept = 0;
 }
 
-struct partition_usage partition_usage(const struct partition *p)
-{
+struct partition_usage partition_usage(const struct partition *p) {
     return (struct partition_usage){
         .log_bytes = p->log_bytes,
         .live_bytes = p->live_bytes,

@@ -9,14 +9,22 @@
 #include "store/record_codec.h"
 #include "store/segment.h"
 
-struct ghost; /* store/eviction: fingerprints of what left the small queue */
+struct ghost;      /* store/ghost.h: fingerprints of what left the small queue */
+struct candidates; /* store/eviction.c: what sampling found best so far */
 
 /* Runs set aside by partition_reserve, so that reserved puts can't fail. */
 struct set_aside {
-    struct run *runs;                /* linked */
-    uint32_t room[QUEUE_COUNT];      /* left in the segment that the queue's next puts fill */
-    bool is_counting[QUEUE_COUNT];   /* room[] is meaningful */
-    uint32_t entry_count;            /* new entries reserved in the index */
+    struct run *runs;              /* linked */
+    uint32_t room[QUEUE_COUNT];    /* left in the segment that the queue's next puts fill */
+    bool is_counting[QUEUE_COUNT]; /* room[] is meaningful */
+    struct blob *key_blobs;        /* for external keys, linked through their bytes */
+    uint32_t entry_count;          /* new entries reserved in the index */
+};
+
+/* Where a walk over the log goes on. */
+struct log_position {
+    struct segment *segment; /* NULL: at the oldest of the small queue */
+    uint32_t at;             /* offset of the next record; below SEGMENT_HEADER: at the first */
 };
 
 struct partition {
@@ -24,15 +32,17 @@ struct partition {
     struct queue queues[QUEUE_COUNT];
     struct set_aside set_aside;
     struct ghost *ghost;
-    struct segment *cleaning;   /* the segment being emptied, NULL when none */
+    struct candidates *candidates;
+    struct log_position cleaning; /* in the segment being emptied, NULL when none */
+    struct segment *clean_last;   /* the last that is emptied in this go */
     struct segment *clean_into; /* takes what is live in it; stands right before it in the queue */
     struct segment *clean_cursor; /* where the search for sparse segments goes on */
-    uint32_t cleaning_at;       /* offset of the next record of `cleaning` */
+    struct log_position expiry;   /* of the sweeper */
+    struct log_position evict;    /* of queue eviction */
+    struct log_position drop;     /* of the sweep of dead collections */
     uint32_t segment_count;
-    struct segment *expiry_cursor; /* where the sweeper goes on, NULL: at the oldest */
-    struct segment *sample_cursor; /* where sampled eviction draws next */
-    uint64_t log_bytes;       /* of all segments, whole */
-    uint64_t live_bytes;      /* of live records */
+    uint64_t log_bytes;  /* of all segments, whole */
+    uint64_t live_bytes; /* of live records */
     uint64_t blob_bytes;
     uint64_t record_count;
     struct collection_count *counts;
@@ -49,19 +59,38 @@ unsigned log_run_order(const struct partition *p);
  * memory. */
 struct segment *log_room(struct partition *p, struct keyspace *keyspace,
                          struct store_thread *thread, enum queue_id queue, uint32_t size);
-/* A new segment behind `after` in the queue; NULL without memory. */
+/* A new segment behind `after` in the queue, of the run order or a smaller one; NULL without
+ * memory. */
 struct segment *log_open_segment(struct partition *p, struct keyspace *keyspace,
                                  struct store_thread *thread, enum queue_id queue,
-                                 struct segment *after);
-/* Free a segment that holds no live record. */
+                                 struct segment *after, unsigned order);
+/* The order of all segments: the small queue from its oldest, then main. From NULL the first; NULL
+ * after the last. */
+struct segment *log_next(const struct partition *p, const struct segment *segment);
+/* Free a segment that holds no live record; positions in it go to the next. */
 void log_free_segment(struct partition *p, struct store_thread *thread, struct segment *segment);
+void log_free_if_empty(struct partition *p, struct store_thread *thread, struct segment *segment);
 /* Count a record out of its segment, partition and queue and mark it dead; frees the segment when
- * it was the last of one that is not open. Does not touch the index. Blobs are not released. */
+ * it was the last, unless it is busy. Does not touch the index. Blobs are not released. */
 void log_kill(struct partition *p, struct store_thread *thread, uint8_t *record,
               const struct record_layout *layout, size_t external_bytes);
 /* Count a record just written at the end of the segment in. */
 void log_count(struct partition *p, struct segment *segment, const uint8_t *record,
                const struct record_layout *layout, size_t external_bytes);
+
+enum { LOG_BATCH = 16 };
+
+/* A live record met on a walk. */
+struct log_record {
+    uint8_t *record;
+    struct record_layout layout;
+    uint64_t hash;
+};
+
+/* The next live records of the position's segment, at most LOG_BATCH, with their index buckets
+ * prefetched; fewer at its end. The position moves behind them. */
+unsigned log_collect(const struct partition *p, const struct keyspace *keyspace,
+                     struct log_position *position, struct log_record *batch);
 
 /* ---- partition.c ---- */
 
@@ -75,6 +104,9 @@ size_t record_external_bytes(const uint8_t *record, const struct record_layout *
 uint8_t *partition_move_record(struct partition *p, struct store_thread *thread, uint8_t *record,
                                const struct record_layout *layout, index_word *word,
                                struct segment *into, unsigned frequency);
+/* partition_delete without cleaning afterwards. */
+void partition_remove(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
+                      const struct entry *entry);
 /* Give a blob back once no lock is held. */
 void store_thread_drop(struct store_thread *thread, struct blob *blob);
 
@@ -84,5 +116,8 @@ void store_thread_drop(struct store_thread *thread, struct blob *blob);
 void cleaner_stop(struct partition *p, struct store_thread *thread);
 /* Move up to 64 live records out of sparse segments when dead space is above its share. */
 void cleaner_step(struct partition *p, struct keyspace *keyspace, struct store_thread *thread);
+/* The same with a share of our own, in percent of the log. Returns whether it moved anything. */
+bool cleaner_compact(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
+                     unsigned waste_percent);
 
 #endif

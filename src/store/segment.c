@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-struct segment *segment_init(void *run, unsigned order, enum queue_id queue, uint64_t birth)
-{
+struct segment *segment_init(void *run, unsigned order, enum queue_id queue, uint64_t birth) {
     struct segment *segment = run;
     memset(segment, 0, sizeof(*segment));
     segment->birth = birth;
@@ -19,8 +18,7 @@ struct segment *segment_init(void *run, unsigned order, enum queue_id queue, uin
     return segment;
 }
 
-void queue_insert(struct queue *queue, struct segment *segment, struct segment *after)
-{
+void queue_insert(struct queue *queue, struct segment *segment, struct segment *after) {
     segment->older = after;
     segment->newer = after == NULL ? queue->oldest : after->newer;
     if (segment->newer != NULL)
@@ -33,8 +31,7 @@ void queue_insert(struct queue *queue, struct segment *segment, struct segment *
         queue->oldest = segment;
 }
 
-void queue_remove(struct queue *queue, struct segment *segment)
-{
+void queue_remove(struct queue *queue, struct segment *segment) {
     if (segment->older != NULL)
         segment->older->newer = segment->newer;
     else
@@ -46,14 +43,12 @@ void queue_remove(struct queue *queue, struct segment *segment)
 }
 
 /* Records that expire before the base count into step 0. */
-static unsigned step_of(const struct segment *segment, int64_t expiry_ms)
-{
+static unsigned step_of(const struct segment *segment, int64_t expiry_ms) {
     int64_t after = expiry_ms - segment->expiry_base_ms;
     return after <= 0 ? 0 : (unsigned)((uint64_t)after >> segment->expiry_shift);
 }
 
-static void widen_steps(struct segment *segment)
-{
+static void widen_steps(struct segment *segment) {
     for (unsigned i = 0; i < EXPIRY_STEPS / 2; i++)
         segment->expiring_bytes[i] =
             segment->expiring_bytes[2 * i] + segment->expiring_bytes[2 * i + 1];
@@ -62,8 +57,7 @@ static void widen_steps(struct segment *segment)
     segment->expiry_shift++;
 }
 
-static void expiry_add(struct segment *segment, uint32_t size, int64_t expiry_ms)
-{
+static void expiry_add(struct segment *segment, uint64_t bytes, int64_t expiry_ms) {
     enum { FIRST_SHIFT = 7 /* steps of 128 ms */ };
     if (segment->expiring_count++ == 0) {
         memset(segment->expiring_bytes, 0, sizeof(segment->expiring_bytes));
@@ -73,49 +67,41 @@ static void expiry_add(struct segment *segment, uint32_t size, int64_t expiry_ms
     }
     while (step_of(segment, expiry_ms) >= EXPIRY_STEPS)
         widen_steps(segment);
-    segment->expiring_bytes[step_of(segment, expiry_ms)] += size;
+    segment->expiring_bytes[step_of(segment, expiry_ms)] += bytes;
     if (expiry_ms > segment->latest_expiry_ms)
         segment->latest_expiry_ms = expiry_ms;
 }
 
-static void expiry_remove(struct segment *segment, uint32_t size, int64_t expiry_ms)
-{
-    segment->expiring_count--;
-    segment->expiring_bytes[step_of(segment, expiry_ms)] -= size;
-}
-
-void segment_count_record(struct segment *segment, uint32_t size, int64_t expiry_ms)
-{
-    segment->live_bytes += size;
+void segment_count_record(struct segment *segment, const struct record_weight *weight) {
+    segment->live_bytes += weight->size;
     segment->live_count++;
-    if (expiry_ms != 0)
-        expiry_add(segment, size, expiry_ms);
+    segment->external_bytes += weight->external;
+    if (weight->expiry_ms != 0)
+        expiry_add(segment, weight->size + weight->external, weight->expiry_ms);
 }
 
-void segment_uncount_record(struct segment *segment, uint32_t size, int64_t expiry_ms)
-{
-    segment->live_bytes -= size;
+void segment_uncount_record(struct segment *segment, const struct record_weight *weight) {
+    segment->live_bytes -= weight->size;
     segment->live_count--;
-    if (expiry_ms != 0)
-        expiry_remove(segment, size, expiry_ms);
+    segment->external_bytes -= weight->external;
+    if (weight->expiry_ms != 0) {
+        segment->expiring_count--;
+        segment->expiring_bytes[step_of(segment, weight->expiry_ms)] -=
+            weight->size + weight->external;
+    }
 }
 
-void segment_change_expiry(struct segment *segment, uint32_t size, int64_t from_ms, int64_t to_ms)
-{
-    if (from_ms == to_ms)
-        return;
-    if (from_ms != 0)
-        expiry_remove(segment, size, from_ms);
-    if (to_ms != 0)
-        expiry_add(segment, size, to_ms);
+void segment_recount_record(struct segment *segment, const struct record_weight *from,
+                            const struct record_weight *to) {
+    segment_uncount_record(segment, from);
+    segment_count_record(segment, to);
 }
 
-uint32_t segment_expired_bytes(const struct segment *segment, int64_t now_ms)
-{
+uint64_t segment_expired_bytes(const struct segment *segment, int64_t now_ms) {
     if (segment->expiring_count == 0)
         return 0;
-    bool have_all = segment->latest_expiry_ms <= now_ms;
-    uint32_t bytes = 0;
+    bool have_all = segment->latest_expiry_ms < now_ms;
+    uint64_t bytes = 0;
     for (unsigned i = 0; i < EXPIRY_STEPS; i++) {
         int64_t end_ms = segment->expiry_base_ms + ((int64_t)(i + 1) << segment->expiry_shift);
         if (end_ms > now_ms && !have_all)

@@ -26,16 +26,17 @@ struct segment {
     uint64_t birth;         /* node-wide number: the order in which segments began */
     int64_t expiry_base_ms; /* of the steps; 0 while nothing expires */
     int64_t latest_expiry_ms;
-    uint32_t size;       /* bytes, header included */
-    uint32_t used;       /* bytes, header included: where the next record goes */
-    uint32_t live_bytes; /* of records that are not dead */
+    uint32_t size;           /* bytes, header included */
+    uint32_t used;           /* bytes, header included: where the next record goes */
+    uint32_t live_bytes;     /* of records that are not dead */
+    uint64_t external_bytes; /* of the blobs of live records */
     uint16_t live_count;
-    uint16_t expiring_count; /* live records with an expiry */
-    uint32_t expiring_bytes[EXPIRY_STEPS];
-    uint8_t order; /* of the run */
-    uint8_t queue; /* enum queue_id */
+    uint16_t expiring_count;               /* live records with an expiry */
+    uint64_t expiring_bytes[EXPIRY_STEPS]; /* blobs included */
+    uint8_t order;                         /* of the run */
+    uint8_t queue;                         /* enum queue_id */
     uint8_t expiry_shift;
-    bool is_cleaning; /* the cleaner is copying out of it */
+    bool is_busy; /* somebody is taking records out of it one by one: it is not freed meanwhile */
 };
 
 enum { SEGMENT_HEADER = (sizeof(struct segment) + 7) & ~7u };
@@ -46,8 +47,7 @@ struct queue {
     uint64_t bytes;         /* of live records, blobs included */
 };
 
-static inline struct segment *segment_of(const uint8_t *record)
-{
+static inline struct segment *segment_of(const uint8_t *record) {
     return chunk_run_of(record);
 }
 
@@ -57,12 +57,21 @@ struct segment *segment_init(void *run, unsigned order, enum queue_id queue, uin
 void queue_insert(struct queue *queue, struct segment *segment, struct segment *after);
 void queue_remove(struct queue *queue, struct segment *segment);
 
-/* Count a live record of `size` bytes in or out. expiry_ms 0: it never expires. */
-void segment_count_record(struct segment *segment, uint32_t size, int64_t expiry_ms);
-void segment_uncount_record(struct segment *segment, uint32_t size, int64_t expiry_ms);
-void segment_change_expiry(struct segment *segment, uint32_t size, int64_t from_ms, int64_t to_ms);
+/* What a record counts for. expiry_ms 0: it never expires. */
+struct record_weight {
+    uint32_t size;   /* of the record in the log */
+    size_t external; /* footprint of its blobs */
+    int64_t expiry_ms;
+};
 
-/* Bytes of live records that have certainly expired by now. */
-uint32_t segment_expired_bytes(const struct segment *segment, int64_t now_ms);
+/* Count a live record in or out. */
+void segment_count_record(struct segment *segment, const struct record_weight *weight);
+void segment_uncount_record(struct segment *segment, const struct record_weight *weight);
+/* A record of the segment changed in place; its size is the same. */
+void segment_recount_record(struct segment *segment, const struct record_weight *from,
+                            const struct record_weight *to);
+
+/* Bytes of live records, with their blobs, that have certainly expired by now. */
+uint64_t segment_expired_bytes(const struct segment *segment, int64_t now_ms);
 
 #endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Blocks carry their size in front, so that a wrong size on release is caught here. */
+#include "support/test_allocator.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HEADER = 16 };
+
+static int must_fail(struct test_allocator *a) {
+    a->calls++;
+    if (a->fail_at == 0 || a->calls < a->fail_at || (a->calls > a->fail_at && !a->is_lasting))
+        return 0;
+    a->failures++;
+    return 1;
+}
+
+static void check_size(const uint8_t *block, size_t size) {
+    size_t known;
+    memcpy(&known, block, sizeof(known));
+    if (known != size) {
+        fprintf(stderr, "released with size %zu, allocated with %zu\n", size, known);
+        abort();
+    }
+}
+
+static void *test_allocate(void *context, size_t size) {
+    struct test_allocator *a = context;
+    if (must_fail(a))
+        return NULL;
+    uint8_t *block = malloc(HEADER + size);
+    if (block == NULL)
+        abort();
+    memcpy(block, &size, sizeof(size));
+    memset(block + HEADER, 0xa5, size);
+    a->heap_bytes += size;
+    a->heap_blocks++;
+    return block + HEADER;
+}
+
+static void test_release(void *context, void *pointer, size_t size) {
+    struct test_allocator *a = context;
+    if (pointer == NULL)
+        return;
+    uint8_t *block = (uint8_t *)pointer - HEADER;
+    check_size(block, size);
+    a->heap_bytes -= size;
+    a->heap_blocks--;
+    free(block);
+}
+
+static void *test_resize(void *context, void *pointer, size_t old_size, size_t new_size) {
+    void *moved = test_allocate(context, new_size);
+    if (moved == NULL || pointer == NULL)
+        return moved;
+    memcpy(moved, pointer, old_size < new_size ? old_size : new_size);
+    test_release(context, pointer, old_size);
+    return moved;
+}
+
+static void *test_map(void *context, size_t size) {
+    struct test_allocator *a = context;
+    if (must_fail(a))
+        return NULL;
+    void *pointer = aligned_alloc(ALLOCATOR_MAP_UNIT, size);
+    if (pointer == NULL)
+        abort();
+    memset(pointer, 0, size);
+    a->mapped_bytes += size;
+    return pointer;
+}
+
+static void test_unmap(void *context, void *pointer, size_t size) {
+    struct test_allocator *a = context;
+    a->mapped_bytes -= size;
+    free(pointer);
+}
+
+void test_allocator_init(struct test_allocator *a) {
+    *a = (struct test_allocator){.base = {.allocate = test_allocate,
+                                          .resize = test_resize,
+                                          .release = test_release,
+                                          .map = test_map,
+                                          .unmap = test_unmap}};
+    a->base.context = a;
+}
+
+void test_allocator_fail_in(struct test_allocator *a, uint64_t calls, int is_lasting) {
+    a->fail_at = a->calls + calls;
+    a->is_lasting = is_lasting;
+}
+
+void test_allocator_fail_never(struct test_allocator *a) {
+    a->fail_at = 0;
+}
