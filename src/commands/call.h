@@ -10,6 +10,8 @@
  *   anything else     nothing was changed; the caller writes the error of that status, except
  *                     LARDER_NO_MEMORY, after which it fills the segment pool and runs the command
  *                     once more from the start before it answers OOM
+ * In the latter case the caller takes back what stands in the reply (reply_cut) and commits the
+ * effects as ever: an expired key that was in the way may have been deleted.
  *
  * So a command reserves before it changes: a single call_put is atomic in itself; a command that
  * makes several calls call_reserve for each first. A write whose reply is larger than
@@ -33,14 +35,14 @@ enum {
 
 enum call_flags {
     CALL_NO_TOUCH = 1 << 0, /* CLIENT NO-TOUCH: reads don't count as uses */
-    CALL_APPLY = 1 << 1,    /* an effect is applied: expiry is the primary's business, no emission */
+    CALL_APPLY = 1 << 1, /* an effect is applied: expiry is the primary's business, no emission */
 };
 
 struct call {
     /* input: immutable while the command runs */
     const struct command_spec *spec;
     size_t argc;
-    const struct slice *argv;       /* argv[0] is the command's name; for a subcommand, argv[1] too */
+    const struct slice *argv; /* argv[0] is the command's name; for a subcommand, argv[1] too */
     struct blob *const *argv_blobs; /* NULL, or per argument the blob that holds it, or NULL */
     struct keyspace *keyspace;
     struct store_thread *thread;
@@ -50,7 +52,8 @@ struct call {
     int64_t max_value_bytes; /* proto-max-bulk-len */
     /* output */
     struct reply *reply;
-    bool changed; /* something was changed: the command counts as a write that happened */
+    bool changed;  /* something was changed: the command counts as a write that happened */
+    bool reserved; /* call_reserve was used: the caller ends the partitions' reservations */
 };
 
 typedef enum larder_status (*command_function)(struct call *call);
@@ -62,25 +65,42 @@ extern const command_function command_functions[COMMAND_COUNT];
 
 /* The key in the call's database. */
 struct key call_key(const struct call *call, struct slice text) REQUIRES(PARTITION_LOCK);
+/* The key at argv[index] in the call's database: call->key where it is that. */
+struct key call_key_at(const struct call *call, size_t index) REQUIRES(PARTITION_LOCK);
 struct partition *call_partition(const struct call *call, const struct key *key);
+/* The blob that holds argv[index], or NULL. Borrows. */
+static inline struct blob *call_blob_at(const struct call *call, size_t index) {
+    return call->argv_blobs == NULL ? NULL : call->argv_blobs[index];
+}
+/* Whether a key with this expiry time is to be deleted at once instead of stored: it is over, and
+ * this is not the application of an effect. */
+static inline bool call_is_past(const struct call *call, int64_t expiry_ms) {
+    return (call->flags & CALL_APPLY) == 0 && expiry_ms <= call->thread->now_ms;
+}
 
 /* Look up for reading: counts a hit or a miss and a use; an expired key is a miss.
  * Borrows: `out` is valid until the next call_ function that changes something. */
 bool call_read(struct call *call, const struct key *key, struct entry *out)
     REQUIRES(PARTITION_LOCK);
-/* As call_read, without counting anything (TTL, OBJECT, EXISTS-like checks inside commands). */
+/* As call_read, but no use is counted (EXISTS, TTL, TYPE, OBJECT). */
+bool call_inspect(struct call *call, const struct key *key, struct entry *out)
+    REQUIRES(PARTITION_LOCK);
+/* As call_read, without counting anything (checks inside commands). */
 bool call_peek(struct call *call, const struct key *key, struct entry *out)
     REQUIRES(PARTITION_LOCK);
-/* Look up for a write: an expired key is deleted first (with its effect) and is a miss. Counts a use
- * but no hit or miss. */
+/* Look up for a write: an expired key is deleted first (with its effect) and is a miss. Counts no
+ * hit or miss; the use is counted by the call_put or call_set_expiry that follows. */
 bool call_write(struct call *call, const struct key *key, struct entry *out)
     REQUIRES(PARTITION_LOCK);
 
 /* ---- changes ---- */
 
-/* Reserve for a call_put of this key and value size; see above. */
+/* Reserve for a call_put of this key and value size; see above. Covers neither the blob of a value
+ * above RECORD_INLINE_VALUE_MAX nor that of a key above RECORD_INLINE_KEY_MAX. */
 enum larder_status call_reserve(struct call *call, const struct key *key, size_t value_size)
     REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
+/* What was reserved in the key's partition is used, or will not be. */
+void call_end_reserve(struct call *call, const struct key *key) REQUIRES(PARTITION_LOCK);
 /* Store a value: `old` from call_write for the same key, NULL when it was a miss. */
 enum larder_status call_put(struct call *call, const struct key *key, const struct entry *old,
                             struct value value, int64_t expiry_ms)
@@ -90,17 +110,25 @@ enum larder_status call_put(struct call *call, const struct key *key, const stru
  * exactly these bytes (an element of argv_blobs), or NULL: it is shared instead of copied. */
 enum larder_status call_put_string(struct call *call, const struct key *key,
                                    const struct entry *old, struct slice bytes, struct blob *blob,
-                                   int64_t expiry_ms)
-    REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
+                                   int64_t expiry_ms) REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
 enum larder_status call_set_expiry(struct call *call, const struct key *key, struct entry *entry,
                                    int64_t expiry_ms) REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
+/* Count a use of an entry whose blob was changed in place, or that is only touched (TOUCH). May
+ * move the record: `entry` is decoded anew. */
+void call_use(struct call *call, const struct key *key, struct entry *entry)
+    REQUIRES(PARTITION_LOCK);
 /* Can't fail. */
 void call_delete(struct call *call, const struct key *key, const struct entry *entry)
     REQUIRES(PARTITION_LOCK);
 
-/* ---- effects: after the change, while the locks are held; they can't fail (room was reserved for
- * the arguments and, by call_reserve and call_reserve_effect, for the values) ---- */
+/* ---- effects: after the change, while the locks are held; they can't fail: effects_begin reserved
+ * call_effect_bound(call), and a command whose effect carries a value that is not among its
+ * arguments (INCRBYFLOAT, RENAME, BITOP) calls call_reserve_effect before it changes anything ----
+ */
 
+/* Bytes that the effects of a command take at most, as far as its arguments tell: every argument in
+ * a part of its own, and a deletion of each key beforehand. */
+size_t call_effect_bound(const struct call *call);
 /* The command as it came is its own effect (deterministic, absolute, one key at argv[1]). */
 void call_effect_verbatim(struct call *call);
 /* One part: command `id` with `count` arguments after its name; arguments[0] is the key. */
@@ -116,13 +144,24 @@ void call_effect_expiry(struct call *call, const struct key *key, int64_t expiry
 /* Room for an effect that carries `size` bytes beyond the command's own arguments. */
 enum larder_status call_reserve_effect(struct call *call, size_t size) LARDER_NODISCARD;
 
+/* Execute one part of an effect record by the functions of this table, under the lock of
+ * part->partition. Nothing expires by time and nothing is emitted. A part of a collection that no
+ * database holds any more (it was flushed) does nothing. `scratch` is used and left as it was.
+ * Errors: LARDER_NO_MEMORY, nothing changed; LARDER_CORRUPT when the part is not what a command of
+ * this table emits. */
+enum larder_status call_apply_effect(struct keyspace *keyspace, struct store_thread *thread,
+                                     const struct effect_part *part, const struct slice *arguments,
+                                     struct reply *scratch)
+    REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
+
 /* ---- arguments ---- */
 
 /* Parse an argument as Redis does, writing the known error reply when it is not one. */
 bool call_integer(struct call *call, struct slice text, int64_t *out);
 /* The decimal or scientific float that Redis accepts (no spaces, inf allowed, no nan). */
 bool call_double(struct call *call, struct slice text, double *out);
-/* Writes "ERR syntax error". Returns LARDER_OK, so that commands can `return call_syntax_error(c)`. */
+/* Writes "ERR syntax error". Returns LARDER_OK, so that commands can `return call_syntax_error(c)`.
+ */
 enum larder_status call_syntax_error(struct call *call);
 enum larder_status call_wrong_type(struct call *call);
 /* "ERR wrong number of arguments for 'name' command" */

@@ -4,7 +4,7 @@
  * releases the partition locks; whoever keeps or sends them (journal, backups) takes the staged
  * bytes of all threads in rounds.
  *
- *   record: size 4 (bytes after this field) | part count varint | parts
+ *   record: size 4 (bytes after this field) | part count 4 | parts      both little-endian
  *   part:   partition id varint | collection id varint | cluster time ms varint |
  *           command id varint | argument count varint | {length varint, bytes} each
  *
@@ -22,20 +22,22 @@ struct effects {
     size_t used; /* complete records */
     size_t capacity;
     size_t record_end;   /* end of the record being written; equals `used` when none is */
+    size_t promised_end; /* data up to here may be written without asking; <= capacity */
     uint32_t part_count; /* of the record being written */
 };
 
 void effects_init(struct effects *effects, const struct allocator *allocator);
 void effects_finish(struct effects *effects);
 
-/* Begin a record with room for `size` bytes of parts. Errors: LARDER_NO_MEMORY. */
+/* Begin a record with room for `size` bytes of parts. None is being written. Errors:
+ * LARDER_NO_MEMORY. */
 enum larder_status effects_begin(struct effects *effects, size_t size) LARDER_NODISCARD;
-/* More room for the record begun. Errors: LARDER_NO_MEMORY. */
+/* More room for the record begun: reservations add up. Errors: LARDER_NO_MEMORY (also for a record
+ * that would exceed 4 GiB), the record is as it was. */
 enum larder_status effects_reserve(struct effects *effects, size_t size) LARDER_NODISCARD;
 
 /* Bytes that a part with arguments of this total size takes at most. */
-static inline size_t effects_part_bound(size_t argument_count, size_t argument_bytes)
-{
+static inline size_t effects_part_bound(size_t argument_count, size_t argument_bytes) {
     return 40 + argument_count * 10 + argument_bytes;
 }
 
@@ -47,24 +49,28 @@ struct effect_part {
     size_t argument_count;
 };
 
-/* Append a part; room was reserved, so it can't fail. */
+/* Append a part; room of effects_part_bound was reserved, so it can't fail. */
 void effects_append(struct effects *effects, const struct effect_part *part,
                     const struct slice *arguments);
 /* Close the record; drops it when it has no parts. */
 void effects_commit(struct effects *effects);
+/* Drop the record. */
 void effects_abort(struct effects *effects);
+/* Forget all records, keep the memory: they were taken. No record is being written. */
+void effects_clear(struct effects *effects);
 
-/* Walk staged records. `at` starts at 0. False at the end. Errors of damaged bytes: the walk ends
- * and *out_status is LARDER_CORRUPT. */
+/* Walks the parts of all records in `bytes`, which it borrows. */
 struct effect_reader {
     struct slice bytes;
     size_t at;
-    size_t record_end;
-    uint64_t parts_left;
+    size_t record_end; /* of the record that `at` is in */
+    uint32_t parts_left;
 };
 void effect_reader_init(struct effect_reader *reader, struct slice bytes);
-/* Next part: its arguments are written to `arguments` (at most `capacity`; more is LARDER_CORRUPT).
- * LARDER_NOT_FOUND at the end of the bytes. */
+/* The next part; its arguments are written to `arguments`, borrowed from the reader's bytes.
+ * Errors: LARDER_NOT_FOUND at the end of the bytes; LARDER_CORRUPT when they are damaged;
+ * LARDER_TOO_LARGE when there are more than `capacity` arguments: out_part->argument_count says how
+ * many, and the part stays the next one. */
 enum larder_status effect_reader_next(struct effect_reader *reader, struct effect_part *out_part,
                                       struct slice *arguments, size_t capacity) LARDER_NODISCARD;
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Arguments that nearly every command reads, and the errors that go with them. */
+#include "commands/call.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+
+enum { DOUBLE_TEXT_MAX = 1024 }; /* bytes of a float argument */
+
+bool call_integer(struct call *call, struct slice text, int64_t *out) {
+    if (slice_to_int64(text, out))
+        return true;
+    reply_error(call->reply, "ERR value is not an integer or out of range");
+    return false;
+}
+
+/* strtod of the C locale, whatever the host program has set: the C locale object is static, so
+ * that asking for it costs nothing and can't fail. */
+static bool parse_double(struct slice text, double *out) {
+    char copy[DOUBLE_TEXT_MAX + 1];
+    if (text.size == 0 || text.size > DOUBLE_TEXT_MAX || text.data[0] <= ' ')
+        return false;
+    memcpy(copy, text.data, text.size);
+    copy[text.size] = '\0';
+    locale_t locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (locale == (locale_t)0)
+        return false;
+    char *end;
+    errno = 0;
+    double value = strtod_l(copy, &end, locale);
+    freelocale(locale);
+    bool is_out_of_range = errno == ERANGE && (isinf(value) || value == 0);
+    if (end != copy + text.size || is_out_of_range || isnan(value))
+        return false;
+    *out = value;
+    return true;
+}
+
+bool call_double(struct call *call, struct slice text, double *out) {
+    if (parse_double(text, out))
+        return true;
+    reply_error(call->reply, "ERR value is not a valid float");
+    return false;
+}
+
+enum larder_status call_syntax_error(struct call *call) {
+    reply_error(call->reply, "ERR syntax error");
+    return LARDER_OK;
+}
+
+enum larder_status call_wrong_type(struct call *call) {
+    reply_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
+    return LARDER_OK;
+}
+
+enum larder_status call_wrong_arity(struct call *call) {
+    reply_error_format(call->reply, "ERR wrong number of arguments for '%s' command",
+                       call->spec->name);
+    return LARDER_OK;
+}

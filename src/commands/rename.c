@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Moving and copying whole values between keys and databases. The value is taken out of the log
+ * first (a blob is shared, not copied), so that storing it elsewhere may move anything. The put at
+ * the destination is the only step that can fail; the source goes after it. */
+#include "commands/functions.h"
+#include "commands/string_value.h"
+
+/* A value that stands on its own. */
+struct held_value {
+    struct value value;
+    uint8_t bytes[RECORD_INLINE_VALUE_MAX];
+};
+
+static void hold_value(struct held_value *held, const struct value *value) {
+    held->value = *value;
+    switch (value->kind) {
+    case VALUE_INTEGER: return;
+    case VALUE_BLOB: blob_acquire(value->blob); return;
+    case VALUE_BYTES:
+    case VALUE_RAW: break;
+    }
+    if (value->bytes.size > 0)
+        memcpy(held->bytes, value->bytes.data, value->bytes.size);
+    held->value.bytes.data = held->bytes;
+}
+
+static void drop_value(struct held_value *held) {
+    if (held->value.kind == VALUE_BLOB)
+        blob_release(held->value.blob);
+}
+
+/* Store the entry's value and expiry under another key, whatever is there. */
+REQUIRES(PARTITION_LOCK)
+static enum larder_status duplicate(struct call *call, const struct entry *source,
+                                    const struct key *to) {
+    struct held_value held;
+    struct entry entry;
+    int64_t expiry_ms = source->expiry_ms;
+    uint8_t scratch[INT64_TEXT_MAX];
+    hold_value(&held, &source->value);
+    struct slice text = value_text(&held.value, scratch);
+    if (call_reserve_effect(call, text.size + effects_part_bound(1, to->text.size)) != LARDER_OK) {
+        drop_value(&held);
+        return LARDER_NO_MEMORY;
+    }
+    const struct entry *old = call_write(call, to, &entry) ? &entry : NULL;
+    enum larder_status status = call_put(call, to, old, held.value, expiry_ms);
+    if (status == LARDER_OK)
+        call_effect_set(call, to, text, expiry_ms);
+    else
+        drop_value(&held);
+    return status;
+}
+
+REQUIRES(PARTITION_LOCK)
+static enum larder_status transfer(struct call *call, const struct key *from,
+                                   const struct entry *source, const struct key *to) {
+    struct entry entry;
+    enum larder_status status = duplicate(call, source, to);
+    if (status != LARDER_OK)
+        return status;
+    if (call_write(call, from, &entry)) {
+        call_delete(call, from, &entry);
+        call_effect_delete(call, from);
+    }
+    return LARDER_OK;
+}
+
+/* Whether `to` is free, after which `source` is looked up again: a key that expired there was
+ * deleted, which may have moved records. */
+REQUIRES(PARTITION_LOCK)
+static bool is_free(struct call *call, const struct key *from, struct entry *source,
+                    const struct key *to) {
+    struct entry old;
+    return !call_write(call, to, &old) && call_peek(call, from, source);
+}
+
+enum larder_status command_rename(struct call *call) {
+    struct key from = call_key_at(call, 1), to = call_key_at(call, 2);
+    struct entry source;
+    if (!call_write(call, &from, &source)) {
+        reply_error(call->reply, "ERR no such key");
+        return LARDER_OK;
+    }
+    enum larder_status status = LARDER_OK;
+    if (!slice_equal(from.text, to.text))
+        status = transfer(call, &from, &source, &to);
+    if (status == LARDER_OK)
+        reply_ok(call->reply);
+    return status;
+}
+
+enum larder_status command_renamenx(struct call *call) {
+    struct key from = call_key_at(call, 1), to = call_key_at(call, 2);
+    struct entry source;
+    if (!call_write(call, &from, &source)) {
+        reply_error(call->reply, "ERR no such key");
+        return LARDER_OK;
+    }
+    bool is_renamed = is_free(call, &from, &source, &to);
+    if (is_renamed && transfer(call, &from, &source, &to) != LARDER_OK)
+        return LARDER_NO_MEMORY;
+    reply_integer(call->reply, is_renamed);
+    return LARDER_OK;
+}
+
+/* ---- COPY and MOVE ---- */
+
+/* Read a database number. False when it is none: the error reply was written. */
+static bool parse_database(struct call *call, struct slice text, uint32_t *out) {
+    int64_t number;
+    if (!call_integer(call, text, &number))
+        return false;
+    if (number < INT32_MIN || number > INT32_MAX) {
+        reply_error(call->reply, "ERR value is out of range, value must between -2147483648 and "
+                                 "2147483647");
+        return false;
+    }
+    if (number < 0 || number >= (int64_t)call->keyspace->database_count) {
+        reply_error(call->reply, "ERR DB index is out of range");
+        return false;
+    }
+    *out = (uint32_t)number;
+    return true;
+}
+
+static bool parse_copy_options(struct call *call, uint32_t *out_database, bool *out_replaces) {
+    *out_database = call->database;
+    *out_replaces = false;
+    for (size_t i = 3; i < call->argc; i++) {
+        if (slice_equal_word(call->argv[i], "REPLACE")) {
+            *out_replaces = true;
+        } else if (slice_equal_word(call->argv[i], "DB") && i + 1 < call->argc) {
+            if (!parse_database(call, call->argv[++i], out_database))
+                return false;
+        } else {
+            call_syntax_error(call);
+            return false;
+        }
+    }
+    return true;
+}
+
+REQUIRES(PARTITION_LOCK)
+static struct key key_in(const struct call *call, struct slice text, uint32_t database) {
+    return keyspace_key(call->keyspace, text, call->keyspace->collections[database]);
+}
+
+static enum larder_status same_object(struct call *call) {
+    reply_error(call->reply, "ERR source and destination objects are the same");
+    return LARDER_OK;
+}
+
+enum larder_status command_copy(struct call *call) {
+    uint32_t database;
+    bool replaces;
+    if (!parse_copy_options(call, &database, &replaces))
+        return LARDER_OK;
+    if (database == call->database && slice_equal(call->argv[1], call->argv[2]))
+        return same_object(call);
+    struct key from = call_key_at(call, 1), to = key_in(call, call->argv[2], database);
+    struct entry source;
+    bool is_copied =
+        call_read(call, &from, &source) && (replaces || is_free(call, &from, &source, &to));
+    if (is_copied && duplicate(call, &source, &to) != LARDER_OK)
+        return LARDER_NO_MEMORY;
+    reply_integer(call->reply, is_copied);
+    return LARDER_OK;
+}
+
+enum larder_status command_move(struct call *call) {
+    uint32_t database;
+    if (!parse_database(call, call->argv[2], &database))
+        return LARDER_OK;
+    if (database == call->database)
+        return same_object(call);
+    struct key from = call_key_at(call, 1), to = key_in(call, call->argv[1], database);
+    struct entry source;
+    bool is_moved = call_write(call, &from, &source) && is_free(call, &from, &source, &to);
+    if (is_moved && transfer(call, &from, &source, &to) != LARDER_OK)
+        return LARDER_NO_MEMORY;
+    reply_integer(call->reply, is_moved);
+    return LARDER_OK;
+}
