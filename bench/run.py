@@ -6,6 +6,7 @@ table. Exit status 1 if any row failed (wrong replies, a server that died), what
 import argparse
 import os
 import shutil
+import statistics
 import sys
 import time
 
@@ -17,6 +18,7 @@ from driver import (hit_ratio, idle, keyspace_size, memory, micro,  # noqa: E402
 from driver.servers import Failure  # noqa: E402
 
 GROUPS = [throughput, memory, keyspace_size, idle, threads, micro, hit_ratio]
+DISTURBANCE_LIMIT = 0.05
 
 
 class Run:
@@ -31,6 +33,7 @@ class Run:
         self.bin = options.bin
         self.load_binary = os.path.join(options.bin, "bench-load")
         self.start = time.monotonic()
+        self.disturbances = []
         self.planned = 0
         self.planned_done = 0
         self.group_start = self.start
@@ -45,6 +48,14 @@ class Run:
         port = self._port
         self._port = self.options.port + (port + 1 - self.options.port) % self.options.port_count
         return port
+
+    def disturbance(self):
+        """What other processes took of the cores, as text; with a warning when it matters."""
+        if not self.disturbances:
+            return "not measured"
+        share = statistics.median(self.disturbances)
+        warning = ": THE MACHINE WAS BUSY, run again" if share > DISTURBANCE_LIMIT else ""
+        return f"{100 * share:.0f} % of all cores in the median{warning}"
 
     def begin_group(self, planned):
         self.planned_done += self.group_planned
@@ -134,12 +145,13 @@ def main():
     run = Run(options, server_kinds(options))
     rows = measure_all(run)
     about.update(rounds=run.rounds, seconds=run.seconds, servers=[kind.name for kind in run.kinds],
-                 duration_s=round(time.monotonic() - run.start))
+                 disturbance=run.disturbance(), duration_s=round(time.monotonic() - run.start))
     if options.no_save:
         text = "\n".join(results.all_tables(rows))
     else:
         text, path = results.write(options.results, about, rows)
     print(text)
+    print(f"other processes: {about['disturbance']}", file=sys.stderr)
     if not options.no_save:
         print(f"written to {path}", file=sys.stderr)
     failed = [row for row in rows if row.problem]

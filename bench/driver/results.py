@@ -167,16 +167,18 @@ def git_commit(directory):
 
 def write(directory, about, rows):
     """Write <date>-<commit>.md and .json; returns the Markdown text and the path of the first."""
-    text = [f"# Benchmark of {about['date']}, commit {about['commit']}", ""]
+    text = ["<!-- SPDX-License-Identifier: BSD-3-Clause -->",
+            f"# Benchmark of {about['date']}, commit {about['commit']}", ""]
     text += [f"- {name.replace('_', ' ')}: {value}" for name, value in about["machine"].items()]
     text += [f"- rounds: {about['rounds']}, seconds per measurement: {about['seconds']}",
-             f"- servers: {', '.join(about['servers'])}", "", *all_tables(rows)]
+             f"- servers: {', '.join(about['servers'])}",
+             f"- CPU time taken by other processes during measurements: {about['disturbance']}", "", *all_tables(rows)]
     os.makedirs(directory, exist_ok=True)
     path = os.path.join(directory, f"{about['date'][:10]}-{about['commit']}")
     with open(path + ".md", "w", encoding="utf-8") as file:
         file.write("\n".join(text))
     with open(path + ".json", "w", encoding="utf-8") as file:
-        json.dump({**about, "rows": [
+        json.dump({"license": "SPDX-License-Identifier: BSD-3-Clause", **about, "rows": [
             {"row": row.name, "title": row.title, "verdict": row.verdict(), "note": row.note,
              "target": row.target and row.target.limit,
              "stretch": row.target and row.target.stretch,

@@ -4,6 +4,7 @@ turn, so that a slow minute of the machine hits all of them alike."""
 
 import contextlib
 
+from .disturbance import Disturbance
 from .load import populate, run_load, run_redis_benchmark
 from .results import Row, Target
 from .servers import Failure
@@ -27,8 +28,11 @@ NAMES = [*LOAD_ROWS, *BENCHMARK_ROWS]
 def _load_round(run, row, servers, workload, pipeline, seed):
     seen = {}
     for server in servers:
-        seen[server.name] = run_load(run.load_binary, server, workload=workload, pipeline=pipeline,
-                                     keys=KEYS, seed=seed, seconds=run.seconds, warmup=0.1)
+        with Disturbance(server.pid) as disturbance:
+            seen[server.name] = run_load(run.load_binary, server, workload=workload,
+                                         pipeline=pipeline, keys=KEYS, seed=seed,
+                                         seconds=run.seconds, warmup=0.1)
+        run.disturbances.append(disturbance.fraction)
     for name, sample in seen.items():
         ratios = {}
         for base in ("floor", "redis"):
