@@ -6,6 +6,7 @@ table. Exit status 1 if any row failed (wrong replies, a server that died), what
 import argparse
 import os
 import shutil
+import signal
 import statistics
 import sys
 import time
@@ -140,20 +141,18 @@ def main():
     if (os.cpu_count() or 1) < 2:
         sys.exit("the benchmark needs two cores: one for the server, one for the client")
     options.bin = os.path.abspath(options.bin)
+    signal.signal(signal.SIGTERM, lambda *unused: sys.exit(143))  # stops the servers on the way
     about = {"date": results.today(), "commit": results.git_commit(HERE),
              "machine": results.machine()}
     run = Run(options, server_kinds(options))
     rows = measure_all(run)
-    about.update(rounds=run.rounds, seconds=run.seconds, servers=[kind.name for kind in run.kinds],
+    about.update(is_partial=bool(options.rows or options.quick or options.without_larder),
+                 rounds=run.rounds, seconds=run.seconds, servers=[kind.name for kind in run.kinds],
                  disturbance=run.disturbance(), duration_s=round(time.monotonic() - run.start))
-    if options.no_save:
-        text = "\n".join(results.all_tables(rows))
-    else:
-        text, path = results.write(options.results, about, rows)
-    print(text)
+    print(results.as_text(about, rows))
     print(f"other processes: {about['disturbance']}", file=sys.stderr)
     if not options.no_save:
-        print(f"written to {path}", file=sys.stderr)
+        print(f"written to {results.write(options.results, about, rows)}", file=sys.stderr)
     failed = [row for row in rows if row.problem]
     for row in failed:
         print(f"FAILED {row.name}: {row.problem}", file=sys.stderr)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Hit ratios of eviction policies: the same seeded traces against each server and policy, with the
-same maxmemory. A denser store holds more entries in it, so the table gives those too. The row's value
-is the subject's S3-FIFO and, for other servers, the best of their policies."""
+same maxmemory. A denser store holds more entries in it, so the table gives those too. The row's
+value is the subject's S3-FIFO and, for other servers, the best of their policies."""
 
 import json
 import os

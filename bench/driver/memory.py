@@ -8,7 +8,7 @@ from .servers import Failure
 COUNTS = {"memory-2m": 2000000, "memory-3m": 3000000}
 TTL_SUFFIX = "-ttl"
 NAMES = [name + suffix for name in COUNTS for suffix in ("", TTL_SUFFIX)]
-FILL_SECONDS = 4.5  # a rough guess for the progress display: start, fill, settle
+FILL_SECONDS = 5.5  # a rough guess for the progress display: start, fill, settle
 
 
 def _rounds(run):

@@ -4,7 +4,7 @@
     {"row": "embedded-get", "title": "embedded get, 1M entries", "unit": "ns", "value": 101.5}
 
 optionally with "server" (default larder) for values of a reference, and "target", "stretch",
-"is_ceiling" for rows that have no target here. Each program runs once per round, on core 0 and 1."""
+"is_ceiling" for rows that have no target here. Each program runs once per round, unpinned."""
 
 import json
 import os

@@ -31,8 +31,8 @@ class Target:
 
 class Row:
     """One line of the table: per server the values of the metric the target speaks of, and any
-    further samples (throughput, CPU per request, ...) for the detail table. variants holds one value
-    per name for rows that compare settings of a server (eviction policies)."""
+    further samples (throughput, CPU per request, ...) for the detail table. variants holds one
+    value per name for rows that compare settings of a server (eviction policies)."""
 
     def __init__(self, name, title, target):
         self.name = name
@@ -165,26 +165,34 @@ def git_commit(directory):
     return head.stdout.strip() + ("-dirty" if dirty else "")
 
 
-def write(directory, about, rows):
-    """Write <date>-<commit>.md and .json; returns the Markdown text and the path of the first."""
-    text = ["<!-- SPDX-License-Identifier: BSD-3-Clause -->",
-            f"# Benchmark of {about['date']}, commit {about['commit']}", ""]
+def as_json(row):
+    return {"row": row.name, "title": row.title, "verdict": row.verdict(), "note": row.note,
+            "target": row.target and row.target.limit, "stretch": row.target and row.target.stretch,
+            "values": row.values, "variants": row.variants, "details": row.details}
+
+
+def as_text(about, rows):
+    text = [f"# Benchmark of {about['date']}, commit {about['commit']}", ""]
     text += [f"- {name.replace('_', ' ')}: {value}" for name, value in about["machine"].items()]
     text += [f"- rounds: {about['rounds']}, seconds per measurement: {about['seconds']}",
              f"- servers: {', '.join(about['servers'])}",
-             f"- CPU time taken by other processes during measurements: {about['disturbance']}", "", *all_tables(rows)]
+             f"- other processes during measurements: {about['disturbance']}", ""]
+    return "\n".join(text + all_tables(rows))
+
+
+def write(directory, about, rows):
+    """Write <date>-<commit>.md and .json, with -partial in the name unless all rows were measured
+    in full, so that a look at a few rows never replaces a full result. Returns the path."""
     os.makedirs(directory, exist_ok=True)
-    path = os.path.join(directory, f"{about['date'][:10]}-{about['commit']}")
+    name = f"{about['date'][:10]}-{about['commit']}" + ("-partial" if about["is_partial"] else "")
+    path = os.path.join(directory, name)
     with open(path + ".md", "w", encoding="utf-8") as file:
-        file.write("\n".join(text))
+        file.write("<!-- SPDX-License-Identifier: BSD-3-Clause -->\n" + as_text(about, rows))
     with open(path + ".json", "w", encoding="utf-8") as file:
-        json.dump({"license": "SPDX-License-Identifier: BSD-3-Clause", **about, "rows": [
-            {"row": row.name, "title": row.title, "verdict": row.verdict(), "note": row.note,
-             "target": row.target and row.target.limit,
-             "stretch": row.target and row.target.stretch,
-             "values": row.values, "variants": row.variants, "details": row.details} for row in rows]}, file, indent=1)
+        json.dump({"license": "SPDX-License-Identifier: BSD-3-Clause", **about,
+                   "rows": [as_json(row) for row in rows]}, file, indent=1)
         file.write("\n")
-    return "\n".join(text), path + ".md"
+    return path + ".md"
 
 
 def today():

@@ -139,7 +139,7 @@ class Server:
         raise Failure(f"no resident size for {self.name}")
 
     def settled_resident_bytes(self, limit_seconds=5):
-        """Resident size once it has stopped moving for half a second (deferred frees, cron work)."""
+        """Resident size once it has stood still for half a second (deferred frees, cron work)."""
         last = self.resident_bytes()
         since = start = time.monotonic()
         while time.monotonic() - since < 0.5 and time.monotonic() - start < limit_seconds:
