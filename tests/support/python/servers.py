@@ -80,21 +80,26 @@ class Server:
     """A running server. Use as a context manager: leaving it stops the server and checks its exit status."""
 
     def __init__(self, program=None, arguments=(), config=None, port=None, password=None, save=False,
-                 folder=None, answers=True, environment=None):
-        """config: text of a configuration file given as first argument; port 0 means none is given and the
-        caller's own arguments decide; answers=False skips the wait for PING."""
+                 folder=None, answers=True, environment=None, tls=None):
+        """config: text of a configuration file given as first argument; answers=False skips the wait for PING;
+        port=0: the arguments or the file name the port, and `address` must be set before connect();
+        tls: an SSL context for clients, the port is then a TLS port and there is no plain one."""
         self.program = pathlib.Path(program or larder_program())
         self.own_folder = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="larder-test-"))
         self.port = free_port() if port is None else port
         self.password = password
+        self.address = (HOST, self.port)
         self.log_path = self.folder / "server.log"
         command = [str(self.program)]
         if config is not None:
             path = self.folder / "server.conf"
             path.write_text(config)
             command.append(str(path))
-        if self.port:
+        self.tls = tls
+        if self.port and tls:
+            command += ["--port", "0", "--tls-port", str(self.port), "--bind", HOST]
+        elif self.port:
             command += ["--port", str(self.port), "--bind", HOST]
         command += ["--dir", str(self.folder)]
         if not save:
@@ -133,7 +138,7 @@ class Server:
         raise ServerFailure(f"{self.program.name} does not answer PING:\n{self.log()}")
 
     def connect(self, timeout=10.0, login=True):
-        connection = resp.Connection((HOST, self.port), timeout)
+        connection = resp.Connection(self.address, timeout, self.tls)
         if login and self.password:
             connection.call("AUTH", self.password)
         return connection

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Real tools, real signals and real input against larder-server.
+
+    python3 tests/e2e/run.py [words of a test's sentence or a module's name]
+"""
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "support" / "python")]
+
+import checks
+
+MODULES = ("test_process", "test_configuration", "test_log", "test_redis_cli", "test_benchmark", "test_access", "test_tls",
+           "test_limits", "test_memory", "test_clients", "test_information", "test_metrics", "test_packages")
+
+if __name__ == "__main__":
+    sys.exit(checks.main(MODULES, sys.argv[1:]))
