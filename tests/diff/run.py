@@ -176,7 +176,8 @@ def main(command_line):
         describe(options, *examples[category])
     if used:
         print("intended differences met: " + ", ".join(f"{name} {count} times" for name, count in sorted(used.items())))
-    print(f"seed {options.seed}, {passed + failed} sequences of {options.length} rows, {time.monotonic() - begin:.1f} s")
+    seconds = time.monotonic() - begin
+    print(f"seed {options.seed}, {passed + failed} sequences of {options.length} rows, {seconds:.1f} s")
     return checks.closing_line(passed, failed)
 
 

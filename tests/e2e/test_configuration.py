@@ -51,8 +51,8 @@ def _():
 @check("every size suffix means what it means in Redis")
 def _():
     with servers.Server() as server, server.connect() as connection:
-        for text, number in (("3000k", 3000000), ("3000kb", 3072000), ("2m", 2000000), ("2mb", 2097152), ("1g", 10 ** 9),
-                             ("1GB", 2 ** 30), ("12345678", 12345678), ("7654321b", 7654321)):
+        for text, number in (("3000k", 3000000), ("3000kb", 3072000), ("2m", 2000000), ("2mb", 2097152),
+                             ("1g", 10 ** 9), ("1GB", 2 ** 30), ("12345678", 12345678), ("7654321b", 7654321)):
             equal(connection.call("CONFIG", "SET", "maxmemory", text), b"OK", text)
             equal(connection.call("CONFIG", "GET", "maxmemory")[1], str(number).encode(), text)
 
@@ -65,9 +65,10 @@ def _():
 
 @check("--check-config names the line and the word of an error, with a status other than 0")
 def _():
-    for text, word in (("port 6379\nmaxmemory lots\n", "maxmemory"), ("port 6379\nmaxmemory-policy best\n",
-                                                                     "maxmemory-policy"),
-                       ("port 6379\nnosuchname 1\n", "nosuchname"), ("port 6379\nrequirepass \"open\n", "requirepass")):
+    for text, word in (("port 6379\nmaxmemory lots\n", "maxmemory"),
+                       ("port 6379\nmaxmemory-policy best\n", "maxmemory-policy"),
+                       ("port 6379\nnosuchname 1\n", "nosuchname"),
+                       ("port 6379\nrequirepass \"open\n", "requirepass")):
         outcome = check_config(text)
         is_true(outcome.status > 0, f"status {outcome.status} for {text!r}")
         contains(outcome.output + outcome.errors, word)

@@ -37,11 +37,11 @@ ROWS = (
     row(1, "CLIENT GETREDIR"),
     row(1, "CLIENT ( 'FOO' | '' | SETNAME | GETNAME 'x' | 'ID' 'x' | KILL | PAUSE | REPLY | NO-EVICT )"),
     row(1, "CLIENT HELP", "help"),
-    row(1, "@pause '0' ; CONFIG SET requirepass 'sesame' ; AUTH 'sesame' ; RESET ; GET <key> ; PING ; 'NOSUCH' ; ECHO a ; "
-           "HELLO '3' ; AUTH <name> ; AUTH 'default' <name> ; HELLO '3' AUTH 'default' 'wrong' ; "
+    row(1, "@pause '0' ; CONFIG SET requirepass 'sesame' ; AUTH 'sesame' ; RESET ; GET <key> ; PING ; 'NOSUCH' ; "
+           "ECHO a ; HELLO '3' ; AUTH <name> ; AUTH 'default' <name> ; HELLO '3' AUTH 'default' 'wrong' ; "
            "HELLO ( '2' | '3' ) AUTH 'default' 'sesame' ; GET <key> ; CONFIG SET requirepass ''", "hello",
         mutable=False),
-    row(1, "@pause '0' ; CONFIG SET requirepass 'sesame' ; RESET ; SET <key> ; AUTH 'sesame' ; CONFIG GET requirepass ; "
-           "CONFIG SET requirepass ''", mutable=False),
+    row(1, "@pause '0' ; CONFIG SET requirepass 'sesame' ; RESET ; SET <key> ; AUTH 'sesame' ; "
+           "CONFIG GET requirepass ; CONFIG SET requirepass ''", mutable=False),
     row(1, "QUIT ; SET <key> <value>", mutable=False, last=True),
 )
