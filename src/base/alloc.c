@@ -8,31 +8,28 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static void *system_allocate(void *context, size_t size)
-{
+static void *system_allocate(void *context, size_t size) {
     (void)context;
     return malloc(size);
 }
 
-static void *system_resize(void *context, void *pointer, size_t old_size, size_t new_size)
-{
+static void *system_resize(void *context, void *pointer, size_t old_size, size_t new_size) {
     (void)context;
     (void)old_size;
     return realloc(pointer, new_size);
 }
 
-static void system_release(void *context, void *pointer, size_t size)
-{
+static void system_release(void *context, void *pointer, size_t size) {
     (void)context;
     (void)size;
     free(pointer);
 }
 
-static void *system_map(void *context, size_t size)
-{
+static void *system_map(void *context, size_t size) {
     (void)context;
     size_t reserved = size + ALLOCATOR_MAP_UNIT;
-    uint8_t *base = mmap(NULL, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *base =
+        mmap(NULL, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED)
         return NULL;
     size_t before = (size_t)(-(uintptr_t)base & (ALLOCATOR_MAP_UNIT - 1));
@@ -45,8 +42,7 @@ static void *system_map(void *context, size_t size)
     return base + before;
 }
 
-static void system_unmap(void *context, void *pointer, size_t size)
-{
+static void system_unmap(void *context, void *pointer, size_t size) {
     (void)context;
     (void)munmap(pointer, size);
 }
@@ -59,8 +55,7 @@ const struct allocator ALLOCATOR_SYSTEM = {
     .unmap = system_unmap,
 };
 
-void *allocator_allocate_zeroed(const struct allocator *a, size_t size)
-{
+void *allocator_allocate_zeroed(const struct allocator *a, size_t size) {
     void *pointer = a->allocate(a->context, size);
     if (pointer != NULL)
         memset(pointer, 0, size);

@@ -29,8 +29,7 @@ enum { ALLOCATOR_MAP_UNIT = 2 << 20 };
 /* The C heap and anonymous mappings. */
 extern const struct allocator ALLOCATOR_SYSTEM;
 
-static inline void *allocator_allocate(const struct allocator *a, size_t size)
-{
+static inline void *allocator_allocate(const struct allocator *a, size_t size) {
     return a->allocate(a->context, size);
 }
 
@@ -38,13 +37,11 @@ static inline void *allocator_allocate(const struct allocator *a, size_t size)
 void *allocator_allocate_zeroed(const struct allocator *a, size_t size);
 
 static inline void *allocator_resize(const struct allocator *a, void *pointer, size_t old_size,
-                                     size_t new_size)
-{
+                                     size_t new_size) {
     return a->resize(a->context, pointer, old_size, new_size);
 }
 
-static inline void allocator_release(const struct allocator *a, void *pointer, size_t size)
-{
+static inline void allocator_release(const struct allocator *a, void *pointer, size_t size) {
     a->release(a->context, pointer, size);
 }
 

@@ -3,8 +3,7 @@
  * held; releasing publishes what the holder did, and the last holder sees it all before freeing. */
 #include "base/blob.h"
 
-struct blob *blob_create(const struct allocator *allocator, size_t capacity)
-{
+struct blob *blob_create(const struct allocator *allocator, size_t capacity) {
     if (capacity > SIZE_MAX / 2)
         return NULL;
     struct blob *blob = allocator_allocate(allocator, sizeof(*blob) + capacity);
@@ -17,8 +16,7 @@ struct blob *blob_create(const struct allocator *allocator, size_t capacity)
     return blob;
 }
 
-struct blob *blob_grow(struct blob *blob, size_t capacity)
-{
+struct blob *blob_grow(struct blob *blob, size_t capacity) {
     if (capacity <= blob->capacity)
         return blob;
     if (capacity > SIZE_MAX / 2)
@@ -30,8 +28,7 @@ struct blob *blob_grow(struct blob *blob, size_t capacity)
     return grown;
 }
 
-void blob_release(struct blob *blob)
-{
+void blob_release(struct blob *blob) {
     if (blob == NULL)
         return;
     /* acq_rel: releases our writes to the last holder, acquires theirs if that is us. */

@@ -28,8 +28,7 @@ struct blob *blob_create(const struct allocator *allocator, size_t capacity);
  * from then on. NULL when there is no memory; the blob stays as it was. */
 struct blob *blob_grow(struct blob *blob, size_t capacity);
 
-static inline struct blob *blob_acquire(struct blob *blob)
-{
+static inline struct blob *blob_acquire(struct blob *blob) {
     atomic_fetch_add_explicit(&blob->references, 1, memory_order_relaxed);
     return blob;
 }
@@ -39,19 +38,16 @@ void blob_release(struct blob *blob);
 
 /* Whether the caller's reference is the only one, so that it may change the bytes. Acquire pairs
  * with the release of the last other holder. */
-static inline bool blob_is_exclusive(struct blob *blob)
-{
+static inline bool blob_is_exclusive(struct blob *blob) {
     return atomic_load_explicit(&blob->references, memory_order_acquire) == 1;
 }
 
-static inline struct slice blob_slice(const struct blob *blob)
-{
+static inline struct slice blob_slice(const struct blob *blob) {
     return slice_of(blob->data, blob->size);
 }
 
 /* Bytes that a blob of this capacity occupies, for memory accounting. */
-static inline size_t blob_footprint(const struct blob *blob)
-{
+static inline size_t blob_footprint(const struct blob *blob) {
     return sizeof(struct blob) + blob->capacity;
 }
 

@@ -5,8 +5,7 @@
 
 #include "crc16_table.h"
 
-uint16_t crc16(struct slice bytes)
-{
+uint16_t crc16(struct slice bytes) {
     const uint8_t *at = bytes.data;
     size_t left = bytes.size;
     unsigned crc = 0;

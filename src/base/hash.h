@@ -12,29 +12,25 @@ struct hash_seed {
     uint64_t words[2]; /* secret, random per node */
 };
 
-static inline uint64_t hash_fold(uint64_t a, uint64_t b)
-{
+static inline uint64_t hash_fold(uint64_t a, uint64_t b) {
     __extension__ unsigned __int128 product = (unsigned __int128)a * b;
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static inline uint64_t hash_load8(const uint8_t *at)
-{
+static inline uint64_t hash_load8(const uint8_t *at) {
     uint64_t word;
     memcpy(&word, at, sizeof(word));
     return word;
 }
 
-static inline uint64_t hash_load4(const uint8_t *at)
-{
+static inline uint64_t hash_load4(const uint8_t *at) {
     uint32_t word;
     memcpy(&word, at, sizeof(word));
     return word;
 }
 
 /* Hash of `text` in the name space `space` (a collection id). Any thread. */
-static inline uint64_t hash_key(const struct hash_seed *seed, struct slice text, uint64_t space)
-{
+static inline uint64_t hash_key(const struct hash_seed *seed, struct slice text, uint64_t space) {
     const uint8_t *at = text.data;
     size_t left = text.size;
     uint64_t state = seed->words[0] ^ space * 0x9e3779b97f4a7c15u;
@@ -64,8 +60,7 @@ uint16_t crc16(struct slice bytes);
 
 /* The part of a key that decides its slot: what stands between the first '{' and the next '}' if
  * that is not empty, else the whole key. */
-static inline struct slice key_hash_tag(struct slice key)
-{
+static inline struct slice key_hash_tag(struct slice key) {
     const uint8_t *open = key.size == 0 ? NULL : memchr(key.data, '{', key.size);
     if (open == NULL)
         return key;
@@ -77,8 +72,7 @@ static inline struct slice key_hash_tag(struct slice key)
 }
 
 /* The Redis Cluster slot of a key, 0 to 16383. Any thread. */
-static inline uint16_t key_slot(struct slice key)
-{
+static inline uint16_t key_slot(struct slice key) {
     return crc16(key_hash_tag(key)) & (SLOT_COUNT - 1);
 }
 

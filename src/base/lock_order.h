@@ -24,15 +24,15 @@
 #define LOCK_ATTRIBUTE(x)
 #endif
 
-#define LOCK_CAPABILITY       LOCK_ATTRIBUTE(capability("mutex"))
-#define GUARDED_BY(lock)      LOCK_ATTRIBUTE(guarded_by(lock))
-#define REQUIRES(...)         LOCK_ATTRIBUTE(requires_capability(__VA_ARGS__))
-#define ACQUIRE(...)          LOCK_ATTRIBUTE(acquire_capability(__VA_ARGS__))
-#define TRY_ACQUIRE(...)      LOCK_ATTRIBUTE(try_acquire_capability(__VA_ARGS__))
-#define RELEASE(...)          LOCK_ATTRIBUTE(release_capability(__VA_ARGS__))
-#define EXCLUDES(...)         LOCK_ATTRIBUTE(locks_excluded(__VA_ARGS__))
-#define ACQUIRED_BEFORE(...)  LOCK_ATTRIBUTE(acquired_before(__VA_ARGS__))
-#define NO_THREAD_SAFETY      LOCK_ATTRIBUTE(no_thread_safety_analysis)
+#define LOCK_CAPABILITY      LOCK_ATTRIBUTE(capability("mutex"))
+#define GUARDED_BY(lock)     LOCK_ATTRIBUTE(guarded_by(lock))
+#define REQUIRES(...)        LOCK_ATTRIBUTE(requires_capability(__VA_ARGS__))
+#define ACQUIRE(...)         LOCK_ATTRIBUTE(acquire_capability(__VA_ARGS__))
+#define TRY_ACQUIRE(...)     LOCK_ATTRIBUTE(try_acquire_capability(__VA_ARGS__))
+#define RELEASE(...)         LOCK_ATTRIBUTE(release_capability(__VA_ARGS__))
+#define EXCLUDES(...)        LOCK_ATTRIBUTE(locks_excluded(__VA_ARGS__))
+#define ACQUIRED_BEFORE(...) LOCK_ATTRIBUTE(acquired_before(__VA_ARGS__))
+#define NO_THREAD_SAFETY     LOCK_ATTRIBUTE(no_thread_safety_analysis)
 
 struct LOCK_CAPABILITY lock_class {
     const char *name;

@@ -6,14 +6,12 @@
 
 #include <strings.h>
 
-bool slice_equal_word(struct slice a, const char *word)
-{
+bool slice_equal_word(struct slice a, const char *word) {
     size_t length = strlen(word);
     return a.size == length && strncasecmp((const char *)a.data, word, length) == 0;
 }
 
-bool slice_to_uint64(struct slice text, uint64_t *out_value)
-{
+bool slice_to_uint64(struct slice text, uint64_t *out_value) {
     if (text.size == 0 || text.size > INT64_TEXT_MAX)
         return false;
     if (text.data[0] == '0') {
@@ -33,8 +31,7 @@ bool slice_to_uint64(struct slice text, uint64_t *out_value)
     return true;
 }
 
-bool slice_to_int64(struct slice text, int64_t *out_value)
-{
+bool slice_to_int64(struct slice text, int64_t *out_value) {
     uint64_t magnitude;
     if (text.size == 0)
         return false;
@@ -63,8 +60,7 @@ static const char DIGIT_PAIRS[201] = "00010203040506070809"
                                      "80818283848586878889"
                                      "90919293949596979899";
 
-size_t uint64_format(uint64_t value, uint8_t *out)
-{
+size_t uint64_format(uint64_t value, uint8_t *out) {
     uint8_t text[INT64_TEXT_MAX];
     size_t at = sizeof(text);
     while (value >= 100) {
@@ -83,8 +79,7 @@ size_t uint64_format(uint64_t value, uint8_t *out)
     return length;
 }
 
-size_t int64_format(int64_t value, uint8_t *out)
-{
+size_t int64_format(int64_t value, uint8_t *out) {
     if (value >= 0)
         return uint64_format((uint64_t)value, out);
     out[0] = '-';

@@ -16,28 +16,23 @@ struct slice {
 };
 
 /* A slice over a string literal, without its NUL. */
-#define SLICE_LITERAL(text)                                                                        \
-    ((struct slice){(const uint8_t *)("" text ""), sizeof(text) - 1})
+#define SLICE_LITERAL(text) ((struct slice){(const uint8_t *)("" text ""), sizeof(text) - 1})
 
-static inline struct slice slice_of(const void *data, size_t size)
-{
+static inline struct slice slice_of(const void *data, size_t size) {
     return (struct slice){(const uint8_t *)data, size};
 }
 
 /* Borrows the characters of `text` up to its NUL. */
-static inline struct slice slice_of_string(const char *text)
-{
+static inline struct slice slice_of_string(const char *text) {
     return (struct slice){(const uint8_t *)text, strlen(text)};
 }
 
-static inline bool slice_equal(struct slice a, struct slice b)
-{
+static inline bool slice_equal(struct slice a, struct slice b) {
     return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
 /* Lexicographic order of unsigned bytes, a shorter prefix first: negative, 0 or positive. */
-static inline int slice_compare(struct slice a, struct slice b)
-{
+static inline int slice_compare(struct slice a, struct slice b) {
     size_t common = a.size < b.size ? a.size : b.size;
     int order = common == 0 ? 0 : memcmp(a.data, b.data, common);
     if (order != 0)

@@ -2,8 +2,7 @@
 /* Texts and prefixes are looked up by switch, generated from the table in the header. */
 #include "base/status.h"
 
-const char *larder_status_text(enum larder_status status)
-{
+const char *larder_status_text(enum larder_status status) {
     switch (status) {
 #define LARDER_STATUS_TEXT(name, value, prefix, text)                                              \
     case name: return text;
@@ -13,8 +12,7 @@ const char *larder_status_text(enum larder_status status)
     return "unknown status";
 }
 
-const char *larder_status_prefix(enum larder_status status)
-{
+const char *larder_status_prefix(enum larder_status status) {
     switch (status) {
 #define LARDER_STATUS_PREFIX(name, value, prefix, text)                                            \
     case name: return prefix;

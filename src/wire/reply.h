@@ -68,6 +68,10 @@ void reply_bulk_text(struct reply *reply, const char *text);
 void reply_bulk_integer(struct reply *reply, int64_t value);
 /* The blob's bytes as a bulk string; takes a reference when it is large enough to be worth it. */
 void reply_blob(struct reply *reply, struct blob *blob);
+/* The blob's bytes alone, by reference whatever its size. */
+void reply_reference(struct reply *reply, struct blob *blob);
+/* Forget the first `size` bytes and the first `count` references, all of which lie before them. */
+void reply_drop_front(struct reply *reply, size_t size, size_t count);
 /* $-1 in RESP2, _ in RESP3. */
 void reply_null(struct reply *reply);
 /* *-1 in RESP2, _ in RESP3. */

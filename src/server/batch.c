@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A pass of a loop over all ready connections: receive from each and read its complete commands,
+ * then execute all commands in connection order, then send to each. Commands of many connections
+ * are looked at together, so that the cache misses of one are waited for while another runs: a
+ * group of GROUP commands first has its index buckets prefetched, then its records, then is
+ * executed.
+ *
+ * What a batch takes from one connection is bounded (COMMANDS_PER_SESSION, RECEIVE_BYTES), so that
+ * one busy client can't hold up the others; what remains is served in the next pass. */
+#include "server/session.h"
+
+#include <string.h>
+
+enum {
+    SCRATCH_BYTES = 1 << 20,
+    RECEIVE_BYTES = 16 * 1024,
+    COMMANDS_PER_SESSION = 128,
+    LARGE_RECEIVES = 64, /* per pass, of an argument that comes in its own block */
+    GROUP = 16,
+    REPLY_FLUSH_BYTES = 1 << 20,
+    REPLY_KEEP_BYTES = 4 << 20,
+    REQUESTS_PER_PART = 4096,
+};
+
+enum larder_status server_thread_init_batch(struct server_thread *thread) {
+    const struct allocator *a = thread->server->allocator;
+    reply_init(&thread->reply, a);
+    request_arguments_init(&thread->arguments, a);
+    thread->scratch = allocator_allocate(a, SCRATCH_BYTES);
+    return thread->scratch != NULL ? LARDER_OK : LARDER_NO_MEMORY;
+}
+
+void server_thread_finish_batch(struct server_thread *thread) {
+    const struct allocator *a = thread->server->allocator;
+    reply_finish(&thread->reply);
+    request_arguments_finish(&thread->arguments);
+    allocator_release(a, thread->scratch, SCRATCH_BYTES);
+    allocator_release(a, thread->requests, thread->request_capacity * sizeof(*thread->requests));
+}
+
+static bool reserve_requests(struct server_thread *thread, size_t count) {
+    if (thread->request_capacity - thread->request_count >= count)
+        return true;
+    size_t capacity = thread->request_capacity == 0 ? 256 : thread->request_capacity;
+    while (capacity - thread->request_count < count)
+        capacity *= 2;
+    void *grown = allocator_resize(thread->server->allocator, thread->requests,
+                                   thread->request_capacity * sizeof(*thread->requests),
+                                   capacity * sizeof(*thread->requests));
+    if (grown == NULL)
+        return false;
+    thread->requests = grown;
+    thread->request_capacity = capacity;
+    return true;
+}
+
+/* ---- receiving ---- */
+
+/* Fill the block of a large argument first; the usual bytes follow once it is full. */
+static enum larder_status receive_large(struct session *session) {
+    for (unsigned i = 0; i < LARGE_RECEIVES; i++) {
+        uint8_t *room;
+        bool failed;
+        size_t wanted = request_partial_room(session->partial, &room, &failed), got;
+        if (failed)
+            return LARDER_NO_MEMORY;
+        if (wanted == 0)
+            return LARDER_OK;
+        enum larder_status status =
+            connection_receive_into(&session->connection, room, wanted, &got);
+        if (status != LARDER_OK)
+            return status;
+        request_partial_filled(session->partial, got);
+    }
+    return LARDER_AGAIN;
+}
+
+static enum larder_status receive(struct session *session, uint8_t *scratch) {
+    session->received = session->connection.input;
+    session->received_size = session->connection.input_used;
+    if (session->has_more)
+        return LARDER_AGAIN; /* enough is there */
+    if (session->partial != NULL && session->connection.input_used == 0) {
+        enum larder_status status = receive_large(session);
+        if (status != LARDER_OK)
+            return status;
+    }
+    return connection_receive(&session->connection, scratch, RECEIVE_BYTES, &session->received,
+                              &session->received_size);
+}
+
+/* ---- reading commands ---- */
+
+static const struct command_spec *find_spec(struct slice name) {
+    return command_find((const char *)name.data, name.size);
+}
+
+/* Subcommands are commands of their own; an unknown one keeps its container's spec. */
+static const struct command_spec *resolve(const struct slice *argv, size_t argc) {
+    const struct command_spec *spec = find_spec(argv[0]);
+    if (spec == NULL || spec->subcommand_count == 0 || argc < 2)
+        return spec;
+    const struct command_spec *sub =
+        command_find_subcommand(spec, (const char *)argv[1].data, argv[1].size);
+    return sub != NULL ? sub : spec;
+}
+
+/* Read what is complete into the thread's requests. */
+static void read_commands(struct server_thread *thread, struct session *session) {
+    struct request_limits limits = {
+        .argument_count = REQUEST_ARGUMENTS_MAX,
+        .bulk_bytes = (size_t)atomic_load_explicit(&session->server->node->max_value_bytes,
+                                                   memory_order_relaxed),
+        .is_authenticated = (session->flags & SESSION_AUTHENTICATED) != 0,
+    };
+    size_t at = 0;
+    session->first_request = thread->request_count;
+    session->has_more = false;
+    while (reserve_requests(thread, 1)) {
+        struct request *request = &thread->requests[thread->request_count];
+        *request = (struct request){.session = session, .first_argument = thread->arguments.count};
+        if (thread->request_count - session->first_request == COMMANDS_PER_SESSION) {
+            session->has_more = at < session->received_size;
+            return;
+        }
+        switch (request_read(&limits, session->received, session->received_size, &at,
+                             &thread->arguments, &session->partial, &request->argc,
+                             &session->error)) {
+        case REQUEST_INCOMPLETE: session->consumed = at; return;
+        case REQUEST_NO_MEMORY: loop_break(&thread->loop, &session->connection); return;
+        case REQUEST_BROKEN: request->is_broken = true; break;
+        case REQUEST_COMPLETE:
+            request->partial = session->partial;
+            session->partial = NULL;
+            break;
+        }
+        request->end = at;
+        session->consumed = at;
+        thread->request_count++;
+        if (request->is_broken)
+            return;
+    }
+    loop_break(&thread->loop, &session->connection);
+}
+
+/* Receive from one connection and read its commands. */
+static void take_in(struct server_thread *thread, struct session *session, uint8_t *scratch) {
+    struct connection *c = &session->connection;
+    session->first_request = thread->request_count;
+    session->consumed = session->used = 0;
+    session->received_size = 0;
+    if ((c->flags & (CONNECTION_BROKEN | CONNECTION_PAUSED)) != 0 ||
+        (session->flags & (SESSION_CLOSING | SESSION_PAUSED)) != 0)
+        return;
+    enum larder_status status = receive(session, scratch);
+    if (status == LARDER_OK)
+        counter_add(&thread->statistics.reads_processed, 1);
+    else if (status != LARDER_AGAIN)
+        loop_break(&thread->loop, c);
+    if (status == LARDER_OK || session->received_size > 0)
+        read_commands(thread, session);
+}
+
+/* ---- executing ---- */
+
+static const struct slice *arguments_of(const struct server_thread *thread,
+                                        const struct request *request) {
+    return request->partial != NULL ? request->partial->slices
+                                    : thread->arguments.items + request->first_argument;
+}
+
+/* First step for a group: which command, which key; bring its bucket into the cache. */
+static void prefetch_buckets(struct server_thread *thread, size_t from) {
+    const struct keyspace *keyspace = &thread->server->node->keyspace;
+    size_t end = from + GROUP < thread->request_count ? from + GROUP : thread->request_count;
+    for (size_t i = from; i < end; i++) {
+        struct request *request = &thread->requests[i];
+        if (request->argc == 0)
+            continue;
+        const struct slice *argv = arguments_of(thread, request);
+        request->spec = resolve(argv, request->argc);
+        if (request->spec == NULL || request->spec->first_key <= 0 ||
+            (size_t)request->spec->first_key >= request->argc)
+            continue;
+        request->key = keyspace_key(keyspace, argv[request->spec->first_key],
+                                    keyspace_collection(keyspace, request->session->database));
+        keyspace_prefetch_bucket(keyspace, &request->key, &request->bucket);
+    }
+}
+
+/* Second step: the bucket has come, bring the record. */
+static void prefetch_records(struct server_thread *thread, size_t from) {
+    size_t end = from + GROUP < thread->request_count ? from + GROUP : thread->request_count;
+    for (size_t i = from; i < end; i++)
+        if (thread->requests[i].bucket != NULL)
+            keyspace_prefetch_record(thread->requests[i].bucket, thread->requests[i].key.hash);
+}
+
+static void prefetch(struct server_thread *thread, size_t at) {
+    if (at % GROUP != 0)
+        return;
+    if (at == 0)
+        prefetch_buckets(thread, 0);
+    prefetch_records(thread, at);
+    prefetch_buckets(thread, at + GROUP);
+}
+
+static void run_request(struct server_thread *thread, struct session *session,
+                        struct request *request) {
+    if ((session->flags & (SESSION_CLOSING | SESSION_PAUSED)) != 0)
+        return;
+    if (request->is_broken) {
+        reply_error_format(&thread->reply, "ERR %s", session->error.text);
+        counter_add(&thread->statistics.protocol_errors, 1);
+        session_close_after_reply(session);
+        return;
+    }
+    if (request->argc == 0 || dispatch(thread, session, request, arguments_of(thread, request)))
+        session->used = request->end;
+}
+
+static void run_session(struct server_thread *thread, struct session *session) {
+    thread->reply.protocol = session->protocol;
+    session->reply_begin = reply_mark(&thread->reply);
+    size_t end = session->end_request;
+    for (size_t i = session->first_request; i < end; i++) {
+        struct request *request = &thread->requests[i];
+        prefetch(thread, i);
+        run_request(thread, session, request);
+        if (request->partial != NULL)
+            request_partial_destroy(request->partial);
+    }
+    session->reply_end = reply_mark(&thread->reply);
+    if ((session->flags & SESSION_PAUSED) == 0) {
+        session->used = session->consumed; /* what a partial took is used too */
+    } else if (session->partial != NULL) {
+        /* What stands behind a command that waits is read again later. */
+        request_partial_destroy(session->partial);
+        session->partial = NULL;
+    }
+}
+
+/* ---- sending ---- */
+
+static void finish_session(struct server_thread *thread, struct session *session) {
+    struct connection *c = &session->connection;
+    if ((c->flags & CONNECTION_BROKEN) != 0)
+        return;
+    enum larder_status status = LARDER_OK;
+    if (session->reply_end.used > session->reply_begin.used) {
+        status = connection_send(c, &thread->reply, session->reply_begin, session->reply_end);
+        counter_add(&thread->statistics.writes_processed, 1);
+    }
+    if (status == LARDER_OK && (session->flags & SESSION_CLOSING) == 0)
+        status = connection_keep(c, session->received + session->used,
+                                 session->received_size - session->used);
+    if (status != LARDER_OK) {
+        loop_break(&thread->loop, c);
+        return;
+    }
+    bool has_buffered = c->tls != NULL && tls_session_has_buffered(c->tls);
+    if (session->has_more || has_buffered)
+        loop_queue(&thread->loop, c);
+    session_note(session);
+}
+
+static void run_and_send(struct server_thread *thread, struct connection **ready, size_t count) {
+    size_t unsent = 0;
+    for (size_t i = 0; i < count; i++) {
+        run_session(thread, session_of(ready[i]));
+        if (thread->reply.used + thread->reply.reference_bytes < REPLY_FLUSH_BYTES && i + 1 < count)
+            continue;
+        for (; unsent <= i; unsent++)
+            finish_session(thread, session_of(ready[unsent]));
+        reply_clear(&thread->reply);
+    }
+    if (thread->reply.capacity > REPLY_KEEP_BYTES)
+        reply_finish(&thread->reply);
+}
+
+void server_batch(struct loop *loop, struct connection **ready, size_t count) {
+    struct server_thread *thread = thread_of_loop(loop);
+    server_thread_begin_pass(thread);
+    for (size_t i = 0; i < count;) {
+        size_t first = i, scratch_used = 0;
+        thread->request_count = 0;
+        thread->arguments.count = 0;
+        for (; i < count && scratch_used + RECEIVE_BYTES <= SCRATCH_BYTES &&
+               thread->request_count < REQUESTS_PER_PART;
+             i++) {
+            struct session *session = session_of(ready[i]);
+            take_in(thread, session, thread->scratch + scratch_used);
+            session->end_request = thread->request_count;
+            if (session->received == thread->scratch + scratch_used)
+                scratch_used += session->received_size;
+        }
+        server_thread_check_memory(thread, (int64_t)scratch_used);
+        run_and_send(thread, ready + first, i - first);
+    }
+}

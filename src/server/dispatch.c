@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One command of a session: is it known, complete, allowed now; then it runs, either on partitions
+ * (node_execute) or as a command about sessions and the server; then it is counted. To add a
+ * command: describe it under commands/, write its function, add a row to command_functions or
+ * session_commands. */
+#include "server/observe.h"
+
+#include "commands/functions.h"
+
+static bool has_child_built(const struct command_spec *spec) {
+    for (size_t i = 0; i < spec->subcommand_count; i++)
+        if (command_is_built(&spec->subcommands[i]))
+            return true;
+    return false;
+}
+
+bool command_is_built(const struct command_spec *spec) {
+    return command_functions[spec->id] != NULL || session_commands[spec->id] != NULL ||
+           has_child_built(spec);
+}
+
+/* ---- refusals ---- */
+
+/* Append up to `limit` bytes of the word in quotes. */
+static size_t append_quoted(char *out, size_t used, size_t capacity, struct slice word,
+                            size_t limit) {
+    size_t take = word.size < limit ? word.size : limit;
+    if (used + take + 4 > capacity)
+        return used;
+    out[used++] = '\'';
+    for (size_t i = 0; i < take && word.data[i] != '\0'; i++)
+        out[used++] = (char)word.data[i];
+    out[used++] = '\'';
+    out[used++] = ' ';
+    out[used] = '\0';
+    return used;
+}
+
+static void refuse_unknown(struct reply *reply, size_t argc, const struct slice *argv) {
+    enum { ARGUMENTS_SHOWN_BYTES = 128 };
+    char arguments[ARGUMENTS_SHOWN_BYTES * 2 + 8] = "", name[ARGUMENTS_SHOWN_BYTES + 1];
+    size_t used = 0;
+    for (size_t i = 1; i < argc && used < ARGUMENTS_SHOWN_BYTES; i++)
+        used = append_quoted(arguments, used, sizeof(arguments), argv[i],
+                             ARGUMENTS_SHOWN_BYTES - used);
+    size_t length = argv[0].size < ARGUMENTS_SHOWN_BYTES ? argv[0].size : ARGUMENTS_SHOWN_BYTES;
+    memcpy(name, argv[0].data, length);
+    name[length] = '\0';
+    reply_error_format(reply, "ERR unknown command '%s', with args beginning with: %s", name,
+                       arguments);
+}
+
+static void refuse_subcommand(struct reply *reply, const struct command_spec *spec,
+                              const struct slice *argv) {
+    enum { SHOWN_BYTES = 128 };
+    char container[32];
+    size_t i = 0;
+    for (; spec->name[i] != '\0' && i + 1 < sizeof(container); i++) {
+        char c = spec->name[i];
+        container[i] = (char)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+    }
+    container[i] = '\0';
+    int length = (int)(argv[1].size < SHOWN_BYTES ? argv[1].size : SHOWN_BYTES);
+    reply_error_format(reply, "ERR unknown subcommand '%.*s'. Try %s HELP.", length,
+                       (const char *)argv[1].data, container);
+}
+
+/* Whether the command may run; else its error was written. */
+static bool is_admitted(struct server_thread *thread, struct session *session,
+                        const struct command_spec *spec, size_t argc, const struct slice *argv) {
+    struct reply *reply = &thread->reply;
+    if (spec == NULL || !command_is_built(spec)) {
+        refuse_unknown(reply, argc, argv);
+        return false;
+    }
+    bool is_container = spec->subcommand_count > 0 && command_functions[spec->id] == NULL &&
+                        session_commands[spec->id] == NULL;
+    if (is_container && argc >= 2) {
+        refuse_subcommand(reply, spec, argv);
+        return false;
+    }
+    bool fits = spec->arity >= 0 ? argc == (size_t)spec->arity : argc >= (size_t)-spec->arity;
+    if (!fits || is_container) {
+        reply_error_format(reply, "ERR wrong number of arguments for '%s' command", spec->name);
+        return false;
+    }
+    if ((session->flags & SESSION_AUTHENTICATED) == 0 &&
+        (spec->flags & COMMAND_FLAG_NO_AUTH) == 0) {
+        reply_error(reply, "NOAUTH Authentication required.");
+        return false;
+    }
+    return true;
+}
+
+/* ---- memory ---- */
+
+enum {
+    RECHECK_BYTES = 16 * 1024, /* of growth within a batch after which the limit is looked at */
+};
+
+/* Whether a write may take memory now. */
+static bool has_memory(struct server_thread *thread, const struct command_spec *spec, size_t argc,
+                       const struct slice *argv) {
+    if ((spec->flags & COMMAND_FLAG_WRITE) == 0)
+        return true;
+    struct node *node = thread->server->node;
+    if (atomic_load_explicit(&node->max_memory_bytes, memory_order_relaxed) == 0)
+        return true;
+    size_t bytes = 0;
+    for (size_t i = 1; i < argc; i++)
+        bytes += argv[i].size;
+    if (thread->node_thread.store.memory_delta > RECHECK_BYTES || bytes > RECHECK_BYTES ||
+        thread->is_out_of_memory)
+        server_thread_check_memory(thread, (int64_t)bytes);
+    return !thread->is_out_of_memory || (spec->flags & COMMAND_FLAG_DENYOOM) == 0;
+}
+
+/* ---- running ---- */
+
+static void run(struct server_thread *thread, struct session *session,
+                const struct request *request, const struct slice *argv) {
+    const struct command_spec *spec = request->spec;
+    struct call call = {
+        .spec = spec,
+        .argc = request->argc,
+        .argv = argv,
+        .argv_blobs = request->partial != NULL ? request->partial->blobs : NULL,
+        .database = session->database,
+        .flags = (session->flags & SESSION_NO_TOUCH) != 0 ? CALL_NO_TOUCH : 0,
+        .key = request->key,
+        .reply = &thread->reply,
+    };
+    if (command_functions[spec->id] != NULL)
+        node_execute(&thread->node_thread, &call);
+    else
+        session_commands[spec->id](session, &call);
+}
+
+static unsigned latency_bucket(uint64_t ns) {
+    unsigned bucket = ns == 0 ? 0 : 63 - (unsigned)__builtin_clzll(ns);
+    return bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1;
+}
+
+static void count(struct server_thread *thread, const struct command_spec *spec, uint64_t ns,
+                  bool has_failed) {
+    struct command_statistics *statistics = &thread->statistics.commands[spec->id];
+    counter_add(&statistics->calls, 1);
+    counter_add(&statistics->ns, ns);
+    counter_add(&statistics->latency[latency_bucket(ns)], 1);
+    if (has_failed)
+        counter_add(&statistics->failed, 1);
+}
+
+static bool is_slow(const struct server *server, uint64_t us) {
+    int64_t slow = atomic_load_explicit(&server->slow_log_threshold_us, memory_order_relaxed);
+    int64_t latency = atomic_load_explicit(&server->latency_threshold_ms, memory_order_relaxed);
+    return (slow >= 0 && us >= (uint64_t)slow) || (latency > 0 && us >= 1000 * (uint64_t)latency);
+}
+
+/* CLIENT REPLY: take back what was written, and see to the next command. */
+static void mute(struct session *session, struct reply_mark begin) {
+    bool is_muted = (session->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) != 0;
+    if (is_muted)
+        reply_cut(&session->thread->reply, begin);
+    session->flags &= ~(uint32_t)SESSION_REPLY_SKIP;
+    if ((session->flags & SESSION_SKIP_NEXT) != 0)
+        session->flags = (session->flags & ~(uint32_t)SESSION_SKIP_NEXT) | SESSION_REPLY_SKIP;
+}
+
+bool dispatch(struct server_thread *thread, struct session *session, const struct request *request,
+              const struct slice *argv) {
+    struct server *server = thread->server;
+    const struct command_spec *spec = request->spec;
+    struct reply *reply = &thread->reply;
+    struct reply_mark begin = reply_mark(reply);
+    counter_add(&thread->statistics.commands_processed, 1);
+    if (!is_admitted(thread, session, spec, request->argc, argv)) {
+        if (spec != NULL)
+            counter_add(&thread->statistics.commands[spec->id].rejected, 1);
+        counter_add(&thread->statistics.error_replies, 1);
+        mute(session, begin);
+        return true;
+    }
+    if (atomic_load_explicit(&server->pause_mode, memory_order_relaxed) != PAUSE_OFF &&
+        session_is_held_back(session, spec)) {
+        session->flags |= SESSION_PAUSED;
+        session->connection.flags |= CONNECTION_PAUSED;
+        loop_watch(&thread->loop, &session->connection);
+        return false;
+    }
+    if (!has_memory(thread, spec, request->argc, argv)) {
+        reply_error(reply, "OOM command not allowed when used memory > 'maxmemory'.");
+        counter_add(&thread->statistics.commands[spec->id].rejected, 1);
+        counter_add(&thread->statistics.error_replies, 1);
+        mute(session, begin);
+        return true;
+    }
+    if (atomic_load_explicit(&server->monitor_count, memory_order_relaxed) > 0)
+        observe_before(session, spec, request->argc, argv);
+    uint64_t from = cycle_clock_now(&thread->cycles);
+    run(thread, session, request, argv);
+    uint64_t ns = cycle_clock_to_ns(&thread->cycles, cycle_clock_now(&thread->cycles) - from);
+    bool has_failed = reply->used > begin.used && reply->data[begin.used] == '-';
+    count(thread, spec, ns, has_failed);
+    if (has_failed)
+        counter_add(&thread->statistics.error_replies, 1);
+    if (ns >= 1000 * 16 ||
+        atomic_load_explicit(&server->slow_log_threshold_us, memory_order_relaxed) < 16) {
+        if (is_slow(server, ns / 1000))
+            observe_slow(session, spec, request->argc, argv, ns / 1000);
+    }
+    atomic_store_explicit(&session->last_command, spec->id, memory_order_relaxed);
+    counter_add(&session->command_count, 1);
+    mute(session, begin);
+    return true;
+}

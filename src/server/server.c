@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Creating a server in order, running it, and taking it down in the reverse order:
+ *
+ *   settings -> node -> observers -> threads {node thread, batch buffers, loop} -> listeners -> run
+ *
+ * The first thread's loop accepts for all; a new connection goes to the loop with the fewest. */
+#include "server/server.h"
+
+#include "os/process.h"
+#include "server/listeners.h"
+#include "server/observe.h"
+#include "server/session.h"
+#include "server/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TICK_MS = 100 };
+
+void server_config_lock(struct server *server) NO_THREAD_SAFETY {
+    lock_acquire(&server->config_lock);
+}
+
+void server_config_unlock(struct server *server) NO_THREAD_SAFETY {
+    lock_release(&server->config_lock);
+}
+
+void server_stats_lock(struct server *server) NO_THREAD_SAFETY {
+    lock_acquire(&server->registry_lock);
+}
+
+void server_stats_unlock(struct server *server) NO_THREAD_SAFETY {
+    lock_release(&server->registry_lock);
+}
+
+/* ---- a thread's part ---- */
+
+static void read_clock(struct server_thread *thread) {
+    thread->now_ms = (int64_t)(clock_wall_us() / 1000);
+}
+
+void server_thread_begin_pass(struct server_thread *thread) {
+    read_clock(thread);
+    node_thread_tick(&thread->node_thread, thread->now_ms);
+}
+
+void server_thread_check_memory(struct server_thread *thread, int64_t coming_bytes) {
+    struct node *node = thread->server->node;
+    if (atomic_load_explicit(&node->max_memory_bytes, memory_order_relaxed) != 0)
+        thread->is_out_of_memory = !node_make_room(&thread->node_thread, coming_bytes);
+    else
+        thread->is_out_of_memory = false;
+}
+
+static void tick(struct loop *loop) {
+    struct server_thread *thread = thread_of_loop(loop);
+    read_clock(thread);
+    node_thread_tick(&thread->node_thread, thread->now_ms);
+    session_check_all(thread);
+    if (thread == &thread->server->threads[0])
+        observe_tick(thread->server);
+}
+
+static void finish_thread(struct server_thread *thread) {
+    loop_finish(&thread->loop);
+    node_thread_finish(&thread->node_thread);
+    server_thread_finish_batch(thread);
+    allocator_release(thread->server->allocator, thread->statistics.commands,
+                      COMMAND_COUNT * sizeof(*thread->statistics.commands));
+}
+
+static enum larder_status init_thread(struct server *server, unsigned index) {
+    struct server_thread *thread = &server->threads[index];
+    struct loop_handler handler = {
+        .context = server,
+        .connection_bytes = sizeof(struct session),
+        .tick_ms = TICK_MS,
+        .opened = session_opened,
+        .batch = server_batch,
+        .closing = session_closing,
+        .tick = tick,
+        .place = listeners_place,
+    };
+    thread->server = server;
+    thread->cycles = server->cycles;
+    thread->statistics.commands = allocator_allocate_zeroed(
+        server->allocator, COMMAND_COUNT * sizeof(*thread->statistics.commands));
+    if (thread->statistics.commands == NULL)
+        return LARDER_NO_MEMORY;
+    enum larder_status status = server_thread_init_batch(thread);
+    if (status == LARDER_OK)
+        status = node_thread_init(&thread->node_thread, server->node);
+    if (status == LARDER_OK) {
+        status = loop_init(&thread->loop, server->allocator, index, &handler);
+        if (status != LARDER_OK)
+            node_thread_finish(&thread->node_thread);
+    }
+    if (status != LARDER_OK) {
+        server_thread_finish_batch(thread);
+        allocator_release(server->allocator, thread->statistics.commands,
+                          COMMAND_COUNT * sizeof(*thread->statistics.commands));
+        return status;
+    }
+    read_clock(thread);
+    node_thread_tick(&thread->node_thread, thread->now_ms);
+    return LARDER_OK;
+}
+
+/* ---- the server ---- */
+
+static enum larder_status make_run_id(struct server *server) {
+    uint8_t bytes[sizeof(server->run_id) / 2];
+    enum larder_status status = secure_random_bytes(bytes, sizeof(bytes));
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        (void)snprintf(server->run_id + 2 * i, 3, "%02x", bytes[i]);
+    return status;
+}
+
+static enum larder_status create_node(struct server *server) {
+    struct node_options options = {
+        .allocator = server->allocator,
+        .partition_count = (uint32_t)server->config.partitions,
+        .database_count = (uint32_t)server->config.databases,
+    };
+    return node_create(&options, &server->node);
+}
+
+static enum larder_status create_threads(struct server *server) {
+    unsigned count = (unsigned)server->config.threads;
+    /* Threads are written to from different cores: each begins on a cache line of its own. */
+    server->threads = aligned_alloc(64, ((count * sizeof(*server->threads)) + 63) / 64 * 64);
+    if (server->threads == NULL)
+        return LARDER_NO_MEMORY;
+    memset(server->threads, 0, count * sizeof(*server->threads));
+    for (; server->thread_count < count; server->thread_count++) {
+        enum larder_status status = init_thread(server, server->thread_count);
+        if (status != LARDER_OK)
+            return status;
+    }
+    return LARDER_OK;
+}
+
+enum larder_status server_create(const struct server_options *options, struct server **out_server,
+                                 struct error_text *error) {
+    const struct allocator *a = &ALLOCATOR_SYSTEM;
+    struct server *server = allocator_allocate_zeroed(a, sizeof(*server));
+    if (server == NULL)
+        return LARDER_NO_MEMORY;
+    server->allocator = a;
+    server->log = options->log;
+    server->log_file = options->log_file;
+    server->executable = options->executable;
+    server->config = *options->config;
+    server->started_ms = (int64_t)(clock_wall_us() / 1000);
+    cycle_clock_init(&server->cycles);
+    (void)snprintf(server->unix_path, sizeof(server->unix_path), "%s",
+                   option_text_or_empty(&server->config.unixsocket));
+    enum larder_status status = make_run_id(server);
+    if (status == LARDER_OK)
+        status = create_node(server);
+    if (status == LARDER_OK)
+        status = observe_init(server);
+    if (status == LARDER_OK)
+        status = create_threads(server);
+    if (status == LARDER_OK)
+        status = settings_apply_all(server, error);
+    if (status == LARDER_OK)
+        status = listeners_open(server, error);
+    if (status != LARDER_OK) {
+        *options->config = server->config;
+        server_destroy_parts(server);
+        return status;
+    }
+    *out_server = server;
+    return LARDER_OK;
+}
+
+static void run_loop(void *context) {
+    struct server_thread *thread = context;
+    loop_run(&thread->loop);
+}
+
+enum larder_status server_start(struct server *server) {
+    for (unsigned i = 0; i < server->thread_count; i++) {
+        char name[OS_THREAD_NAME_MAX + 8];
+        (void)snprintf(name, sizeof(name), "larder-%u", i);
+        struct os_thread_options options = {
+            .run = run_loop,
+            .context = &server->threads[i],
+            .name = name,
+            .core = OS_THREAD_ANY_CORE,
+        };
+        enum larder_status status = os_thread_start(&server->threads[i].os_thread, &options);
+        if (status != LARDER_OK)
+            return status;
+        server->started_count++;
+    }
+    return LARDER_OK;
+}
+
+void server_stop(struct server *server) {
+    for (unsigned i = 0; i < server->thread_count; i++)
+        loop_stop(&server->threads[i].loop);
+}
+
+void server_request_shutdown(struct server *server) {
+    if (server->shutdown_wakeup != NULL)
+        wakeup_signal(server->shutdown_wakeup);
+}
+
+void server_join(struct server *server) {
+    for (; server->started_count > 0; server->started_count--)
+        os_thread_join(&server->threads[server->started_count - 1].os_thread);
+}
+
+void server_destroy_parts(struct server *server) {
+    settings_finish(server);
+    for (; server->thread_count > 0; server->thread_count--)
+        finish_thread(&server->threads[server->thread_count - 1]);
+    free(server->threads);
+    observe_finish(server);
+    node_destroy(server->node);
+    tls_context_release(server->tls);
+    allocator_release(server->allocator, server, sizeof(*server));
+}
+
+void server_destroy(struct server *server) {
+    if (server == NULL)
+        return;
+    struct server_config config = server->config;
+    server_destroy_parts(server);
+    config_finish(&config);
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Each group of settings has one function that makes the values in the configuration true; it
+ * serves the start and, as a hook, CONFIG SET. A hook that fails leaves things as they were. */
+#include "server/settings.h"
+
+#include "server/listeners.h"
+#include "server/log_file.h"
+#include "server/metrics.h"
+#include "server/metrics_http.h"
+
+#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
+
+static uint32_t policy_of(int policy) {
+    switch ((enum config_maxmemory_policy)policy) {
+    case CONFIG_NOEVICTION: return EVICTION_NONE;
+    case CONFIG_ALLKEYS_LRU: return EVICTION_ALLKEYS_LRU;
+    case CONFIG_ALLKEYS_LFU: return EVICTION_ALLKEYS_LFU;
+    case CONFIG_ALLKEYS_RANDOM: return EVICTION_ALLKEYS_RANDOM;
+    case CONFIG_ALLKEYS_S3FIFO: return EVICTION_ALLKEYS_S3FIFO;
+    case CONFIG_VOLATILE_LRU: return EVICTION_VOLATILE_LRU;
+    case CONFIG_VOLATILE_LFU: return EVICTION_VOLATILE_LFU;
+    case CONFIG_VOLATILE_RANDOM: return EVICTION_VOLATILE_RANDOM;
+    case CONFIG_VOLATILE_TTL: return EVICTION_VOLATILE_TTL;
+    case CONFIG_VOLATILE_S3FIFO: return EVICTION_VOLATILE_S3FIFO;
+    }
+    return EVICTION_NONE;
+}
+
+static bool apply_memory(void *context, const struct server_config *config,
+                         const char **out_reason) {
+    (void)out_reason;
+    struct server *server = context;
+    struct node *node = server->node;
+    STORE(node->keyspace.policy, policy_of(config->maxmemory_policy));
+    STORE(node->keyspace.lfu_log_factor, (int32_t)config->lfu_log_factor);
+    STORE(node->keyspace.lfu_decay_min, (int32_t)config->lfu_decay_time_min);
+    STORE(node->keyspace.samples, (int32_t)config->maxmemory_samples);
+    STORE(node->max_memory_bytes, config->maxmemory_bytes);
+    return true;
+}
+
+static bool apply_limits(void *context, const struct server_config *config,
+                         const char **out_reason) {
+    (void)out_reason;
+    struct server *server = context;
+    const int64_t *normal =
+        config->client_output_buffer_limit.items + 3 * (size_t)CONFIG_CLIENT_NORMAL;
+    STORE(server->max_clients, (uint32_t)config->maxclients);
+    STORE(server->query_buffer_limit, (uint64_t)config->client_query_buffer_limit_bytes);
+    STORE(server->node->max_value_bytes, config->proto_max_bulk_len_bytes);
+    STORE(server->output_hard_limit, (uint64_t)normal[0]);
+    STORE(server->output_soft_limit, (uint64_t)normal[1]);
+    STORE(server->output_soft_s, (uint32_t)normal[2]);
+    STORE(server->idle_timeout_s, (uint32_t)config->timeout_s);
+    STORE(server->keepalive_s, (uint32_t)config->tcp_keepalive_s);
+    return true;
+}
+
+static bool apply_observers(void *context, const struct server_config *config,
+                            const char **out_reason) {
+    (void)out_reason;
+    struct server *server = context;
+    STORE(server->slow_log_threshold_us, config->slowlog_log_slower_than_us);
+    STORE(server->slow_log_max, (uint32_t)config->slowlog_max_len);
+    STORE(server->latency_threshold_ms, config->latency_monitor_threshold_ms);
+    STORE(server->tracks_latency, config->latency_tracking);
+    return true;
+}
+
+static bool apply_access(void *context, const struct server_config *config,
+                         const char **out_reason) {
+    (void)out_reason;
+    struct server *server = context;
+    STORE(server->requires_password, config->requirepass.size > 0);
+    STORE(server->protected_mode, config->protected_mode);
+    return true;
+}
+
+static bool apply_log(void *context, const struct server_config *config, const char **out_reason) {
+    (void)out_reason;
+    struct server *server = context;
+    log_set_level(server->log, (enum log_level)config->loglevel);
+    log_file_set_format(server->log_file, config->log_format == CONFIG_LOG_LOGFMT
+                                              ? LOG_FORMAT_LOGFMT
+                                              : LOG_FORMAT_TEXT);
+    return true;
+}
+
+/* ---- TLS ---- */
+
+static enum larder_status create_tls(const struct server *server,
+                                     const struct server_config *config,
+                                     struct tls_context **out_context, struct error_text *error) {
+    *out_context = NULL;
+    if (config->tls_port == 0)
+        return LARDER_OK;
+    static const enum tls_client_auth AUTH[] = {
+        [CONFIG_TLS_AUTH_NO] = TLS_CLIENT_AUTH_NONE,
+        [CONFIG_TLS_AUTH_YES] = TLS_CLIENT_AUTH_REQUIRED,
+        [CONFIG_TLS_AUTH_OPTIONAL] = TLS_CLIENT_AUTH_OPTIONAL,
+    };
+    struct tls_options options = {
+        .role = TLS_SERVER,
+        .certificate_file = option_text_or_empty(&config->tls_cert_file),
+        .key_file = option_text_or_empty(&config->tls_key_file),
+        .key_password = option_text_or_empty(&config->tls_key_file_pass),
+        .ca_file = option_text_or_empty(&config->tls_ca_cert_file),
+        .ca_directory = option_text_or_empty(&config->tls_ca_cert_dir),
+        .dh_params_file = option_text_or_empty(&config->tls_dh_params_file),
+        .client_auth = AUTH[config->tls_auth_clients],
+        .protocols = option_text_or_empty(&config->tls_protocols),
+        .ciphers = option_text_or_empty(&config->tls_ciphers),
+        .ciphersuites = option_text_or_empty(&config->tls_ciphersuites),
+        .prefer_server_ciphers = config->tls_prefer_server_ciphers,
+        .disable_session_caching = !config->tls_session_caching,
+        .session_cache_size = (uint32_t)config->tls_session_cache_size,
+        .session_cache_timeout = (uint32_t)config->tls_session_cache_timeout_s,
+    };
+    return tls_context_create(&options, server->allocator, out_context, error);
+}
+
+static enum larder_status use_tls(struct server *server, const struct server_config *config,
+                                  struct error_text *error) {
+    struct tls_context *fresh;
+    enum larder_status status = create_tls(server, config, &fresh, error);
+    if (status != LARDER_OK)
+        return status;
+    server_stats_lock(server);
+    struct tls_context *old = server->tls;
+    server->tls = fresh;
+    server_stats_unlock(server);
+    tls_context_release(old);
+    return LARDER_OK;
+}
+
+static bool apply_tls(void *context, const struct server_config *config, const char **out_reason) {
+    struct server *server = context;
+    struct error_text error = {{0}};
+    if (use_tls(server, config, &error) == LARDER_OK)
+        return true;
+    log_write(server->log, LOG_LEVEL_WARNING, "TLS settings are unusable: %s", error.text);
+    *out_reason = "Unable to update TLS configuration. Check server logs.";
+    return false;
+}
+
+enum larder_status settings_reload_tls(struct server *server, struct error_text *error) {
+    return use_tls(server, &server->config, error);
+}
+
+/* ---- listeners ---- */
+
+static bool apply_listeners(void *context, const struct server_config *config,
+                            const char **out_reason) {
+    (void)config;
+    struct server *server = context;
+    struct error_text error = {{0}};
+    if (!server->is_listening || listeners_reopen(server, &error) == LARDER_OK)
+        return true;
+    log_write(server->log, LOG_LEVEL_WARNING, "Can't listen: %s", error.text);
+    *out_reason = "Unable to listen on this port. Check server logs.";
+    return false;
+}
+
+/* ---- metrics ---- */
+
+static enum larder_status start_metrics(struct server *server, const struct server_config *config,
+                                        struct error_text *error) {
+    if (config->metrics_port == 0)
+        return LARDER_OK;
+    struct metrics_http_options options = {
+        .address = option_text_or_empty(&config->metrics_bind),
+        .port = (uint16_t)config->metrics_port,
+        .render = metrics_render,
+        .context = server,
+    };
+    return metrics_http_start(&options, server->allocator, &server->metrics, error);
+}
+
+static bool apply_metrics(void *context, const struct server_config *config,
+                          const char **out_reason) {
+    struct server *server = context;
+    struct error_text error = {{0}};
+    metrics_http_stop(server->metrics);
+    server->metrics = NULL;
+    if (start_metrics(server, config, &error) == LARDER_OK)
+        return true;
+    log_write(server->log, LOG_LEVEL_WARNING, "Metrics port: %s", error.text);
+    *out_reason = "Unable to open the metrics port. Check server logs.";
+    return false;
+}
+
+/* ---- all ---- */
+
+static const struct {
+    const char *name;
+    config_apply_fn *apply;
+} HOOKS[] = {
+    {"maxmemory", apply_memory},
+    {"maxmemory-policy", apply_memory},
+    {"maxmemory-samples", apply_memory},
+    {"lfu-log-factor", apply_memory},
+    {"lfu-decay-time", apply_memory},
+    {"maxclients", apply_limits},
+    {"timeout", apply_limits},
+    {"tcp-keepalive", apply_limits},
+    {"client-query-buffer-limit", apply_limits},
+    {"client-output-buffer-limit", apply_limits},
+    {"proto-max-bulk-len", apply_limits},
+    {"slowlog-log-slower-than", apply_observers},
+    {"slowlog-max-len", apply_observers},
+    {"latency-monitor-threshold", apply_observers},
+    {"latency-tracking", apply_observers},
+    {"requirepass", apply_access},
+    {"protected-mode", apply_access},
+    {"loglevel", apply_log},
+    {"log-format", apply_log},
+    {"tls-port", apply_tls},
+    {"tls-cert-file", apply_tls},
+    {"tls-key-file", apply_tls},
+    {"tls-key-file-pass", apply_tls},
+    {"tls-ca-cert-file", apply_tls},
+    {"tls-ca-cert-dir", apply_tls},
+    {"tls-dh-params-file", apply_tls},
+    {"tls-auth-clients", apply_tls},
+    {"tls-protocols", apply_tls},
+    {"tls-ciphers", apply_tls},
+    {"tls-ciphersuites", apply_tls},
+    {"tls-prefer-server-ciphers", apply_tls},
+    {"tls-session-caching", apply_tls},
+    {"tls-session-cache-size", apply_tls},
+    {"tls-session-cache-timeout", apply_tls},
+    {"bind", apply_listeners},
+    {"port", apply_listeners},
+    {"tls-port", apply_listeners},
+    {"metrics-port", apply_metrics},
+    {"metrics-bind", apply_metrics},
+};
+
+enum larder_status settings_apply_all(struct server *server, struct error_text *error) {
+    const char *reason = NULL;
+    (void)apply_memory(server, &server->config, &reason);
+    (void)apply_limits(server, &server->config, &reason);
+    (void)apply_observers(server, &server->config, &reason);
+    (void)apply_access(server, &server->config, &reason);
+    (void)apply_log(server, &server->config, &reason);
+    enum larder_status status = use_tls(server, &server->config, error);
+    if (status == LARDER_OK)
+        status = start_metrics(server, &server->config, error);
+    for (size_t i = 0; i < sizeof(HOOKS) / sizeof(HOOKS[0]) && status == LARDER_OK; i++)
+        status = config_on_apply(&server->config, HOOKS[i].name, HOOKS[i].apply, server);
+    return status;
+}
+
+void settings_finish(struct server *server) {
+    metrics_http_stop(server->metrics);
+    server->metrics = NULL;
+}
