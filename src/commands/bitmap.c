@@ -104,28 +104,59 @@ static bool parse_unit(struct call *call, size_t index, bool *out_is_bit) {
     return *out_is_bit;
 }
 
-/* Read [start [end [BYTE | BIT]]] from argv[index] on, for a string of `size` bytes. False when
- * an error reply was written. */
-static bool parse_range(struct call *call, size_t index, size_t size, struct bit_range *out) {
-    int64_t start = 0, end = -1;
-    bool is_bit;
-    if (index < call->argc && !call_integer(call, call->argv[index], &start))
-        return false;
-    if (index + 1 < call->argc && !call_integer(call, call->argv[index + 1], &end))
-        return false;
-    if (!parse_unit(call, index + 2, &is_bit))
-        return false;
+/* The bits between two positions that count from the end when negative. */
+static struct bit_range clamp_range(int64_t start, int64_t end, bool is_bit, size_t size) {
     int64_t total = is_bit ? (int64_t)size * 8 : (int64_t)size;
-    bool is_reversed = start < 0 && end < 0 && start > end;
     if (start < 0)
         start = start < -total ? 0 : start + total;
     if (end < 0)
         end = end < -total ? 0 : end + total;
     if (end >= total)
         end = total - 1;
-    out->is_empty = is_reversed || start > end;
-    out->first = (uint64_t)(is_bit ? start : start * 8);
-    out->last = (uint64_t)(is_bit ? end : end * 8 + 7);
+    if (start > end)
+        return (struct bit_range){.is_empty = true};
+    return (struct bit_range){
+        .first = (uint64_t)(is_bit ? start : start * 8),
+        .last = (uint64_t)(is_bit ? end : end * 8 + 7),
+    };
+}
+
+/* Read [start [end [BYTE | BIT]]] from argv[2] on, for a string of `size` bytes. False when an
+ * error reply was written. */
+static bool parse_count_range(struct call *call, size_t size, struct bit_range *out) {
+    int64_t start = 0, end = -1;
+    bool is_bit;
+    if (call->argc > 5) {
+        call_syntax_error(call);
+        return false;
+    }
+    if ((call->argc > 2 && !call_integer(call, call->argv[2], &start)) ||
+        (call->argc > 3 && !call_integer(call, call->argv[3], &end)))
+        return false;
+    if (start < 0 && end < 0 && start > end) {
+        *out = (struct bit_range){.is_empty = true};
+        return true;
+    }
+    if (!parse_unit(call, 4, &is_bit))
+        return false;
+    *out = clamp_range(start, end, is_bit, size);
+    return true;
+}
+
+/* The same from argv[3] on, where the unit is looked at before the end and a reversed range is only
+ * empty when it is so inside the string. */
+static bool parse_search_range(struct call *call, size_t size, struct bit_range *out) {
+    int64_t start = 0, end = -1;
+    bool is_bit;
+    if (call->argc > 6) {
+        call_syntax_error(call);
+        return false;
+    }
+    if ((call->argc > 3 && !call_integer(call, call->argv[3], &start)) ||
+        !parse_unit(call, 5, &is_bit) ||
+        (call->argc > 4 && !call_integer(call, call->argv[4], &end)))
+        return false;
+    *out = clamp_range(start, end, is_bit, size);
     return true;
 }
 
@@ -136,9 +167,7 @@ enum larder_status command_bitcount(struct call *call) {
     struct bit_range range;
     if (!read_bits(call, 0, &entry, scratch, &text))
         return LARDER_OK;
-    if (call->argc > 5)
-        return call_syntax_error(call);
-    if (!parse_range(call, 2, text.size, &range))
+    if (!parse_count_range(call, text.size, &range))
         return LARDER_OK;
     uint64_t count = range.is_empty ? 0 : bits_count_range(text, range.first, range.last);
     reply_integer(call->reply, (int64_t)count);
@@ -159,9 +188,7 @@ enum larder_status command_bitpos(struct call *call) {
     }
     if (!read_bits(call, value == 0 ? 0 : -1, &entry, scratch, &text))
         return LARDER_OK;
-    if (call->argc > 6)
-        return call_syntax_error(call);
-    if (!parse_range(call, 3, text.size, &range))
+    if (!parse_search_range(call, text.size, &range))
         return LARDER_OK;
     int64_t position = -1;
     if (!range.is_empty) {

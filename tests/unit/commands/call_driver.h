@@ -21,6 +21,7 @@ enum {
     DRIVER_WORDS_MAX = 64,
     DRIVER_LINE_MAX = 1 << 14,
     DRIVER_NOW_MS = 1000000,
+    DRIVER_RETRIES = 4,
 };
 
 struct driver {
@@ -187,7 +188,8 @@ static inline enum larder_status driver_call(struct driver *d, const struct slic
     }
     call.argv_blobs = d->uses_blobs ? blobs : NULL;
     enum larder_status status = driver_attempt(d, &call);
-    if (status == LARDER_NO_MEMORY && d->retries) {
+    /* A command over many partitions may need the reserve raised more than once. */
+    for (unsigned i = 0; i < DRIVER_RETRIES && status == LARDER_NO_MEMORY && d->retries; i++) {
         reserve_raise(&d->thread.reserve);
         (void)driver_fill(d);
         status = driver_attempt(d, &call);
@@ -287,7 +289,9 @@ static inline char *driver_image(struct driver *d, const char *const *keys, size
             uint8_t scratch[INT64_TEXT_MAX];
             struct slice text = value_text(&entry.value, scratch);
             fprintf(out, "%u %s=", database, keys[i]);
-            (void)fwrite(text.data, 1, text.size, out);
+            for (size_t k = 0; k < text.size; k++)
+                fprintf(out, text.data[k] >= ' ' && text.data[k] < 127 ? "%c" : "\\%02x",
+                        text.data[k]);
             fprintf(out, "@%lld\n", (long long)entry.expiry_ms);
         }
     }
