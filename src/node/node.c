@@ -2,6 +2,7 @@
 /* A node's life, its threads and its totals. */
 #include "node/node.h"
 
+#include "node/node_internal.h"
 #include "os/process.h"
 #include "store/partition.h"
 

@@ -125,6 +125,9 @@ static inline void node_account(struct node *node, int64_t bytes) {
  * whether there is more to do at once. */
 bool node_sweep(struct node_thread *thread, uint32_t partitions);
 
+/* Give wholly free memory back to the system, but for a spare chunk. */
+void node_trim(struct node *node);
+
 /* ---- totals ---- */
 
 struct node_totals {

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# A thin front of CMake: `make help` lists what there is.
+
+PORT   ?= 6379
+ARGS   ?=
+TIME   ?= 600
+PREFIX ?= /usr/local
+JOBS   ?= $(shell nproc)
+BUILD   = build
+
+.PHONY: help build run test bench fuzz format analyze install uninstall clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@echo
+	@echo "Variables: PORT=$(PORT) ARGS=\"--maxmemory 512mb\" TIME=$(TIME) PREFIX=$(PREFIX) DESTDIR= JOBS=$(JOBS)"
+
+build: ## the release, in build/bin and build/lib
+	@tools/bootstrap build
+	@cmake --preset release --log-level=WARNING
+	@cmake --build $(BUILD) --parallel $(JOBS) -- --quiet
+
+run: build ## build and start a server in the foreground (PORT, ARGS)
+	@exec $(BUILD)/bin/larder-server --port $(PORT) $(ARGS)
+
+test: ## everything that CI runs; ends with "N passed, N failed"
+	@tools/bootstrap test
+	@tools/run_tests
+
+bench: ## benchmarks beside other servers (ARGS for bench/run.py)
+	@tools/bootstrap bench
+	@cmake --preset release -DLARDER_BENCH=ON --log-level=WARNING
+	@cmake --build $(BUILD) --parallel $(JOBS) -- --quiet
+	@python3 bench/run.py $(ARGS)
+
+fuzz: ## every fuzzer for TIME seconds; new inputs join the corpora
+	@tools/bootstrap test
+	@tools/run_fuzzers $(TIME)
+
+format: ## clang-format all sources
+	@tools/bootstrap test
+	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
+
+analyze: ## clang's static analyzer over the sources
+	@tools/bootstrap test
+	@tools/run_tidy --analyze
+
+install: build ## into DESTDIR and PREFIX
+	@DESTDIR="$(DESTDIR)" cmake --install $(BUILD) --prefix "$(PREFIX)"
+
+uninstall: ## remove what the last install put there
+	@test -f $(BUILD)/install_manifest.txt || { echo "nothing was installed from this folder"; exit 1; }
+	@sed "s|^|$(DESTDIR)|" $(BUILD)/install_manifest.txt | xargs rm -fv
+
+clean: ## remove the build folder
+	@rm -rf $(BUILD)
