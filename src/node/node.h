@@ -121,9 +121,8 @@ static inline void node_account(struct node *node, int64_t bytes) {
 
 /* ---- housekeeping: by any thread now and then, no lock held ---- */
 
-/* Delete expired entries, dead collections' entries; at most about `budget_us` of work. Returns
- * whether there is more to do at once. */
-bool node_sweep(struct node_thread *thread, uint32_t partitions);
+/* Delete expired entries for about `budget_us`, going on where the last call of any thread ended. */
+void node_sweep(struct node_thread *thread, uint64_t budget_us);
 
 /* Give wholly free memory back to the system, but for a spare chunk. */
 void node_trim(struct node *node);

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TICK_MS = 100 };
+enum { TICK_MS = 100, SWEEP_SHARE_PERCENT = 2 };
 
 void server_config_lock(struct server *server) NO_THREAD_SAFETY {
     lock_acquire(&server->config_lock);
@@ -52,13 +52,24 @@ void server_thread_check_memory(struct server_thread *thread, int64_t coming_byt
         thread->is_out_of_memory = false;
 }
 
+/* Expiry may take SWEEP_SHARE of a core, twice that at active-expire-effort 10; the threads share
+ * it. */
+static uint64_t sweep_budget_us(const struct server *server) {
+    uint64_t effort = atomic_load_explicit(&server->expire_effort, memory_order_relaxed);
+    uint64_t us = TICK_MS * 1000u * SWEEP_SHARE_PERCENT / 100 * (8 + effort) / 9;
+    return us / server->thread_count;
+}
+
 static void tick(struct loop *loop) {
     struct server_thread *thread = thread_of_loop(loop);
     read_clock(thread);
     node_thread_tick(&thread->node_thread, thread->now_ms);
     session_check_all(thread);
-    if (thread == &thread->server->threads[0])
+    node_sweep(&thread->node_thread, sweep_budget_us(thread->server));
+    if (thread == &thread->server->threads[0]) {
+        node_trim(thread->server->node);
         observe_tick(thread->server);
+    }
 }
 
 static void finish_thread(struct server_thread *thread) {

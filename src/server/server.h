@@ -93,6 +93,7 @@ struct server {
     _Atomic int64_t latency_threshold_ms;
     _Atomic bool tracks_latency;
     _Atomic uint32_t slow_log_max;
+    _Atomic uint32_t expire_effort; /* 1 to 10 */
     _Atomic uint32_t monitor_count;
     _Atomic uint32_t pause_mode; /* enum pause_mode */
     _Atomic int64_t pause_until_ms;

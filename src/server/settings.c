@@ -64,6 +64,7 @@ static bool apply_observers(void *context, const struct server_config *config,
     STORE(server->slow_log_max, (uint32_t)config->slowlog_max_len);
     STORE(server->latency_threshold_ms, config->latency_monitor_threshold_ms);
     STORE(server->tracks_latency, config->latency_tracking);
+    STORE(server->expire_effort, (uint32_t)config->active_expire_effort);
     return true;
 }
 
@@ -210,6 +211,7 @@ static const struct {
     {"slowlog-max-len", apply_observers},
     {"latency-monitor-threshold", apply_observers},
     {"latency-tracking", apply_observers},
+    {"active-expire-effort", apply_observers},
     {"requirepass", apply_access},
     {"protected-mode", apply_access},
     {"loglevel", apply_log},

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Work that belongs to no command: deleting what has expired. All threads share one round over the
+ * partitions; each takes the next one, does a slice of it under its lock, and stops when its time
+ * is up, so that the whole stays within the share of a core that it is given. */
+#include "node/node.h"
+
+#include "node/node_internal.h"
+#include "os/clock.h"
+#include "store/expiry.h"
+
+enum { SLICE_RECORDS = 64, SLICES_PER_PARTITION = 16, PARTITIONS_PER_CLOCK = 8 };
+
+static void sweep_partition(struct node_thread *thread, uint32_t id) {
+    struct node *node = thread->node;
+    bool has_more = true;
+    for (unsigned i = 0; i < SLICES_PER_PARTITION && has_more; i++) {
+        if (thread->store.reserve.is_unbalanced)
+            (void)node_thread_refill(thread);
+        partition_lock(node, id);
+        has_more = expiry_step(keyspace_partition(&node->keyspace, id), &node->keyspace,
+                               &thread->store, id, thread->store.now_ms, SLICE_RECORDS);
+        partition_unlock(node, id);
+        store_thread_free_dropped(&thread->store);
+    }
+}
+
+void node_sweep(struct node_thread *thread, uint64_t budget_us) {
+    struct node *node = thread->node;
+    if (!atomic_load_explicit(&node->expires_actively, memory_order_relaxed))
+        return;
+    uint64_t end_ns = clock_monotonic_ns() + budget_us * 1000;
+    uint32_t count = node->keyspace.partition_count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t id =
+            atomic_fetch_add_explicit(&node->sweep_at, 1, memory_order_relaxed) % count;
+        sweep_partition(thread, id);
+        if (i % PARTITIONS_PER_CLOCK == 0 && clock_monotonic_ns() >= end_ns)
+            break;
+    }
+    store_thread_report(&thread->store, &node->keyspace);
+}
