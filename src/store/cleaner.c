@@ -15,7 +15,6 @@ enum {
     SEARCH_SEGMENTS = 32, /* looked at when choosing */
     WINDOW_SEGMENTS = 8,
     WASTE_PERCENT = 20, /* of the log may be waste */
-    SEGMENTS_MIN = 3,   /* of a log worth cleaning */
 };
 
 static uint64_t room_of(const struct segment *segment) {
@@ -27,8 +26,9 @@ static uint64_t total_waste(const struct partition *p) {
            room_of(p->queues[QUEUE_SMALL].newest) - room_of(p->queues[QUEUE_MAIN].newest);
 }
 
-static bool is_sealed(const struct partition *p, const struct segment *segment) {
-    return segment != p->queues[segment->queue].newest && !segment->is_busy;
+/* Open segments are left alone unless memory is short. */
+static bool is_eligible(const struct partition *p, const struct segment *segment, bool with_open) {
+    return !segment->is_busy && (with_open || segment != p->queues[segment->queue].newest);
 }
 
 /* ---- choosing ---- */
@@ -62,10 +62,11 @@ struct window {
 };
 
 static void consider(const struct partition *p, struct segment *first, unsigned usual,
-                     struct window *best) {
+                     bool with_open, struct window *best) {
     uint64_t live = 0, size = 0;
     struct segment *last = first;
-    for (unsigned i = 0; i < WINDOW_SEGMENTS && last != NULL && is_sealed(p, last); i++) {
+    for (unsigned i = 0; i < WINDOW_SEGMENTS && last != NULL && is_eligible(p, last, with_open);
+         i++) {
         live += last->live_bytes;
         size += last->size;
         uint64_t output = output_bytes(usual, live);
@@ -77,14 +78,14 @@ static void consider(const struct partition *p, struct segment *first, unsigned 
 }
 
 /* The best window that begins at one of the next segments; the search goes round both queues. */
-static struct window choose(struct partition *p) {
+static struct window choose(struct partition *p, bool with_open) {
     struct window best = {0};
     unsigned usual = log_run_order(p);
     for (unsigned i = 0; i < SEARCH_SEGMENTS && i < p->segment_count; i++) {
         if (p->clean_cursor == NULL)
             p->clean_cursor = log_next(p, NULL);
-        if (is_sealed(p, p->clean_cursor))
-            consider(p, p->clean_cursor, usual, &best);
+        if (is_eligible(p, p->clean_cursor, with_open))
+            consider(p, p->clean_cursor, usual, with_open, &best);
         p->clean_cursor = log_next(p, p->clean_cursor);
     }
     return best;
@@ -117,7 +118,7 @@ static void finish_source(struct partition *p, struct store_thread *thread) {
     struct segment *source = p->cleaning.segment;
     struct segment *next = source == p->clean_last ? NULL : source->newer;
     release(p, thread, &p->cleaning.segment);
-    if (next != NULL && is_sealed(p, next))
+    if (next != NULL && !next->is_busy)
         begin(p, next);
     else
         cleaner_stop(p, thread);
@@ -164,9 +165,9 @@ bool cleaner_compact(struct partition *p, struct keyspace *keyspace, struct stor
     if (p->set_aside.runs != NULL)
         return false; /* new segments would take what reserved puts count on */
     if (p->cleaning.segment == NULL) {
-        if (p->segment_count < SEGMENTS_MIN || total_waste(p) * 100 <= p->log_bytes * waste_percent)
+        if (total_waste(p) * 100 <= p->log_bytes * waste_percent)
             return false;
-        struct window window = choose(p);
+        struct window window = choose(p, waste_percent < WASTE_PERCENT);
         if (window.first == NULL)
             return false;
         begin(p, window.first);

@@ -8,9 +8,12 @@
 #include "store/partition.h"
 
 /* Evict from the partition until about `goal_bytes` are freed, or 64 records were looked at, or
- * nothing qualifies. Returns the bytes freed (segments, index pages, blobs: what memory_delta went
- * down by); 0 can also mean that space was freed inside segments only: *out_evicted counts entries.
- */
+ * nothing qualifies. Returns what memory_delta went down by: segments, index pages, blobs; negative
+ * when new segments were opened for records that move. *out_evicted: entries that left, some of
+ * whose space may be free inside segments only. Both can be 0 although a later call will free:
+ * while eviction_age is not UINT64_MAX every call brings it nearer, and a call that frees nothing
+ * and evicts nothing has only used up hits. Does nothing while puts are reserved. No blob is freed
+ * here: store_thread_free_dropped does that outside the lock. */
 int64_t eviction_step(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
                       uint32_t partition_id, int64_t goal_bytes, uint32_t *out_evicted)
     REQUIRES(PARTITION_LOCK);

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-enum larder_status keyspace_init(struct keyspace *keyspace, const struct keyspace_options *options)
-{
+enum larder_status keyspace_init(struct keyspace *keyspace,
+                                 const struct keyspace_options *options) {
     memset(keyspace, 0, sizeof(*keyspace));
     keyspace->allocator = options->allocator != NULL ? options->allocator : &ALLOCATOR_SYSTEM;
     keyspace->partition_count =
@@ -21,6 +21,7 @@ enum larder_status keyspace_init(struct keyspace *keyspace, const struct keyspac
     keyspace->delete_command = options->delete_command;
     atomic_store(&keyspace->lfu_log_factor, 10);
     atomic_store(&keyspace->lfu_decay_min, 1);
+    atomic_store(&keyspace->samples, 5);
     pool_init(&keyspace->pool, keyspace->allocator);
     size_t bytes = keyspace->partition_count * sizeof(struct partition);
     keyspace->partitions = allocator_allocate_zeroed(keyspace->allocator, bytes);
@@ -33,14 +34,13 @@ enum larder_status keyspace_init(struct keyspace *keyspace, const struct keyspac
         return LARDER_NO_MEMORY;
     }
     for (uint32_t i = 0; i < keyspace->database_count; i++)
-        keyspace->collections[i] = i;
+        atomic_init(&keyspace->collections[i], i);
     keyspace->next_collection = keyspace->database_count;
     return LARDER_OK;
 }
 
 /* Blobs are the only memory that records hold outside the pool. */
-static void free_blobs(struct partition *p)
-{
+static void free_blobs(struct partition *p) {
     for (unsigned q = 0; q < QUEUE_COUNT; q++) {
         for (struct segment *s = p->queues[q].oldest; s != NULL; s = s->newer) {
             for (uint32_t at = SEGMENT_HEADER; at < s->used;) {
@@ -57,8 +57,7 @@ static void free_blobs(struct partition *p)
     }
 }
 
-void keyspace_finish(struct keyspace *keyspace) NO_THREAD_SAFETY
-{
+void keyspace_finish(struct keyspace *keyspace) NO_THREAD_SAFETY {
     const struct allocator *a = keyspace->allocator;
     for (uint32_t i = 0; i < keyspace->partition_count; i++) {
         struct partition *p = &keyspace->partitions[i];
@@ -75,22 +74,19 @@ void keyspace_finish(struct keyspace *keyspace) NO_THREAD_SAFETY
                       keyspace->database_count * sizeof(*keyspace->collections));
 }
 
-struct partition *keyspace_partition(const struct keyspace *keyspace, uint32_t id)
-{
+struct partition *keyspace_partition(const struct keyspace *keyspace, uint32_t id) {
     return &keyspace->partitions[id];
 }
 
 void keyspace_prefetch_bucket(const struct keyspace *keyspace, const struct key *key,
-                              const void **out_bucket)
-{
+                              const void **out_bucket) {
     const struct partition *p = &keyspace->partitions[key->partition];
     *out_bucket = (const void *)index_hint_bucket(&p->index, key->hash);
     if (*out_bucket != NULL)
         __builtin_prefetch(*out_bucket);
 }
 
-void keyspace_prefetch_record(const void *bucket, uint64_t hash)
-{
+void keyspace_prefetch_record(const void *bucket, uint64_t hash) {
     const void *record = index_hint_record(bucket, hash);
     if (record != NULL) {
         __builtin_prefetch(record);
@@ -98,23 +94,20 @@ void keyspace_prefetch_record(const void *bucket, uint64_t hash)
     }
 }
 
-void store_thread_init(struct store_thread *thread, uint64_t seed)
-{
+void store_thread_init(struct store_thread *thread, uint64_t seed) {
     memset(thread, 0, sizeof(*thread));
     thread->random = random_seeded(seed);
     reserve_init(&thread->reserve);
 }
 
-void store_thread_report(struct store_thread *thread, struct keyspace *keyspace)
-{
+void store_thread_report(struct store_thread *thread, struct keyspace *keyspace) {
     if (thread->memory_delta == 0)
         return;
     atomic_fetch_add_explicit(&keyspace->memory_bytes, thread->memory_delta, memory_order_relaxed);
     thread->memory_delta = 0;
 }
 
-void store_thread_finish(struct store_thread *thread, struct keyspace *keyspace)
-{
+void store_thread_finish(struct store_thread *thread, struct keyspace *keyspace) {
     store_thread_free_dropped(thread);
     store_thread_report(thread, keyspace);
     reserve_drain(&thread->reserve, &keyspace->pool);

@@ -40,8 +40,7 @@ struct store_counters {
     _Atomic uint64_t records_moved; /* by cleaner and eviction */
 };
 
-static inline void counter_add(_Atomic uint64_t *counter, uint64_t count)
-{
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t count) {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + count,
                           memory_order_relaxed);
 }
@@ -76,10 +75,11 @@ struct keyspace {
     _Atomic uint32_t policy;        /* enum eviction_policy */
     _Atomic int32_t lfu_log_factor; /* lfu-log-factor */
     _Atomic int32_t lfu_decay_min;  /* lfu-decay-time, minutes */
+    _Atomic int32_t samples;        /* maxmemory-samples */
     _Atomic int64_t memory_bytes;   /* reported sum of memory_delta */
     _Atomic uint64_t segment_clock; /* next birth number of a segment: age across partitions */
-    /* guarded by all partition locks together; read under any of them */
-    uint32_t *collections; /* collection id of each database number */
+    /* written under all partition locks together; read under any of them, without one as a hint */
+    _Atomic uint32_t *collections; /* collection id of each database number */
     uint32_t next_collection;
 };
 
@@ -92,18 +92,16 @@ struct keyspace_options {
 };
 
 /* Errors: LARDER_NO_MEMORY, LARDER_INVALID (counts out of range). */
-enum larder_status keyspace_init(struct keyspace *keyspace, const struct keyspace_options *options)
-    LARDER_NODISCARD;
+enum larder_status keyspace_init(struct keyspace *keyspace,
+                                 const struct keyspace_options *options) LARDER_NODISCARD;
 /* Frees every partition. No other thread uses the keyspace any more. */
 void keyspace_finish(struct keyspace *keyspace);
 
-static inline uint32_t keyspace_partition_of_slot(const struct keyspace *keyspace, uint16_t slot)
-{
+static inline uint32_t keyspace_partition_of_slot(const struct keyspace *keyspace, uint16_t slot) {
     return (uint32_t)slot * keyspace->partition_count / SLOT_COUNT;
 }
 
-static inline uint32_t keyspace_partition_id(const struct keyspace *keyspace, struct slice key)
-{
+static inline uint32_t keyspace_partition_id(const struct keyspace *keyspace, struct slice key) {
     return keyspace_partition_of_slot(keyspace, key_slot(key));
 }
 
@@ -119,8 +117,7 @@ void store_thread_report(struct store_thread *thread, struct keyspace *keyspace)
 void store_thread_free_dropped(struct store_thread *thread);
 
 /* Bytes that segments, index pages and blobs occupy, as far as reported. */
-static inline int64_t keyspace_memory_bytes(const struct keyspace *keyspace)
-{
+static inline int64_t keyspace_memory_bytes(const struct keyspace *keyspace) {
     return atomic_load_explicit(&keyspace->memory_bytes, memory_order_relaxed);
 }
 

@@ -13,18 +13,20 @@ unsigned log_run_order(const struct partition *p) {
     return order;
 }
 
-/* A run that was set aside, or one of the thread's reserve. A smaller one serves when there is no
- * run of the right size. */
+void *log_take_run(struct reserve *reserve, unsigned *order) {
+    void *run = reserve_take_run(reserve, *order);
+    while (run == NULL && *order > 0)
+        run = reserve_take_run(reserve, --*order);
+    return run;
+}
+
+/* The first run that was set aside, or one of the thread's reserve. */
 static void *take_run(struct partition *p, struct store_thread *thread, unsigned *order) {
     struct run *run = p->set_aside.runs;
-    if (run != NULL) {
-        p->set_aside.runs = run->next;
-        *order = p->run_order;
-        return run;
-    }
-    run = reserve_take_run(&thread->reserve, *order);
-    while (run == NULL && *order > 0)
-        run = reserve_take_run(&thread->reserve, --*order);
+    if (run == NULL)
+        return log_take_run(&thread->reserve, order);
+    p->set_aside.runs = run->next;
+    *order = run->order;
     return run;
 }
 
@@ -72,11 +74,12 @@ void log_free_if_empty(struct partition *p, struct store_thread *thread, struct 
 }
 
 void log_free_segment(struct partition *p, struct store_thread *thread, struct segment *segment) {
-    struct segment **places[] = {&p->clean_cursor, &p->expiry.segment, &p->evict.segment,
-                                 &p->drop.segment};
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-        if (*places[i] == segment)
-            *places[i] = log_next(p, segment);
+    struct log_position *positions[] = {&p->expiry, &p->evict, &p->drop};
+    for (size_t i = 0; i < sizeof(positions) / sizeof(positions[0]); i++)
+        if (positions[i]->segment == segment)
+            *positions[i] = (struct log_position){.segment = log_next(p, segment)};
+    if (p->clean_cursor == segment)
+        p->clean_cursor = log_next(p, segment);
     if (p->clean_last == segment)
         p->clean_last = segment->older;
     queue_remove(&p->queues[segment->queue], segment);

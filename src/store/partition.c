@@ -437,21 +437,24 @@ enum larder_status partition_reserve(struct partition *p, struct keyspace *keysp
     uint32_t size = (uint32_t)(RECORD_HEADER_MAX + stored +
                                (key->text.size > RECORD_INLINE_KEY_MAX ? sizeof(struct blob *)
                                                                        : key->text.size));
-    if (aside->runs == NULL)
-        p->run_order = (uint8_t)log_run_order(p);
     /* Next fit, as the puts will do it; the open segment's rest is not counted on, because a put
      * between may have used it. */
     if (aside->is_counting[queue] && aside->room[queue] >= size) {
         aside->room[queue] -= size;
         return LARDER_OK;
     }
-    struct run *run = reserve_take_run(&thread->reserve, p->run_order);
+    unsigned order = log_run_order(p);
+    struct run *run = log_take_run(&thread->reserve, &order);
     if (run == NULL)
         return LARDER_NO_MEMORY;
-    run->next = aside->runs;
-    aside->runs = run;
+    run->next = NULL;
+    run->order = order;
+    struct run **end = &aside->runs;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = run;
     aside->is_counting[queue] = true;
-    aside->room[queue] = ((uint32_t)PAGE_BYTES << p->run_order) - SEGMENT_HEADER - size;
+    aside->room[queue] = ((uint32_t)PAGE_BYTES << order) - SEGMENT_HEADER - size;
     return LARDER_OK;
 }
 
@@ -459,7 +462,7 @@ void partition_end_reserve(struct partition *p, struct store_thread *thread) {
     struct run *run = p->set_aside.runs;
     while (run != NULL) {
         struct run *next = run->next;
-        reserve_give_run(&thread->reserve, p->run_order, run);
+        reserve_give_run(&thread->reserve, run->order, run);
         run = next;
     }
     while (p->set_aside.key_blobs != NULL) {

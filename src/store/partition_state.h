@@ -14,7 +14,7 @@ struct candidates; /* store/eviction.c: what sampling found best so far */
 
 /* Runs set aside by partition_reserve, so that reserved puts can't fail. */
 struct set_aside {
-    struct run *runs;              /* linked */
+    struct run *runs;              /* linked, in the order they were reserved */
     uint32_t room[QUEUE_COUNT];    /* left in the segment that the queue's next puts fill */
     bool is_counting[QUEUE_COUNT]; /* room[] is meaningful */
     struct blob *key_blobs;        /* for external keys, linked through their bytes */
@@ -48,13 +48,14 @@ struct partition {
     struct collection_count *counts;
     uint32_t count_length;
     uint32_t count_capacity;
-    uint8_t run_order; /* of runs set aside: log_run_order when the reservation began */
 };
 
 /* ---- log.c ---- */
 
 /* Order of the run for the partition's next segment: 4 to 64 KiB, at most 1/32 of its log. */
 unsigned log_run_order(const struct partition *p);
+/* A run of *order or, when the reserve has none, a smaller one. NULL without memory. */
+void *log_take_run(struct reserve *reserve, unsigned *order);
 /* The open segment of the queue with room for `size` bytes, a new one if need be; NULL without
  * memory. */
 struct segment *log_room(struct partition *p, struct keyspace *keyspace,
@@ -104,6 +105,11 @@ size_t record_external_bytes(const uint8_t *record, const struct record_layout *
 uint8_t *partition_move_record(struct partition *p, struct store_thread *thread, uint8_t *record,
                                const struct record_layout *layout, index_word *word,
                                struct segment *into, unsigned frequency);
+/* Delete an entry that goes without being asked to, expired or evicted, with a DEL effect: a part
+ * of the thread's record being written, or a record of its own. False without memory for the
+ * effect: nothing changed. No cleaning. In expiry.c. */
+bool partition_expel(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
+                     uint32_t partition_id, const struct entry *entry);
 /* partition_delete without cleaning afterwards. */
 void partition_remove(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
                       const struct entry *entry);

@@ -18,43 +18,36 @@ struct chunk {
 };
 _Static_assert(sizeof(struct chunk) <= PAGE_BYTES, "the header is one page");
 
-static struct chunk *chunk_of(const void *address)
-{
+static struct chunk *chunk_of(const void *address) {
     return (struct chunk *)((uintptr_t)address & ~(uintptr_t)(CHUNK_BYTES - 1));
 }
 
-static size_t page_of(const void *address)
-{
+static size_t page_of(const void *address) {
     return ((uintptr_t)address & (CHUNK_BYTES - 1)) / PAGE_BYTES;
 }
 
-static void *page_address(struct chunk *chunk, size_t page)
-{
+static void *page_address(struct chunk *chunk, size_t page) {
     return (uint8_t *)chunk + page * PAGE_BYTES;
 }
 
-void *chunk_run_of(const void *address)
-{
+void *chunk_run_of(const void *address) {
     struct chunk *chunk = chunk_of(address);
     return page_address(chunk, chunk->run_page[page_of(address)]);
 }
 
-void chunk_map_run(void *run, unsigned order)
-{
+void chunk_map_run(void *run, unsigned order) {
     struct chunk *chunk = chunk_of(run);
     size_t first = page_of(run);
     for (size_t page = first; page < first + ((size_t)1 << order); page++)
         chunk->run_page[page] = (uint16_t)first;
 }
 
-void pool_init(struct pool *pool, const struct allocator *allocator)
-{
+void pool_init(struct pool *pool, const struct allocator *allocator) {
     memset(pool, 0, sizeof(*pool));
     pool->allocator = allocator;
 }
 
-void pool_finish(struct pool *pool) NO_THREAD_SAFETY
-{
+void pool_finish(struct pool *pool) NO_THREAD_SAFETY {
     struct chunk *chunk = pool->chunks;
     while (chunk != NULL) {
         struct chunk *next = chunk->next;
@@ -64,8 +57,7 @@ void pool_finish(struct pool *pool) NO_THREAD_SAFETY
     pool_init(pool, pool->allocator);
 }
 
-static void list_push(struct pool *pool, unsigned order, struct run *run) REQUIRES(POOL_LOCK)
-{
+static void list_push(struct pool *pool, unsigned order, struct run *run) REQUIRES(POOL_LOCK) {
     run->previous = NULL;
     run->next = pool->free[order];
     if (run->next != NULL)
@@ -73,8 +65,7 @@ static void list_push(struct pool *pool, unsigned order, struct run *run) REQUIR
     pool->free[order] = run;
 }
 
-static void list_remove(struct pool *pool, unsigned order, struct run *run) REQUIRES(POOL_LOCK)
-{
+static void list_remove(struct pool *pool, unsigned order, struct run *run) REQUIRES(POOL_LOCK) {
     if (run->previous != NULL)
         run->previous->next = run->next;
     else
@@ -84,22 +75,19 @@ static void list_remove(struct pool *pool, unsigned order, struct run *run) REQU
 }
 
 static void mark_free(struct pool *pool, struct chunk *chunk, size_t page, unsigned order)
-    REQUIRES(POOL_LOCK)
-{
+    REQUIRES(POOL_LOCK) {
     chunk->free_order[page] = (uint8_t)order;
     list_push(pool, order, page_address(chunk, page));
 }
 
 static void unmark_free(struct pool *pool, struct chunk *chunk, size_t page, unsigned order)
-    REQUIRES(POOL_LOCK)
-{
+    REQUIRES(POOL_LOCK) {
     chunk->free_order[page] = NOT_FREE;
     list_remove(pool, order, page_address(chunk, page));
 }
 
 /* Map one more chunk and free its pages, the largest runs last so that they are used first. */
-static bool pool_grow(struct pool *pool) REQUIRES(POOL_LOCK)
-{
+static bool pool_grow(struct pool *pool) REQUIRES(POOL_LOCK) {
     struct chunk *chunk = pool->allocator->map(pool->allocator->context, CHUNK_BYTES);
     if (chunk == NULL)
         return false;
@@ -122,13 +110,12 @@ static bool pool_grow(struct pool *pool) REQUIRES(POOL_LOCK)
     return true;
 }
 
-static void *pool_take(struct pool *pool, unsigned order) REQUIRES(POOL_LOCK)
-{
+static void *pool_take(struct pool *pool, unsigned order, bool may_grow) REQUIRES(POOL_LOCK) {
     unsigned from = order;
     while (from < RUN_ORDERS && pool->free[from] == NULL)
         from++;
     if (from == RUN_ORDERS) {
-        if (!pool_grow(pool))
+        if (!may_grow || !pool_grow(pool))
             return NULL;
         from = pool->free[order] != NULL ? order : RUN_ORDERS - 1;
     }
@@ -145,8 +132,7 @@ static void *pool_take(struct pool *pool, unsigned order) REQUIRES(POOL_LOCK)
     return run;
 }
 
-static void pool_give(struct pool *pool, unsigned order, void *run) REQUIRES(POOL_LOCK)
-{
+static void pool_give(struct pool *pool, unsigned order, void *run) REQUIRES(POOL_LOCK) {
     struct chunk *chunk = chunk_of(run);
     size_t page = page_of(run);
     chunk->free_pages = (uint16_t)(chunk->free_pages + (1u << order));
@@ -164,23 +150,20 @@ static void pool_give(struct pool *pool, unsigned order, void *run) REQUIRES(POO
 
 /* Lists of free index pages run through the pages' first words. Another thread may read those words
  * at any time as a prefetch hint, hence the atomic accesses. */
-static void page_push(_Atomic uint64_t **list, _Atomic uint64_t *page)
-{
+static void page_push(_Atomic uint64_t **list, _Atomic uint64_t *page) {
     atomic_store_explicit(&page[0], (uint64_t)(uintptr_t)*list, memory_order_relaxed);
     *list = page;
 }
 
-static _Atomic uint64_t *page_pop(_Atomic uint64_t **list)
-{
+static _Atomic uint64_t *page_pop(_Atomic uint64_t **list) {
     _Atomic uint64_t *page = *list;
     if (page != NULL)
         *list = (_Atomic uint64_t *)(uintptr_t)atomic_load_explicit(&page[0], memory_order_relaxed);
     return page;
 }
 
-static bool pool_cut_index_pages(struct pool *pool) REQUIRES(POOL_LOCK)
-{
-    uint8_t *run = pool_take(pool, RUN_ORDERS - 1);
+static bool pool_cut_index_pages(struct pool *pool) REQUIRES(POOL_LOCK) {
+    uint8_t *run = pool_take(pool, RUN_ORDERS - 1, true);
     if (run == NULL)
         return false;
     for (size_t at = RUN_BYTES_MAX; at > 0; at -= PAGE_BYTES)
@@ -188,8 +171,7 @@ static bool pool_cut_index_pages(struct pool *pool) REQUIRES(POOL_LOCK)
     return true;
 }
 
-void pool_trim(struct pool *pool, size_t keep)
-{
+void pool_trim(struct pool *pool, size_t keep) {
     struct chunk *chunk = pool->chunks;
     while (chunk != NULL) {
         struct chunk *next = chunk->next;
@@ -216,8 +198,7 @@ void pool_trim(struct pool *pool, size_t keep)
     }
 }
 
-size_t pool_mapped_bytes(const struct pool *pool)
-{
+size_t pool_mapped_bytes(const struct pool *pool) {
     return pool->chunk_count * CHUNK_BYTES;
 }
 
@@ -225,22 +206,20 @@ size_t pool_mapped_bytes(const struct pool *pool)
 
 enum { TARGET = 2, INDEX_TARGET = 2, TARGET_MAX = 1 << 14 };
 
-void reserve_reset_targets(struct reserve *reserve)
-{
+void reserve_reset_targets(struct reserve *reserve) {
     for (unsigned order = 0; order < RUN_ORDERS; order++)
         reserve->run_target[order] = TARGET;
     reserve->index_target = INDEX_TARGET;
+    reserve->is_unbalanced = true;
 }
 
-void reserve_init(struct reserve *reserve)
-{
+void reserve_init(struct reserve *reserve) {
     memset(reserve, 0, sizeof(*reserve));
     reserve_reset_targets(reserve);
     reserve->is_unbalanced = true;
 }
 
-void reserve_raise(struct reserve *reserve)
-{
+void reserve_raise(struct reserve *reserve) {
     for (unsigned order = 0; order < RUN_ORDERS; order++)
         if (reserve->run_count[order] == 0 && reserve->run_target[order] < TARGET_MAX)
             reserve->run_target[order] = (uint16_t)(reserve->run_target[order] * 4);
@@ -248,16 +227,14 @@ void reserve_raise(struct reserve *reserve)
         reserve->index_target = (uint16_t)(reserve->index_target * 4);
 }
 
-static void list_give(struct run **list, uint16_t *count, void *memory)
-{
+static void list_give(struct run **list, uint16_t *count, void *memory) {
     struct run *run = memory;
     run->next = *list;
     *list = run;
     (*count)++;
 }
 
-static void *list_take(struct run **list, uint16_t *count)
-{
+static void *list_take(struct run **list, uint16_t *count) {
     struct run *run = *list;
     if (run != NULL) {
         *list = run->next;
@@ -266,22 +243,25 @@ static void *list_take(struct run **list, uint16_t *count)
     return run;
 }
 
+/* Whether mapping more is better than serving large runs in pieces. */
+static bool is_well_used(const struct pool *pool) REQUIRES(POOL_LOCK) {
+    return pool->free_pages < pool->chunk_count * CHUNK_PAGES / 32 + RUN_BYTES_MAX / PAGE_BYTES;
+}
+
 static bool fill_order(struct reserve *reserve, struct pool *pool, unsigned order)
-    REQUIRES(POOL_LOCK)
-{
+    REQUIRES(POOL_LOCK) {
     while (reserve->run_count[order] > 2 * reserve->run_target[order])
         pool_give(pool, order, list_take(&reserve->runs[order], &reserve->run_count[order]));
     while (reserve->run_count[order] < reserve->run_target[order]) {
-        void *run = pool_take(pool, order);
+        void *run = pool_take(pool, order, order == 0 || is_well_used(pool));
         if (run == NULL)
-            return false;
+            return order > 0 && !is_well_used(pool);
         list_give(&reserve->runs[order], &reserve->run_count[order], run);
     }
     return true;
 }
 
-static bool fill_index(struct reserve *reserve, struct pool *pool) REQUIRES(POOL_LOCK)
-{
+static bool fill_index(struct reserve *reserve, struct pool *pool) REQUIRES(POOL_LOCK) {
     while (reserve->index_count > 2 * reserve->index_target) {
         page_push(&pool->index_pages, page_pop(&reserve->index_pages));
         reserve->index_count--;
@@ -295,8 +275,7 @@ static bool fill_index(struct reserve *reserve, struct pool *pool) REQUIRES(POOL
     return true;
 }
 
-enum larder_status reserve_fill(struct reserve *reserve, struct pool *pool)
-{
+enum larder_status reserve_fill(struct reserve *reserve, struct pool *pool) {
     bool filled = fill_index(reserve, pool);
     for (unsigned order = 0; order < RUN_ORDERS; order++)
         filled = fill_order(reserve, pool, order) && filled;
@@ -305,8 +284,7 @@ enum larder_status reserve_fill(struct reserve *reserve, struct pool *pool)
     return filled ? LARDER_OK : LARDER_NO_MEMORY;
 }
 
-void reserve_drain(struct reserve *reserve, struct pool *pool)
-{
+void reserve_drain(struct reserve *reserve, struct pool *pool) {
     memset(reserve->run_target, 0, sizeof(reserve->run_target));
     reserve->index_target = 0;
     enum larder_status status = reserve_fill(reserve, pool); /* with targets of 0 it only gives */
@@ -314,8 +292,7 @@ void reserve_drain(struct reserve *reserve, struct pool *pool)
     reserve_reset_targets(reserve);
 }
 
-void *reserve_take_run(struct reserve *reserve, unsigned order)
-{
+void *reserve_take_run(struct reserve *reserve, unsigned order) {
     void *run = list_take(&reserve->runs[order], &reserve->run_count[order]);
     if (run == NULL)
         reserve->is_starved = true;
@@ -324,15 +301,13 @@ void *reserve_take_run(struct reserve *reserve, unsigned order)
     return run;
 }
 
-void reserve_give_run(struct reserve *reserve, unsigned order, void *run)
-{
+void reserve_give_run(struct reserve *reserve, unsigned order, void *run) {
     list_give(&reserve->runs[order], &reserve->run_count[order], run);
     if (reserve->run_count[order] > 2 * reserve->run_target[order])
         reserve->is_unbalanced = true;
 }
 
-_Atomic uint64_t *reserve_take_index_page(struct reserve *reserve)
-{
+_Atomic uint64_t *reserve_take_index_page(struct reserve *reserve) {
     _Atomic uint64_t *page = page_pop(&reserve->index_pages);
     if (page == NULL) {
         reserve->is_starved = true;
@@ -345,8 +320,7 @@ _Atomic uint64_t *reserve_take_index_page(struct reserve *reserve)
     return page;
 }
 
-void reserve_give_index_page(struct reserve *reserve, _Atomic uint64_t *page)
-{
+void reserve_give_index_page(struct reserve *reserve, _Atomic uint64_t *page) {
     page_push(&reserve->index_pages, page);
     reserve->index_count++;
     if (reserve->index_count > 2 * reserve->index_target)

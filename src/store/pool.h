@@ -39,6 +39,7 @@ struct chunk;
 struct run {
     struct run *next;
     struct run *previous; /* in the pool's lists only */
+    unsigned order;       /* where the holder wants to remember it */
 };
 
 struct pool {
@@ -69,8 +70,9 @@ void pool_finish(struct pool *pool);
 void reserve_init(struct reserve *reserve);
 
 /* Bring the reserve to its targets, give back what is above twice the targets. Maps chunks when the
- * pool runs dry: the caller holds no partition lock. Errors: LARDER_NO_MEMORY (what could be had is
- * in the reserve). */
+ * pool runs dry: the caller holds no partition lock. Runs above 4 KiB are filled only as far as
+ * free ones are there while more than a 32nd of the pool is free in smaller ones, which serve as
+ * well. Errors: LARDER_NO_MEMORY (what could be had is in the reserve). */
 enum larder_status reserve_fill(struct reserve *reserve, struct pool *pool)
     REQUIRES(POOL_LOCK) LARDER_NODISCARD;
 /* Give everything back. */

@@ -50,24 +50,27 @@ static unsigned step_of(const struct segment *segment, int64_t expiry_ms) {
 
 static void widen_steps(struct segment *segment) {
     for (unsigned i = 0; i < EXPIRY_STEPS / 2; i++)
-        segment->expiring_bytes[i] =
-            segment->expiring_bytes[2 * i] + segment->expiring_bytes[2 * i + 1];
+        segment->expiring[i] = segment->expiring[2 * i] + segment->expiring[2 * i + 1];
     for (unsigned i = EXPIRY_STEPS / 2; i < EXPIRY_STEPS; i++)
-        segment->expiring_bytes[i] = 0;
+        segment->expiring[i] = 0;
     segment->expiry_shift++;
 }
 
-static void expiry_add(struct segment *segment, uint64_t bytes, int64_t expiry_ms) {
+static uint32_t expiry_units(const struct record_weight *weight) {
+    return (uint32_t)((weight->size + weight->external + EXPIRY_UNIT / 2) / EXPIRY_UNIT);
+}
+
+static void expiry_add(struct segment *segment, uint32_t units, int64_t expiry_ms) {
     enum { FIRST_SHIFT = 7 /* steps of 128 ms */ };
     if (segment->expiring_count++ == 0) {
-        memset(segment->expiring_bytes, 0, sizeof(segment->expiring_bytes));
+        memset(segment->expiring, 0, sizeof(segment->expiring));
         segment->expiry_base_ms = expiry_ms;
         segment->expiry_shift = FIRST_SHIFT;
         segment->latest_expiry_ms = expiry_ms;
     }
     while (step_of(segment, expiry_ms) >= EXPIRY_STEPS)
         widen_steps(segment);
-    segment->expiring_bytes[step_of(segment, expiry_ms)] += bytes;
+    segment->expiring[step_of(segment, expiry_ms)] += units;
     if (expiry_ms > segment->latest_expiry_ms)
         segment->latest_expiry_ms = expiry_ms;
 }
@@ -77,7 +80,7 @@ void segment_count_record(struct segment *segment, const struct record_weight *w
     segment->live_count++;
     segment->external_bytes += weight->external;
     if (weight->expiry_ms != 0)
-        expiry_add(segment, weight->size + weight->external, weight->expiry_ms);
+        expiry_add(segment, expiry_units(weight), weight->expiry_ms);
 }
 
 void segment_uncount_record(struct segment *segment, const struct record_weight *weight) {
@@ -86,8 +89,7 @@ void segment_uncount_record(struct segment *segment, const struct record_weight 
     segment->external_bytes -= weight->external;
     if (weight->expiry_ms != 0) {
         segment->expiring_count--;
-        segment->expiring_bytes[step_of(segment, weight->expiry_ms)] -=
-            weight->size + weight->external;
+        segment->expiring[step_of(segment, weight->expiry_ms)] -= expiry_units(weight);
     }
 }
 
@@ -101,12 +103,12 @@ uint64_t segment_expired_bytes(const struct segment *segment, int64_t now_ms) {
     if (segment->expiring_count == 0)
         return 0;
     bool have_all = segment->latest_expiry_ms < now_ms;
-    uint64_t bytes = 0;
+    uint64_t units = 0;
     for (unsigned i = 0; i < EXPIRY_STEPS; i++) {
         int64_t end_ms = segment->expiry_base_ms + ((int64_t)(i + 1) << segment->expiry_shift);
         if (end_ms > now_ms && !have_all)
             break;
-        bytes += segment->expiring_bytes[i];
+        units += segment->expiring[i];
     }
-    return bytes;
+    return units * EXPIRY_UNIT;
 }

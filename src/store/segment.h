@@ -18,7 +18,7 @@
 
 enum queue_id { QUEUE_SMALL, QUEUE_MAIN, QUEUE_COUNT };
 
-enum { EXPIRY_STEPS = 8 };
+enum { EXPIRY_STEPS = 8, EXPIRY_UNIT = 16 };
 
 struct segment {
     struct segment *older;
@@ -31,10 +31,10 @@ struct segment {
     uint32_t live_bytes;     /* of records that are not dead */
     uint64_t external_bytes; /* of the blobs of live records */
     uint16_t live_count;
-    uint16_t expiring_count;               /* live records with an expiry */
-    uint64_t expiring_bytes[EXPIRY_STEPS]; /* blobs included */
-    uint8_t order;                         /* of the run */
-    uint8_t queue;                         /* enum queue_id */
+    uint16_t expiring_count;         /* live records with an expiry */
+    uint32_t expiring[EXPIRY_STEPS]; /* units of EXPIRY_UNIT bytes, blobs included */
+    uint8_t order;                   /* of the run */
+    uint8_t queue;                   /* enum queue_id */
     uint8_t expiry_shift;
     bool is_busy; /* somebody is taking records out of it one by one: it is not freed meanwhile */
 };
@@ -71,7 +71,8 @@ void segment_uncount_record(struct segment *segment, const struct record_weight 
 void segment_recount_record(struct segment *segment, const struct record_weight *from,
                             const struct record_weight *to);
 
-/* Bytes of live records, with their blobs, that have certainly expired by now. */
+/* Bytes of live records, with their blobs, that have certainly expired by now; each record is
+ * rounded to units. */
 uint64_t segment_expired_bytes(const struct segment *segment, int64_t now_ms);
 
 #endif

@@ -77,7 +77,7 @@ static void check_index(const struct partition *p, const struct keyspace *keyspa
 
 static void check_segment(const struct partition *p, const struct keyspace *keyspace,
                           const struct segment *s, struct totals *totals) {
-    uint64_t live_bytes = 0, live_count = 0, external = 0, expiring = 0, expiring_bytes = 0;
+    uint64_t live_bytes = 0, live_count = 0, external = 0, expiring = 0, expiring_units = 0;
     int64_t latest = 0;
     assert_true(s->used >= SEGMENT_HEADER && s->used <= s->size);
     uint32_t at = SEGMENT_HEADER;
@@ -95,7 +95,7 @@ static void check_segment(const struct partition *p, const struct keyspace *keys
         int64_t expiry_ms = record_expiry(record, &l);
         if (expiry_ms != 0) {
             expiring++;
-            expiring_bytes += l.size + blobs;
+            expiring_units += (l.size + blobs + EXPIRY_UNIT / 2) / EXPIRY_UNIT;
             latest = expiry_ms > latest ? expiry_ms : latest;
         }
         uint64_t hash = partition_hash_at(keyspace, (uint64_t)(uintptr_t)record);
@@ -108,8 +108,8 @@ static void check_segment(const struct partition *p, const struct keyspace *keys
     assert_int_equal(expiring, s->expiring_count);
     uint64_t in_steps = 0;
     for (unsigned i = 0; i < EXPIRY_STEPS && expiring > 0; i++)
-        in_steps += s->expiring_bytes[i];
-    assert_int_equal(in_steps, expiring_bytes);
+        in_steps += s->expiring[i];
+    assert_int_equal(in_steps, expiring_units);
     assert_true(expiring == 0 || latest <= s->latest_expiry_ms);
     totals->records += live_count;
     totals->live_bytes += live_bytes;
