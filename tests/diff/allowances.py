@@ -2,8 +2,10 @@
 """The intended differences that a random sequence can meet; each id is a row of docs/differences.md."""
 import dataclasses
 import re
+import time
 import typing
 
+import resp
 import servers
 
 DOCUMENT = servers.REPOSITORY / "docs" / "differences.md"
@@ -16,7 +18,33 @@ class Allowance:
     covers: typing.Callable
 
 
-ALLOWANCES = ()
+LAST_EXPIRY_MS = 2 ** 48 - 1
+TIME_COMMANDS = {b"TTL": 1000, b"PTTL": 1, b"EXPIRETIME": 1000, b"PEXPIRETIME": 1}
+
+
+def name_of(arguments):
+    return arguments[0].upper() if arguments else b""
+
+
+def latest_expiry(arguments, peer, ours):
+    """A time beyond the last one that an entry can hold is kept as that last one."""
+    unit = TIME_COMMANDS.get(name_of(arguments))
+    if unit is None or peer[:1] != b":" or ours[:1] != b":":
+        return False
+    first, second = (resp.decode(reply)[0] * unit for reply in (peer, ours))
+    now = 0 if name_of(arguments).endswith(b"TIME") else time.time() * 1000
+    return first > LAST_EXPIRY_MS - now and abs(second - (LAST_EXPIRY_MS - now)) < 10000
+
+
+def bitcount_start_only(arguments, peer, _ours):
+    """BITCOUNT takes a start without an end."""
+    return name_of(arguments) == b"BITCOUNT" and len(arguments) == 3 and peer == b"-ERR syntax error\r\n"
+
+
+ALLOWANCES = (
+    Allowance("D1", latest_expiry),
+    Allowance("D2", bitcount_start_only),
+)
 
 
 def documented_ids(text):

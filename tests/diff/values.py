@@ -62,6 +62,14 @@ def integer(random):
     return random.choice(EDGE_NUMBERS if roll < 0.93 else WRONG_NUMBERS)
 
 
+def field_integer(random):
+    """Without the values at which redis-server's saturating SET overflows; see D9 in docs/differences.md."""
+    while True:
+        number = integer(random)
+        if not number.startswith(b"-9223372036854775"):
+            return number
+
+
 def real(random):
     roll = random.random()
     if roll < 0.4:
@@ -127,7 +135,7 @@ def seconds(random):
     if roll < 0.8:
         return b"%d" % random.randint(100, 1000000)
     if roll < 0.83:
-        return b"%d" % random.randint(10 ** 13, 10 ** 13 + 10 ** 9)
+        return b"%d" % random.randint(10 ** 11, 2 * 10 ** 11)
     return random.choice((b"0", b"-1", b"-100", b"9223372036854775807", b"-9223372036854775808",
                           b"9223372036854775", b"9223372036854776") + WRONG_NUMBERS)
 
@@ -137,7 +145,7 @@ def milliseconds(random):
     if roll < 0.8:
         return b"%d" % random.randint(100000, 1000000000)
     if roll < 0.83:
-        return b"%d" % random.randint(9223370 * 10 ** 12, 9223370 * 10 ** 12 + 10 ** 11)
+        return b"%d" % random.randint(10 ** 14, 2 * 10 ** 14)
     return random.choice((b"0", b"-1", b"-100", b"9223372036854775807", b"-9223372036854775808")
                          + WRONG_NUMBERS)
 
@@ -146,16 +154,20 @@ def unix_seconds(random):
     roll = random.random()
     if roll < 0.7:
         return b"%d" % random.randint(4000000000, 9000000000)
-    return random.choice((b"1", b"0", b"-1", b"1000000000", b"9223372036854775807",
-                          b"9223372036854775", b"9223372036854776") + WRONG_NUMBERS)
+    return random.choice((b"1", b"0", b"-1", b"1000000000", b"9223372036854775807", b"9223372036854776")
+                         + WRONG_NUMBERS)
 
 
 def unix_milliseconds(random):
     roll = random.random()
     if roll < 0.7:
         return b"%d" % random.randint(4000000000000, 9000000000000)
-    return random.choice((b"1", b"0", b"-1", b"1000000000000", b"9223372036854775807",
-                          b"-9223372036854775808") + WRONG_NUMBERS)
+    return random.choice((b"1", b"0", b"-1", b"1000000000000", b"-9223372036854775808") + WRONG_NUMBERS)
+
+
+def far_milliseconds(random):
+    """Later than larder-server's last expiry time; see D1 in docs/differences.md."""
+    return b"%d" % random.randint(10 ** 15, 9223370 * 10 ** 12)
 
 
 def pattern(random):
@@ -170,6 +182,7 @@ PLACEHOLDERS = {
     "text": choice(*TEXTS),
     "ab": text_ab,
     "int": integer,
+    "field_int": field_integer,
     "real": real,
     "index": index,
     "offset": offset,
@@ -181,6 +194,8 @@ PLACEHOLDERS = {
     "ms": milliseconds,
     "unix": unix_seconds,
     "unix_ms": unix_milliseconds,
+    "far_ms": far_milliseconds,
+    "far_seconds": lambda random: far_milliseconds(random)[:-3],
     "pattern": pattern,
     "db": choice(*DATABASES * 5, b"15", b"16", b"-1", b"abc", b"", b"9223372036854775808", b"1.0"),
     "count": choice(b"1", b"2", b"10", b"10", b"100", b"1000", b"0", b"-1", b"abc", b"",

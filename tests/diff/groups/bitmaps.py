@@ -3,7 +3,7 @@
 from groups import row
 
 SHARE = 15
-FIELD_WRITES = ("GET <field_type> <field_offset> | SET <field_type> <field_offset> <int> | "
+FIELD_WRITES = ("GET <field_type> <field_offset> | SET <field_type> <field_offset> <field_int> | "
                 "INCRBY <field_type> <field_offset> <int> | OVERFLOW ( WRAP | SAT | FAIL | 'BAD' )")
 ROWS = (
     row(6, "SETBIT <key> <bit_offset> <bit>"),
