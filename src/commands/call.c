@@ -9,7 +9,7 @@ struct partition *call_partition(const struct call *call, const struct key *key)
 }
 
 struct key call_key(const struct call *call, struct slice text) {
-    return keyspace_key(call->keyspace, text, call->keyspace->collections[call->database]);
+    return keyspace_key(call->keyspace, text, keyspace_collection(call->keyspace, call->database));
 }
 
 struct key call_key_at(const struct call *call, size_t index) {
@@ -61,12 +61,9 @@ void call_use(struct call *call, const struct key *key, struct entry *entry) {
 }
 
 enum larder_status call_reserve(struct call *call, const struct key *key, size_t value_size) {
+    call->reserved = true;
     return partition_reserve(call_partition(call, key), call->keyspace, call->thread, key,
                              value_size);
-}
-
-void call_end_reserve(struct call *call, const struct key *key) {
-    partition_end_reserve(call_partition(call, key), call->thread);
 }
 
 enum larder_status call_put(struct call *call, const struct key *key, const struct entry *old,

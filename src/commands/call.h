@@ -95,12 +95,10 @@ bool call_write(struct call *call, const struct key *key, struct entry *out)
 
 /* ---- changes ---- */
 
-/* Reserve for a call_put of this key and value size; see above. Covers neither the blob of a value
- * above RECORD_INLINE_VALUE_MAX nor that of a key above RECORD_INLINE_KEY_MAX. */
+/* Reserve for a call_put of this key and value size; see above. Does not cover the blob of a value
+ * above RECORD_INLINE_VALUE_MAX. */
 enum larder_status call_reserve(struct call *call, const struct key *key, size_t value_size)
     REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
-/* What was reserved in the key's partition is used, or will not be. */
-void call_end_reserve(struct call *call, const struct key *key) REQUIRES(PARTITION_LOCK);
 /* Store a value: `old` from call_write for the same key, NULL when it was a miss. */
 enum larder_status call_put(struct call *call, const struct key *key, const struct entry *old,
                             struct value value, int64_t expiry_ms)

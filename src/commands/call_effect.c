@@ -54,7 +54,7 @@ void call_effect(struct call *call, enum command_id id, const struct slice *argu
     uint32_t partition = call->key.text.data == arguments[0].data
                              ? call->key.partition
                              : keyspace_partition_id(keyspace, arguments[0]);
-    emit(call, partition, keyspace->collections[call->database], id, arguments, count);
+    emit(call, partition, keyspace_collection(keyspace, call->database), id, arguments, count);
 }
 
 void call_effect_verbatim(struct call *call) {
@@ -99,7 +99,7 @@ void call_effect_expiry(struct call *call, const struct key *key, int64_t expiry
 static bool find_database(const struct keyspace *keyspace, uint32_t collection,
                           uint32_t *out_database) {
     for (uint32_t i = 0; i < keyspace->database_count; i++) {
-        if (keyspace->collections[i] == collection) {
+        if (keyspace_collection(keyspace, i) == collection) {
             *out_database = i;
             return true;
         }
@@ -128,6 +128,8 @@ static enum larder_status run(struct call *call, const struct effect_part *part)
         return LARDER_CORRUPT;
     struct reply_mark mark = reply_mark(call->reply);
     enum larder_status status = command_functions[part->command](call);
+    if (call->reserved)
+        partition_end_reserve(keyspace_partition(call->keyspace, part->partition), call->thread);
     bool is_refused = call->reply->used > mark.used && call->reply->data[mark.used] == '-';
     reply_cut(call->reply, mark);
     if (status == LARDER_OK && is_refused)

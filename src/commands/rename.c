@@ -143,7 +143,7 @@ static bool parse_copy_options(struct call *call, uint32_t *out_database, bool *
 
 REQUIRES(PARTITION_LOCK)
 static struct key key_in(const struct call *call, struct slice text, uint32_t database) {
-    return keyspace_key(call->keyspace, text, call->keyspace->collections[database]);
+    return keyspace_key(call->keyspace, text, keyspace_collection(call->keyspace, database));
 }
 
 static enum larder_status same_object(struct call *call) {

@@ -74,25 +74,18 @@ static enum larder_status put_pairs(struct call *call, const struct large_values
     return LARDER_OK;
 }
 
+/* Expired keys go first: what is reserved is meant for what is there then. */
 REQUIRES(PARTITION_LOCK)
-static enum larder_status reserve_and_put_pairs(struct call *call,
-                                                const struct large_values *large) {
-    size_t reserved = 1;
-    enum larder_status status = LARDER_OK;
-    /* Expired keys go first: what is reserved is meant for what is there then. */
-    for (; reserved + 1 < call->argc && status == LARDER_OK; reserved += 2) {
+static enum larder_status reserve_pairs(struct call *call) {
+    for (size_t i = 1; i + 1 < call->argc; i += 2) {
         struct entry old;
-        struct key key = call_key_at(call, reserved);
-        (void)call_write(call, &key, &old);
-        status = call_reserve(call, &key, call->argv[reserved + 1].size);
-    }
-    if (status == LARDER_OK)
-        status = put_pairs(call, large);
-    for (size_t i = 1; i < reserved; i += 2) {
         struct key key = call_key_at(call, i);
-        call_end_reserve(call, &key);
+        (void)call_write(call, &key, &old);
+        enum larder_status status = call_reserve(call, &key, call->argv[i + 1].size);
+        if (status != LARDER_OK)
+            return status;
     }
-    return status;
+    return LARDER_OK;
 }
 
 REQUIRES(PARTITION_LOCK)
@@ -102,7 +95,9 @@ static enum larder_status set_pairs(struct call *call) {
         return put_pairs(call, &large);
     enum larder_status status = make_large(call, &large);
     if (status == LARDER_OK)
-        status = reserve_and_put_pairs(call, &large);
+        status = reserve_pairs(call);
+    if (status == LARDER_OK)
+        status = put_pairs(call, &large);
     release_large(call, &large);
     return status;
 }

@@ -140,6 +140,9 @@ static inline enum larder_status driver_attempt(struct driver *d,
     enum larder_status status = LARDER_NO_MEMORY;
     if (reply_reserve(&d->reply, CALL_REPLY_RESERVED))
         status = command_functions[call->spec->id](call);
+    for (uint32_t i = 0; call->reserved && i < d->keyspace.partition_count; i++)
+        partition_end_reserve(keyspace_partition(&d->keyspace, i), &d->thread);
+    call->reserved = false;
     if (d->thread.effects != NULL)
         effects_commit(d->thread.effects);
     if (status == LARDER_OK && d->reply.failed)

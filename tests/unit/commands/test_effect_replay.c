@@ -58,6 +58,7 @@ static const char *const TEMPLATES[] = {
     "BITOP XOR $k $k $k",
     "BITOP NOT $k $k",
     "BITFIELD $k SET u8 $b $i INCRBY i17 $b $i GET u4 0",
+    "BITFIELD $k SET u8 $b 1 SET u8 $b 2 SET i5 $b 3 SET u9 $b 4 SET u63 $b 5",
     "BITFIELD $k OVERFLOW FAIL INCRBY u3 $b 5 OVERFLOW SAT INCRBY i64 $b $i",
     "DEL $k",
     "DEL $k $k $k",
