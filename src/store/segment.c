@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Queues of segments and the histogram of expiring bytes. A step's number is computed from the base
  * and width alone, so counting a record out finds the step that it was counted into: when steps
- * widen, pairs of steps merge into the one that their records are then computed to. */
+ * widen, pairs of steps merge into the one that their records are then computed to, and the base
+ * moves by whole steps only. */
 #include "store/segment.h"
 
 #include <string.h>
@@ -42,10 +43,8 @@ void queue_remove(struct queue *queue, struct segment *segment) {
         queue->newest = segment->older;
 }
 
-/* Records that expire before the base count into step 0. */
 static unsigned step_of(const struct segment *segment, int64_t expiry_ms) {
-    int64_t after = expiry_ms - segment->expiry_base_ms;
-    return after <= 0 ? 0 : (unsigned)((uint64_t)after >> segment->expiry_shift);
+    return (unsigned)((uint64_t)(expiry_ms - segment->expiry_base_ms) >> segment->expiry_shift);
 }
 
 static void widen_steps(struct segment *segment) {
@@ -54,6 +53,25 @@ static void widen_steps(struct segment *segment) {
     for (unsigned i = EXPIRY_STEPS / 2; i < EXPIRY_STEPS; i++)
         segment->expiring[i] = 0;
     segment->expiry_shift++;
+}
+
+/* Move the base down by whole steps, to where the expiry is not before it. */
+static void lower_base(struct segment *segment, int64_t expiry_ms) {
+    for (;;) {
+        uint64_t width = (uint64_t)1 << segment->expiry_shift;
+        uint64_t steps = ((uint64_t)(segment->expiry_base_ms - expiry_ms) + width - 1) / width;
+        unsigned used = EXPIRY_STEPS;
+        while (used > 0 && segment->expiring[used - 1] == 0)
+            used--;
+        if (used + steps > EXPIRY_STEPS) {
+            widen_steps(segment);
+            continue;
+        }
+        memmove(segment->expiring + steps, segment->expiring, used * sizeof(uint32_t));
+        memset(segment->expiring, 0, steps * sizeof(uint32_t));
+        segment->expiry_base_ms -= (int64_t)(steps * width);
+        return;
+    }
 }
 
 static uint32_t expiry_units(const struct record_weight *weight) {
@@ -68,6 +86,8 @@ static void expiry_add(struct segment *segment, uint32_t units, int64_t expiry_m
         segment->expiry_shift = FIRST_SHIFT;
         segment->latest_expiry_ms = expiry_ms;
     }
+    if (expiry_ms < segment->expiry_base_ms)
+        lower_base(segment, expiry_ms);
     while (step_of(segment, expiry_ms) >= EXPIRY_STEPS)
         widen_steps(segment);
     segment->expiring[step_of(segment, expiry_ms)] += units;

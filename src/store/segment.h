@@ -6,10 +6,10 @@
  *   | struct segment | record | record | ... | free |
  *   0                SEGMENT_HEADER          used   size
  *
- * Expiring bytes are counted in eight steps of equal width: step i holds records that expire at
- * base + (i << shift) or before and after the step before it. A record beyond the last step widens
- * all steps. So "how many bytes have expired by now" is a lower bound found without reading a
- * record. */
+ * Expiring bytes are counted in eight steps of equal width: step i holds records that expire from
+ * base + (i << shift) on and before the next step. A record outside of them lowers the base or
+ * widens all steps. So "how many bytes have expired by now" is a lower bound found without reading
+ * a record. */
 #ifndef LARDER_STORE_SEGMENT_H
 #define LARDER_STORE_SEGMENT_H
 
