@@ -17,9 +17,13 @@ enum larder_status command_mget(struct call *call) {
     return LARDER_OK;
 }
 
+struct large_value {
+    struct blob *blob; /* NULL when the argument is small or in a blob already */
+};
+
 /* The large values of one MSET that no argument blob holds: made[i] belongs to argv[i]. */
 struct large_values {
-    struct blob **made; /* NULL when there are none */
+    struct large_value *made; /* NULL when there are none */
     size_t bytes;
 };
 
@@ -31,7 +35,7 @@ static void release_large(const struct call *call, struct large_values *large) {
     if (large->made == NULL)
         return;
     for (size_t i = 0; i < call->argc; i++)
-        blob_release(large->made[i]);
+        blob_release(large->made[i].blob);
     allocator_release(call->keyspace->allocator, large->made, large->bytes);
 }
 
@@ -52,7 +56,7 @@ static enum larder_status make_large(const struct call *call, struct large_value
             return LARDER_NO_MEMORY;
         memcpy(blob->data, call->argv[i].data, call->argv[i].size);
         blob->size = call->argv[i].size;
-        large->made[i] = blob;
+        large->made[i].blob = blob;
     }
     return LARDER_OK;
 }
@@ -63,8 +67,8 @@ static enum larder_status put_pairs(struct call *call, const struct large_values
         struct entry entry;
         struct key key = call_key_at(call, i);
         const struct entry *old = call_write(call, &key, &entry) ? &entry : NULL;
-        struct blob *blob = large->made != NULL && large->made[i + 1] != NULL
-                                ? large->made[i + 1]
+        struct blob *blob = large->made != NULL && large->made[i + 1].blob != NULL
+                                ? large->made[i + 1].blob
                                 : call_blob_at(call, i + 1);
         enum larder_status status = call_put_string(call, &key, old, call->argv[i + 1], blob, 0);
         if (status != LARDER_OK)
