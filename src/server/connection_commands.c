@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Commands about the connection itself. */
+/* Commands about the connection itself: who is there, which protocol and database it speaks to. */
+#include "server/auth.h"
+#include "server/client_filter.h"
 #include "server/session_commands.h"
 
 void session_command_ping(struct session *session, struct call *call) {
@@ -24,8 +26,8 @@ void session_command_quit(struct session *session, struct call *call) {
 
 void session_command_select(struct session *session, struct call *call) {
     int64_t database;
-    if (!slice_to_int64(call->argv[1], &database)) {
-        reply_error(call->reply, "ERR invalid DB index");
+    if (!slice_to_int64(call->argv[1], &database) || database < INT32_MIN || database > INT32_MAX) {
+        reply_error(call->reply, "ERR value is not an integer or out of range");
         return;
     }
     if (database < 0 || database >= session->server->node->keyspace.database_count) {
@@ -33,6 +35,129 @@ void session_command_select(struct session *session, struct call *call) {
         return;
     }
     session->database = (uint32_t)database;
-    atomic_store_explicit(&session->shown_database, session->database, memory_order_relaxed);
+    session_show_flags(session);
     reply_ok(call->reply);
+}
+
+/* ---- AUTH and HELLO ---- */
+
+static const char WRONG_PASSWORD[] =
+    "WRONGPASS invalid username-password pair or user is disabled.";
+
+void session_command_auth(struct session *session, struct call *call) {
+    if (call->argc > 3) {
+        (void)!call_syntax_error(call);
+        return;
+    }
+    bool names_user = call->argc == 3;
+    if (!names_user &&
+        !atomic_load_explicit(&session->server->requires_password, memory_order_relaxed)) {
+        reply_error(call->reply,
+                    "ERR AUTH <password> called without any password configured for the default "
+                    "user. Are you sure your configuration is correct?");
+        return;
+    }
+    struct slice user = names_user ? call->argv[1] : SLICE_LITERAL("default");
+    if (auth_try(session, user, call->argv[call->argc - 1]))
+        reply_ok(call->reply);
+    else
+        reply_error(call->reply, WRONG_PASSWORD);
+}
+
+struct hello_options {
+    int64_t protocol;
+    bool has_auth, has_name;
+    struct slice user, password, name;
+};
+
+/* False: the error was written. */
+static bool parse_hello(struct session *session, struct call *call, struct hello_options *out) {
+    *out = (struct hello_options){.protocol = session->protocol};
+    if (call->argc >= 2 && !slice_to_int64(call->argv[1], &out->protocol)) {
+        reply_error(call->reply, "ERR Protocol version is not an integer or out of range");
+        return false;
+    }
+    if (out->protocol != 2 && out->protocol != 3) {
+        reply_error(call->reply, "NOPROTO unsupported protocol version");
+        return false;
+    }
+    for (size_t i = 2; i < call->argc; i++) {
+        size_t more = call->argc - 1 - i;
+        if (slice_equal_word(call->argv[i], "auth") && more >= 2) {
+            out->has_auth = true;
+            out->user = call->argv[++i];
+            out->password = call->argv[++i];
+        } else if (slice_equal_word(call->argv[i], "setname") && more >= 1) {
+            out->has_name = true;
+            out->name = call->argv[++i];
+        } else {
+            struct slice word = call->argv[i];
+            reply_error_format(call->reply, "ERR Syntax error in HELLO option '%.*s'",
+                               (int)(word.size < 128 ? word.size : 128), (const char *)word.data);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void reply_hello(struct session *session, struct reply *reply) {
+    reply_map(reply, 7);
+    reply_bulk_text(reply, "server");
+    reply_bulk_text(reply, "redis");
+    reply_bulk_text(reply, "version");
+    reply_bulk_text(reply, SERVER_REDIS_VERSION);
+    reply_bulk_text(reply, "proto");
+    reply_integer(reply, session->protocol);
+    reply_bulk_text(reply, "id");
+    reply_integer(reply, (int64_t)session->id);
+    reply_bulk_text(reply, "mode");
+    reply_bulk_text(reply, "standalone");
+    reply_bulk_text(reply, "role");
+    reply_bulk_text(reply, "master");
+    reply_bulk_text(reply, "modules");
+    reply_array(reply, 0);
+}
+
+void session_command_hello(struct session *session, struct call *call) {
+    struct hello_options options;
+    if (!parse_hello(session, call, &options))
+        return;
+    if (options.has_auth && !auth_try(session, options.user, options.password)) {
+        reply_error(call->reply, WRONG_PASSWORD);
+        return;
+    }
+    if ((session->flags & SESSION_AUTHENTICATED) == 0) {
+        reply_error(call->reply,
+                    "NOAUTH HELLO must be called with the client already authenticated, otherwise "
+                    "the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the "
+                    "client and select the RESP protocol version at the same time");
+        return;
+    }
+    if (options.has_name && !client_text_is_valid(options.name)) {
+        reply_error(call->reply, CLIENT_NAME_ERROR);
+        return;
+    }
+    if (options.has_name && session_set_text(session, &session->name, options.name) != LARDER_OK) {
+        reply_error(call->reply, "OOM not enough memory for the operation");
+        return;
+    }
+    session->protocol = (uint8_t)options.protocol;
+    call->reply->protocol = session->protocol;
+    session_show_flags(session);
+    reply_hello(session, call->reply);
+}
+
+void session_command_reset(struct session *session, struct call *call) {
+    struct server *server = session->server;
+    if ((session->flags & SESSION_MONITOR) != 0)
+        atomic_fetch_sub(&server->monitor_count, 1);
+    session->flags = 0;
+    if (!atomic_load_explicit(&server->requires_password, memory_order_relaxed))
+        session->flags = SESSION_AUTHENTICATED;
+    session->database = 0;
+    session->protocol = 2;
+    call->reply->protocol = 2;
+    (void)!session_set_text(session, &session->name, slice_of("", 0));
+    session_show_flags(session);
+    reply_simple(call->reply, "RESET");
 }

@@ -3,7 +3,6 @@
  * formatting lines, freeing) happens outside of it. */
 #include "server/observe.h"
 
-#include <math.h>
 #include <stdio.h>
 
 static const struct slice REDACTED = {(const uint8_t *)"(redacted)", 10};
@@ -184,7 +183,7 @@ static void sample(struct rate_samples *rate, uint64_t value, uint64_t now_ns)
     if (rate->last_ns != 0 && now_ns > rate->last_ns) {
         uint64_t grown = value >= rate->last_value ? value - rate->last_value : 0;
         double seconds = (double)(now_ns - rate->last_ns) / 1e9;
-        rate->per_second[rate->next] = (uint64_t)llround((double)grown / seconds);
+        rate->per_second[rate->next] = (uint64_t)((double)grown / seconds + 0.5);
         rate->next = (rate->next + 1) % RATE_SAMPLES;
     }
     rate->last_value = value;

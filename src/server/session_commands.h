@@ -5,10 +5,95 @@
 
 #include "server/session.h"
 
+/* session_commands.c: the HELP of every container, made from the descriptions of its subcommands */
+void session_command_help(struct session *session, struct call *call);
+/* "ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP." */
+void session_refuse_subcommand(struct call *call);
+/* Bring what other threads see of the session's flags and protocol up to date. */
+void session_show_flags(struct session *session);
+
+#define SESSION_COMMAND(name)                                                                      \
+    void session_command_##name(struct session *session, struct call *call)
+
 /* connection_commands.c */
-void session_command_ping(struct session *session, struct call *call);
-void session_command_echo(struct session *session, struct call *call);
-void session_command_quit(struct session *session, struct call *call);
-void session_command_select(struct session *session, struct call *call);
+SESSION_COMMAND(ping);
+SESSION_COMMAND(echo);
+SESSION_COMMAND(quit);
+SESSION_COMMAND(select);
+SESSION_COMMAND(auth);
+SESSION_COMMAND(hello);
+SESSION_COMMAND(reset);
+
+/* client_commands.c */
+SESSION_COMMAND(client_id);
+SESSION_COMMAND(client_info);
+SESSION_COMMAND(client_list);
+SESSION_COMMAND(client_kill);
+SESSION_COMMAND(client_pause);
+SESSION_COMMAND(client_unpause);
+SESSION_COMMAND(client_reply);
+SESSION_COMMAND(client_setname);
+SESSION_COMMAND(client_getname);
+SESSION_COMMAND(client_setinfo);
+SESSION_COMMAND(client_no_evict);
+SESSION_COMMAND(client_no_touch);
+SESSION_COMMAND(client_getredir);
+SESSION_COMMAND(client_capa);
+
+/* config_commands.c */
+SESSION_COMMAND(config_get);
+SESSION_COMMAND(config_set);
+SESSION_COMMAND(config_rewrite);
+SESSION_COMMAND(config_resetstat);
+
+/* command_commands.c, command_docs.c */
+SESSION_COMMAND(command);
+SESSION_COMMAND(command_count);
+SESSION_COMMAND(command_info);
+SESSION_COMMAND(command_docs);
+SESSION_COMMAND(command_list);
+SESSION_COMMAND(command_getkeys);
+SESSION_COMMAND(command_getkeysandflags);
+
+/* keyspace_commands.c */
+SESSION_COMMAND(scan);
+SESSION_COMMAND(keys);
+SESSION_COMMAND(randomkey);
+SESSION_COMMAND(dbsize);
+SESSION_COMMAND(flushdb);
+SESSION_COMMAND(flushall);
+SESSION_COMMAND(swapdb);
+
+/* server_commands.c */
+SESSION_COMMAND(time);
+SESSION_COMMAND(role);
+SESSION_COMMAND(wait);
+SESSION_COMMAND(shutdown);
+SESSION_COMMAND(monitor);
+SESSION_COMMAND(slowlog_get);
+SESSION_COMMAND(slowlog_len);
+SESSION_COMMAND(slowlog_reset);
+
+/* latency_commands.c */
+SESSION_COMMAND(latency_latest);
+SESSION_COMMAND(latency_history);
+SESSION_COMMAND(latency_reset);
+SESSION_COMMAND(latency_doctor);
+SESSION_COMMAND(latency_graph);
+SESSION_COMMAND(latency_histogram);
+
+/* memory_commands.c */
+SESSION_COMMAND(memory_usage);
+SESSION_COMMAND(memory_stats);
+SESSION_COMMAND(memory_doctor);
+SESSION_COMMAND(memory_purge);
+SESSION_COMMAND(memory_malloc_stats);
+
+/* info.c, debug_commands.c, lolwut.c */
+SESSION_COMMAND(info);
+SESSION_COMMAND(debug);
+SESSION_COMMAND(lolwut);
+
+#undef SESSION_COMMAND
 
 #endif
