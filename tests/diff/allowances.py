@@ -41,9 +41,16 @@ def bitcount_start_only(arguments, peer, _ours):
     return name_of(arguments) == b"BITCOUNT" and len(arguments) == 3 and peer == b"-ERR syntax error\r\n"
 
 
+def hello_parses_first(arguments, peer, ours):
+    """A wrong option of HELLO is reported before its AUTH is tried."""
+    return (name_of(arguments) == b"HELLO" and b"AUTH" in map(bytes.upper, arguments) and peer[:11] == b"-WRONGPASS "
+            and ours.startswith((b"-ERR Syntax error in HELLO option", b"-ERR Client names cannot contain")))
+
+
 ALLOWANCES = (
     Allowance("D1", latest_expiry),
     Allowance("D2", bitcount_start_only),
+    Allowance("D10", hello_parses_first),
 )
 
 

@@ -8,8 +8,10 @@ ROWS = (
     row(3, "ECHO <value>"),
     row(2, "HELLO ( '2' | '3' )", "hello"),
     row(1, "HELLO [ ( '1' | '4' | 'abc' | '' | '3.0' | '-1' ) ]", "hello"),
-    row(2, "HELLO ( '2' | '3' | '9' ) { AUTH ( 'default' | 'nobody' ) <name> | SETNAME <name> | AUTH <name> | "
-           "SETNAME | 'FOO' }", "hello"),
+    row(2, "HELLO ( '2' | '3' | '9' ) [ AUTH ( 'default' | 'nobody' ) <name> ] [ SETNAME <name> ] ; CLIENT GETNAME",
+        "hello", mutable=False),
+    row(1, "HELLO ( '2' | '3' ) [ SETNAME <name> ] [ AUTH 'default' <name> ]", "hello", mutable=False),
+    row(1, "HELLO ( '2' | '3' ) ( AUTH <name> | SETNAME | 'FOO' )", "hello"),
     row(2, "AUTH <name>"),
     row(1, "AUTH ( 'default' | 'nobody' ) <name>"),
     row(1, "RESET"),
@@ -35,7 +37,8 @@ ROWS = (
     row(1, "CLIENT REPLY OFF ; SET <key> <value> ; GET <key> ; INCR <key> ; CLIENT REPLY ON ; GET <key>",
         mutable=False),
     row(1, "CLIENT GETREDIR"),
-    row(1, "CLIENT ( 'FOO' | '' | SETNAME | GETNAME 'x' | 'ID' 'x' | KILL | PAUSE | REPLY | NO-EVICT )"),
+    row(1, "CLIENT ( 'FOO' | '' | SETNAME | GETNAME 'x' | 'ID' 'x' | KILL | PAUSE | REPLY | NO-EVICT )",
+        mutable=False),
     row(1, "CLIENT HELP", "help"),
     row(1, "@pause '0' ; CONFIG SET requirepass 'sesame' ; AUTH 'sesame' ; RESET ; GET <key> ; PING ; 'NOSUCH' ; "
            "ECHO a ; HELLO '3' ; AUTH <name> ; AUTH 'default' <name> ; HELLO '3' AUTH 'default' 'wrong' ; "
