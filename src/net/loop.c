@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { EVENTS_PER_WAIT = 512, ACCEPTS_PER_PASS = 64, HANDSHAKES_PER_PASS = 4 };
+enum { EVENTS_PER_WAIT = 512, HANDSHAKES_PER_PASS = 4, TICK_MS = 100, ACCEPTS_PER_PASS = 10 };
 
 static const uint64_t NS_PER_MS = 1000000;
 
@@ -17,6 +17,9 @@ enum larder_status loop_init(struct loop *loop, const struct allocator *allocato
     loop->allocator = allocator;
     loop->index = index;
     loop->handler = *handler;
+    atomic_init(&loop->tick_ms, TICK_MS);
+    atomic_init(&loop->accepts_per_pass, ACCEPTS_PER_PASS);
+    atomic_init(&loop->tls_accepts_per_pass, 1);
     loop->queue_end = &loop->queue;
     loop->messages_end = &loop->messages;
     enum larder_status status = poller_init(&loop->poller);
@@ -189,7 +192,10 @@ static void run_adopt(struct loop *loop, struct loop_message *message) {
 }
 
 static void accept_some(struct loop *loop, const struct loop_listener *listener) {
-    for (unsigned i = 0; i < ACCEPTS_PER_PASS; i++) {
+    uint32_t limit = atomic_load_explicit(
+        listener->is_tls ? &loop->tls_accepts_per_pass : &loop->accepts_per_pass,
+        memory_order_relaxed);
+    for (uint32_t i = 0; i < limit; i++) {
         struct socket_peer peer;
         if (socket_accept(listener->fd, &peer) != LARDER_OK)
             return;
@@ -260,6 +266,10 @@ static bool prepare(struct loop *loop, struct connection *c, uint32_t events,
                     unsigned *handshakes) {
     if ((c->flags & CONNECTION_BROKEN) != 0)
         return false;
+    if ((c->flags & CONNECTION_PAUSED) != 0 && (events & POLLER_CLOSED) != 0) {
+        loop_break(loop, c); /* nobody will read the end of it, and it would be reported for ever */
+        return false;
+    }
     if ((c->flags & CONNECTION_HANDSHAKE) != 0) {
         if (++*handshakes > HANDSHAKES_PER_PASS) {
             loop_queue(loop, c);
@@ -360,7 +370,8 @@ static void pass(struct loop *loop) {
     if (ready_count > 0)
         loop->handler.batch(loop, loop->ready, ready_count);
     if (loop->now_ns >= loop->next_tick_ns) {
-        loop->next_tick_ns = loop->now_ns + loop->handler.tick_ms * NS_PER_MS;
+        loop->next_tick_ns =
+            loop->now_ns + atomic_load_explicit(&loop->tick_ms, memory_order_relaxed) * NS_PER_MS;
         loop->handler.tick(loop);
     }
     if (loop->queue != NULL)

@@ -34,7 +34,6 @@ struct loop_listener {
 struct loop_handler {
     void *context;
     size_t connection_bytes; /* of the handler's struct, which begins with struct connection */
-    uint32_t tick_ms;        /* period of `tick` */
     /* A connection was accepted by another loop or this one. False refuses it: it is closed after
      * what was sent. */
     bool (*opened)(struct loop *loop, struct connection *connection);
@@ -69,7 +68,9 @@ struct loop {
     /* atomic */
     _Atomic uint32_t connection_count;
     _Atomic bool is_stopping;
-    _Atomic bool wants_wakeup;
+    _Atomic uint32_t tick_ms;          /* period of `tick` */
+    _Atomic uint32_t accepts_per_pass; /* of one listener */
+    _Atomic uint32_t tls_accepts_per_pass;
     /* guarded by MAILBOX_LOCK */
     struct lock mailbox_lock;
     struct loop_message *messages, **messages_end;

@@ -9,7 +9,7 @@
  * one busy client can't hold up the others; what remains is served in the next pass. */
 #include "server/session.h"
 
-#include <string.h>
+#include <strings.h>
 
 enum {
     SCRATCH_BYTES = 1 << 20,
@@ -91,13 +91,28 @@ static enum larder_status receive(struct session *session, uint8_t *scratch) {
 
 /* ---- reading commands ---- */
 
-static const struct command_spec *find_spec(struct slice name) {
-    return command_find((const char *)name.data, name.size);
+/* rename-command: the old name is unknown, the new one stands for it. */
+static const struct command_spec *find_renamed(const struct server *server, struct slice name,
+                                               const struct command_spec *spec) {
+    for (size_t i = 0; i < server->renamed_count; i++) {
+        const struct renamed_command *renamed = &server->renamed[i];
+        bool is_new_name = renamed->name->size == name.size && name.size > 0 &&
+                           strncasecmp((const char *)renamed->name->data, (const char *)name.data,
+                                       name.size) == 0;
+        if (is_new_name)
+            return renamed->spec;
+        if (renamed->spec == spec)
+            spec = NULL;
+    }
+    return spec;
 }
 
 /* Subcommands are commands of their own; an unknown one keeps its container's spec. */
-static const struct command_spec *resolve(const struct slice *argv, size_t argc) {
-    const struct command_spec *spec = find_spec(argv[0]);
+static const struct command_spec *resolve(const struct server *server, const struct slice *argv,
+                                          size_t argc) {
+    const struct command_spec *spec = command_find((const char *)argv[0].data, argv[0].size);
+    if (server->renamed_count > 0)
+        spec = find_renamed(server, argv[0], spec);
     if (spec == NULL || spec->subcommand_count == 0 || argc < 2)
         return spec;
     const struct command_spec *sub =
@@ -148,16 +163,20 @@ static void take_in(struct server_thread *thread, struct session *session, uint8
     struct connection *c = &session->connection;
     session->first_request = thread->request_count;
     session->consumed = session->used = 0;
+    session->received = NULL; /* what was kept stays kept */
     session->received_size = 0;
     if ((c->flags & (CONNECTION_BROKEN | CONNECTION_PAUSED)) != 0 ||
         (session->flags & (SESSION_CLOSING | SESSION_PAUSED)) != 0)
         return;
     enum larder_status status = receive(session, scratch);
-    if (status == LARDER_OK)
+    if (status == LARDER_OK) {
         counter_add(&thread->statistics.reads_processed, 1);
-    else if (status != LARDER_AGAIN)
+        atomic_store_explicit(&session->active_ms, thread->now_ms, memory_order_relaxed);
+    } else if (status != LARDER_AGAIN) {
         loop_break(&thread->loop, c);
-    if (status == LARDER_OK || session->received_size > 0)
+    }
+    /* A command that was held back may be all there is: its bytes are in its partial. */
+    if (status == LARDER_OK || session->received_size > 0 || session->has_more)
         read_commands(thread, session);
 }
 
@@ -178,7 +197,7 @@ static void prefetch_buckets(struct server_thread *thread, size_t from) {
         if (request->argc == 0)
             continue;
         const struct slice *argv = arguments_of(thread, request);
-        request->spec = resolve(argv, request->argc);
+        request->spec = resolve(thread->server, argv, request->argc);
         if (request->spec == NULL || request->spec->first_key <= 0 ||
             (size_t)request->spec->first_key >= request->argc)
             continue;
@@ -205,18 +224,33 @@ static void prefetch(struct server_thread *thread, size_t at) {
     prefetch_buckets(thread, at + GROUP);
 }
 
+/* The command waits for the end of CLIENT PAUSE. It is read again then, and so is what stands
+ * behind it; of a partial the bytes are gone, so it is kept as it is. */
+static void hold_back(struct session *session, struct request *request) {
+    request_partial_destroy(session->partial);
+    session->partial = request->partial;
+    request->partial = NULL;
+    if (session->partial != NULL)
+        session->used = request->end;
+}
+
 static void run_request(struct server_thread *thread, struct session *session,
                         struct request *request) {
     if ((session->flags & (SESSION_CLOSING | SESSION_PAUSED)) != 0)
         return;
     if (request->is_broken) {
+        struct reply_mark begin = reply_mark(&thread->reply);
         reply_error_format(&thread->reply, "ERR %s", session->error.text);
+        if (thread->reply.failed)
+            reply_cut(&thread->reply, begin);
         counter_add(&thread->statistics.protocol_errors, 1);
         session_close_after_reply(session);
         return;
     }
     if (request->argc == 0 || dispatch(thread, session, request, arguments_of(thread, request)))
         session->used = request->end;
+    else
+        hold_back(session, request);
 }
 
 static void run_session(struct server_thread *thread, struct session *session) {
@@ -231,13 +265,8 @@ static void run_session(struct server_thread *thread, struct session *session) {
             request_partial_destroy(request->partial);
     }
     session->reply_end = reply_mark(&thread->reply);
-    if ((session->flags & SESSION_PAUSED) == 0) {
+    if ((session->flags & SESSION_PAUSED) == 0)
         session->used = session->consumed; /* what a partial took is used too */
-    } else if (session->partial != NULL) {
-        /* What stands behind a command that waits is read again later. */
-        request_partial_destroy(session->partial);
-        session->partial = NULL;
-    }
 }
 
 /* ---- sending ---- */
@@ -251,7 +280,7 @@ static void finish_session(struct server_thread *thread, struct session *session
         status = connection_send(c, &thread->reply, session->reply_begin, session->reply_end);
         counter_add(&thread->statistics.writes_processed, 1);
     }
-    if (status == LARDER_OK && (session->flags & SESSION_CLOSING) == 0)
+    if (status == LARDER_OK && session->received != NULL && (session->flags & SESSION_CLOSING) == 0)
         status = connection_keep(c, session->received + session->used,
                                  session->received_size - session->used);
     if (status != LARDER_OK) {
@@ -259,7 +288,7 @@ static void finish_session(struct server_thread *thread, struct session *session
         return;
     }
     bool has_buffered = c->tls != NULL && tls_session_has_buffered(c->tls);
-    if (session->has_more || has_buffered)
+    if ((session->has_more || has_buffered) && (session->flags & SESSION_PAUSED) == 0)
         loop_queue(&thread->loop, c);
     session_note(session);
 }

@@ -85,12 +85,10 @@ struct server_config {
     int64_t tcp_backlog;
     struct option_text unixsocket; /* path; "" is none */
     int64_t unixsocketperm;        /* file mode; 0 leaves it to the umask */
-    struct option_text unixsocketgroup;
     int64_t timeout_s;       /* idle clients; 0 never */
     int64_t tcp_keepalive_s; /* 0 off */
     bool protected_mode;
     int64_t maxclients;
-    int64_t socket_mark_id; /* 0 none */
     int64_t max_new_connections_per_cycle;
 
     /* tls */
@@ -120,7 +118,6 @@ struct server_config {
     struct option_text pidfile;
     struct option_text dir; /* absolute after config_load */
     int64_t hz;             /* background rounds per second, 1..500 */
-    int64_t shutdown_timeout_s;
     int64_t active_expire_effort; /* 1..10 */
     bool lazyfree_lazy_user_flush;
     struct option_text availability_zone;
@@ -129,8 +126,6 @@ struct server_config {
     int loglevel;               /* enum config_loglevel */
     struct option_text logfile; /* "" is standard output */
     int log_format;             /* enum config_log_format */
-    int log_timestamp_format;   /* enum config_log_time */
-    bool hide_user_data_from_log;
     bool crash_log_enabled;
     int64_t metrics_port; /* 0 off */
     struct option_text metrics_bind;
@@ -145,7 +140,6 @@ struct server_config {
     int64_t maxmemory_bytes; /* 0 no limit */
     int maxmemory_policy;    /* enum config_maxmemory_policy */
     int64_t maxmemory_samples;
-    int64_t maxmemory_eviction_tenacity; /* 0..100 */
     int64_t maxmemory_clients_bytes;     /* 0 no limit; -N: N percent of maxmemory */
     int64_t lfu_log_factor;
     int64_t lfu_decay_time_min;

@@ -17,8 +17,6 @@ OBEYED(TEXT, "unixsocket", NULL, NULL, OPTION_IMMUTABLE, unixsocket,
        "Path of a Unix socket to listen on besides TCP; empty for none.")
 OBEYED(OCTAL, "unixsocketperm", NULL, "0", OPTION_IMMUTABLE, unixsocketperm,
        "Mode of the Unix socket in octal; 0 leaves it to the umask.", RANGE(0, 0777))
-OBEYED(TEXT, "unixsocketgroup", NULL, NULL, OPTION_IMMUTABLE, unixsocketgroup,
-       "Group that owns the Unix socket; empty keeps the group of the process.")
 OBEYED(INTEGER, "timeout", NULL, "0", 0, timeout_s,
        "Seconds after which a client that sends nothing is disconnected; 0 never.",
        RANGE(0, INT_MAX))
@@ -30,8 +28,6 @@ OBEYED(BOOL, "protected-mode", NULL, "yes", 0, protected_mode,
 OBEYED(INTEGER, "maxclients", NULL, "10000", 0, maxclients,
        "Largest number of connected clients; more are answered with an error and closed.",
        RANGE(1, UINT_MAX))
-OBEYED(INTEGER, "socket-mark-id", NULL, "0", OPTION_IMMUTABLE, socket_mark_id,
-       "Mark put on listening sockets for packet filters; 0 for none.", RANGE(0, UINT_MAX))
 OBEYED(INTEGER, "max-new-connections-per-cycle", NULL, "10", 0, max_new_connections_per_cycle,
        "Connections that one thread accepts in one turn of its loop.", RANGE(1, 1000))
 
@@ -99,8 +95,6 @@ OBEYED(INTEGER, "active-expire-effort", NULL, "1", 0, active_expire_effort,
        "How much time the search for expired keys may take.", RANGE(1, 10))
 OBEYED(BOOL, "lazyfree-lazy-user-flush", NULL, "no", 0, lazyfree_lazy_user_flush,
        "FLUSHALL and FLUSHDB without SYNC or ASYNC free memory in the background.")
-OBEYED(INTEGER, "shutdown-timeout", NULL, "10", 0, shutdown_timeout_s,
-       "Seconds that a shutdown waits for replies and replicas to be served.", RANGE(0, INT_MAX))
 OBEYED(TEXT, "availability-zone", NULL, NULL, 0, availability_zone,
        "Name of the zone this server runs in, told to clients that ask.")
 
@@ -112,11 +106,6 @@ OBEYED(TEXT, "logfile", NULL, NULL, OPTION_IMMUTABLE, logfile,
        "File for the log, opened again on SIGHUP; empty is standard output.")
 OBEYED(CHOICE, "log-format", NULL, "text", 0, log_format,
        "Lines of plain text, or of key=value pairs.", .names = CONFIG_LOG_FORMAT_NAMES)
-OBEYED(CHOICE, "log-timestamp-format", NULL, "legacy", 0, log_timestamp_format,
-       "How times are written: day and month name, ISO 8601, or milliseconds since 1970.",
-       .names = CONFIG_LOG_TIME_NAMES)
-OBEYED(BOOL, "hide-user-data-from-log", NULL, "yes", 0, hide_user_data_from_log,
-       "Keep keys, values and names of clients out of the log.")
 OBEYED(BOOL, "crash-log-enabled", NULL, "yes", 0, crash_log_enabled,
        "Write a report with a stack trace to the log when the server crashes.")
 OBEYED(INTEGER, "metrics-port", NULL, "0", OPTION_IMMUTABLE, metrics_port,
@@ -149,8 +138,6 @@ OBEYED(CHOICE, "maxmemory-policy", NULL, "noeviction", 0, maxmemory_policy,
        .names = CONFIG_POLICY_NAMES)
 OBEYED(INTEGER, "maxmemory-samples", NULL, "5", 0, maxmemory_samples,
        "Candidates compared per eviction by the lru, lfu and ttl policies.", RANGE(1, INT_MAX))
-OBEYED(INTEGER, "maxmemory-eviction-tenacity", NULL, "10", 0, maxmemory_eviction_tenacity,
-       "How long one turn of eviction may take before commands go on.", RANGE(0, 100))
 OBEYED(MEMORY, "maxmemory-clients", NULL, "0", OPTION_PERCENT, maxmemory_clients_bytes,
        "Most memory that all client connections may use together, in bytes or as N% of "
        "maxmemory; the largest are then disconnected. 0 for no limit.", RANGE(0, LLONG_MAX))

@@ -358,5 +358,19 @@ STORED(INTEGER, "list-max-ziplist-entries", NULL, "512", OPTION_FILE_ONLY,
 STORED(MEMORY, "list-max-ziplist-value", NULL, "64", OPTION_FILE_ONLY,
        "Replaced by list-max-listpack-size.", RANGE(0, LLONG_MAX))
 
+STORED(TEXT, "unixsocketgroup", NULL, NULL, OPTION_IMMUTABLE,
+       "Group that owns the Unix socket; empty keeps the group of the process.")
+STORED(INTEGER, "socket-mark-id", NULL, "0", OPTION_IMMUTABLE,
+       "Mark put on listening sockets for packet filters; 0 for none.", RANGE(0, UINT_MAX))
+STORED(INTEGER, "shutdown-timeout", NULL, "10", 0,
+       "Seconds that a shutdown waits for replies and replicas to be served.", RANGE(0, INT_MAX))
+STORED(INTEGER, "maxmemory-eviction-tenacity", NULL, "10", 0,
+       "How long one turn of eviction may take before commands go on.", RANGE(0, 100))
+STORED(CHOICE, "log-timestamp-format", NULL, "legacy", 0,
+       "How times are written: day and month name, ISO 8601, or milliseconds since 1970.",
+       .names = CONFIG_LOG_TIME_NAMES)
+STORED(BOOL, "hide-user-data-from-log", NULL, "yes", 0,
+       "Keep keys, values and names of clients out of the log.")
+
 #undef SECTION
 /* clang-format on */

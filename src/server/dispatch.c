@@ -7,6 +7,8 @@
 
 #include "commands/functions.h"
 
+static const char OUT_OF_MEMORY_TEXT[] = "OOM command not allowed when used memory > 'maxmemory'.";
+
 static bool has_child_built(const struct command_spec *spec) {
     for (size_t i = 0; i < spec->subcommand_count; i++)
         if (command_is_built(&spec->subcommands[i]))
@@ -65,12 +67,29 @@ static void refuse_subcommand(struct reply *reply, const struct command_spec *sp
                        (const char *)argv[1].data, container);
 }
 
+/* A browser that was made to post to this port: its first lines look like commands. */
+static bool is_http(struct slice name) {
+    return slice_equal_word(name, "POST") || slice_equal_word(name, "Host:");
+}
+
+static void drop_http(struct session *session) {
+    char peer[SOCKET_TEXT_MAX];
+    session_peer_text(session, peer, sizeof(peer));
+    log_write(session->server->log, LOG_LEVEL_WARNING,
+              "Possible SECURITY ATTACK: %s sent an HTTP request. The connection is closed.", peer);
+    session->flags |= SESSION_CLOSING;
+    loop_break(session->connection.loop, &session->connection);
+}
+
 /* Whether the command may run; else its error was written. */
 static bool is_admitted(struct server_thread *thread, struct session *session,
                         const struct command_spec *spec, size_t argc, const struct slice *argv) {
     struct reply *reply = &thread->reply;
     if (spec == NULL || !command_is_built(spec)) {
-        refuse_unknown(reply, argc, argv);
+        if (is_http(argv[0]))
+            drop_http(session);
+        else
+            refuse_unknown(reply, argc, argv);
         return false;
     }
     bool is_container = spec->subcommand_count > 0 && command_functions[spec->id] == NULL &&
@@ -157,8 +176,24 @@ static bool is_slow(const struct server *server, uint64_t us) {
     return (slow >= 0 && us >= (uint64_t)slow) || (latency > 0 && us >= 1000 * (uint64_t)latency);
 }
 
-/* CLIENT REPLY: take back what was written, and see to the next command. */
-static void mute(struct session *session, struct reply_mark begin) {
+/* A reply that found no memory becomes the error; where not even that has room, the client must not
+ * take the next reply for this one: its connection ends. */
+static void ensure_reply(struct session *session, struct reply_mark begin) {
+    struct reply *reply = &session->thread->reply;
+    if (!reply->failed)
+        return;
+    reply_cut(reply, begin);
+    reply_error(reply, OUT_OF_MEMORY_TEXT);
+    if (!reply->failed)
+        return;
+    reply_cut(reply, begin);
+    session->flags |= SESSION_CLOSING;
+    loop_break(&session->thread->loop, &session->connection);
+}
+
+/* The command has run. CLIENT REPLY: take back what was written, and see to the next command. */
+static void settle(struct session *session, struct reply_mark begin) {
+    ensure_reply(session, begin);
     bool is_muted = (session->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) != 0;
     if (is_muted)
         reply_cut(&session->thread->reply, begin);
@@ -178,7 +213,7 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
         if (spec != NULL)
             counter_add(&thread->statistics.commands[spec->id].rejected, 1);
         counter_add(&thread->statistics.error_replies, 1);
-        mute(session, begin);
+        settle(session, begin);
         return true;
     }
     if (atomic_load_explicit(&server->pause_mode, memory_order_relaxed) != PAUSE_OFF &&
@@ -189,10 +224,10 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
         return false;
     }
     if (!has_memory(thread, spec, request->argc, argv)) {
-        reply_error(reply, "OOM command not allowed when used memory > 'maxmemory'.");
+        reply_error(reply, OUT_OF_MEMORY_TEXT);
         counter_add(&thread->statistics.commands[spec->id].rejected, 1);
         counter_add(&thread->statistics.error_replies, 1);
-        mute(session, begin);
+        settle(session, begin);
         return true;
     }
     if (atomic_load_explicit(&server->monitor_count, memory_order_relaxed) > 0)
@@ -211,6 +246,6 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
     }
     atomic_store_explicit(&session->last_command, spec->id, memory_order_relaxed);
     counter_add(&session->command_count, 1);
-    mute(session, begin);
+    settle(session, begin);
     return true;
 }

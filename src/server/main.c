@@ -33,6 +33,13 @@ static void write_out(void *context, const char *bytes, size_t size) {
     (void)fwrite(bytes, 1, size, context);
 }
 
+/* The full name of every command that is built, one per line. */
+static void print_commands(void) {
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (command_is_built(&command_table[i]))
+            (void)printf("%s\n", command_table[i].name);
+}
+
 /* Answers what needs no server. Whether there was such a thing to answer. */
 static bool answer(int argc, char *const argv[]) {
     struct config_writer out = {write_out, stdout};
@@ -49,6 +56,10 @@ static bool answer(int argc, char *const argv[]) {
             return config_print_default_file(&out) == LARDER_OK;
         if (slice_equal_word(word, "--print-config-docs"))
             return config_print_docs(&out) == LARDER_OK;
+        if (slice_equal_word(word, "--print-commands")) {
+            print_commands();
+            return true;
+        }
     }
     return false;
 }
@@ -83,13 +94,9 @@ static enum larder_status enter_directory(const struct server_config *config,
     if (dir[0] == '\0')
         return LARDER_OK;
     enum larder_status status = directory_create(dir, 0755, error);
-    if (status != LARDER_OK && status != LARDER_EXISTS)
+    if (status != LARDER_OK)
         return status;
-    if (chdir(dir) != 0) {
-        error_text_format(error, "can't change to the directory '%s' (option 'dir')", dir);
-        return LARDER_INVALID;
-    }
-    return LARDER_OK;
+    return directory_enter(dir, error);
 }
 
 static enum larder_status open_log(struct program *program, struct error_text *error) {

@@ -9,13 +9,14 @@
 #include "os/process.h"
 #include "server/listeners.h"
 #include "server/observe.h"
+#include "server/renamed_commands.h"
 #include "server/session.h"
 #include "server/settings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TICK_MS = 100, SWEEP_SHARE_PERCENT = 2 };
+enum { SWEEP_SHARE_PERCENT = 2 };
 
 void server_config_lock(struct server *server) NO_THREAD_SAFETY {
     lock_acquire(&server->config_lock);
@@ -56,7 +57,10 @@ void server_thread_check_memory(struct server_thread *thread, int64_t coming_byt
  * it. */
 static uint64_t sweep_budget_us(const struct server *server) {
     uint64_t effort = atomic_load_explicit(&server->expire_effort, memory_order_relaxed);
-    uint64_t us = TICK_MS * 1000u * SWEEP_SHARE_PERCENT / 100 * (8 + effort) / 9;
+    uint64_t tick_us =
+        1000 * (uint64_t)atomic_load_explicit(&server->threads[0].loop.tick_ms,
+                                              memory_order_relaxed);
+    uint64_t us = tick_us * SWEEP_SHARE_PERCENT / 100 * (8 + effort) / 9;
     return us / server->thread_count;
 }
 
@@ -85,7 +89,6 @@ static enum larder_status init_thread(struct server *server, unsigned index) {
     struct loop_handler handler = {
         .context = server,
         .connection_bytes = sizeof(struct session),
-        .tick_ms = TICK_MS,
         .opened = session_opened,
         .batch = server_batch,
         .closing = session_closing,
@@ -153,7 +156,7 @@ static enum larder_status create_threads(struct server *server) {
 
 enum larder_status server_create(const struct server_options *options, struct server **out_server,
                                  struct error_text *error) {
-    const struct allocator *a = &ALLOCATOR_SYSTEM;
+    const struct allocator *a = options->allocator != NULL ? options->allocator : &ALLOCATOR_SYSTEM;
     struct server *server = allocator_allocate_zeroed(a, sizeof(*server));
     if (server == NULL)
         return LARDER_NO_MEMORY;
@@ -173,6 +176,8 @@ enum larder_status server_create(const struct server_options *options, struct se
         status = observe_init(server);
     if (status == LARDER_OK)
         status = create_threads(server);
+    if (status == LARDER_OK)
+        status = renamed_commands_init(server, error);
     if (status == LARDER_OK)
         status = settings_apply_all(server, error);
     if (status == LARDER_OK)
@@ -229,6 +234,7 @@ void server_destroy_parts(struct server *server) {
     for (; server->thread_count > 0; server->thread_count--)
         finish_thread(&server->threads[server->thread_count - 1]);
     free(server->threads);
+    renamed_commands_finish(server);
     observe_finish(server);
     node_destroy(server->node);
     tls_context_release(server->tls);

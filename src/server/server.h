@@ -93,7 +93,8 @@ struct server {
     _Atomic int64_t latency_threshold_ms;
     _Atomic bool tracks_latency;
     _Atomic uint32_t slow_log_max;
-    _Atomic uint32_t expire_effort; /* 1 to 10 */
+    _Atomic uint32_t expire_effort;       /* 1 to 10 */
+    _Atomic int64_t clients_memory_limit; /* of all clients together; 0 none */
     _Atomic uint32_t monitor_count;
     _Atomic uint32_t pause_mode; /* enum pause_mode */
     _Atomic int64_t pause_until_ms;
@@ -111,6 +112,10 @@ struct server {
 
     struct tls_context *tls; /* NULL: no TLS */
 
+    /* immutable after create: rename-command */
+    struct renamed_command *renamed;
+    size_t renamed_count, renamed_capacity;
+
     /* guarded by CONFIG_LOCK once the threads run */
     int64_t listening_port, listening_tls_port;
     bool is_listening;
@@ -124,7 +129,15 @@ struct server {
 /* Errors with a text fit for the log: LARDER_INVALID, LARDER_EXISTS (port taken), ... `config` is
  * moved into the server on success. Returns owned. */
 struct metrics_http;
+
+/* A command that is called by another name; no name: not at all. */
+struct renamed_command {
+    const struct command_spec *spec;
+    struct blob *name; /* owned */
+};
+
 struct server_options {
+    const struct allocator *allocator; /* NULL: ALLOCATOR_SYSTEM */
     struct server_config *config;
     struct log *log;
     struct log_file *log_file;

@@ -245,7 +245,7 @@ static void check(struct session *session, int64_t now_ms, bool is_pause_over) {
     uint32_t timeout_s = atomic_load_explicit(&server->idle_timeout_s, memory_order_relaxed);
     int64_t idle_ms = now_ms - atomic_load_explicit(&session->active_ms, memory_order_relaxed);
     bool is_idle = timeout_s > 0 && idle_ms > 1000 * (int64_t)timeout_s &&
-                   (session->flags & SESSION_MONITOR) == 0;
+                   (session->flags & (SESSION_MONITOR | SESSION_PAUSED)) == 0;
     bool is_slow = is_over_soft_limit(session, now_ms);
     if (is_idle || is_slow) {
         server_stats_lock(server);
@@ -259,12 +259,44 @@ static void check(struct session *session, int64_t now_ms, bool is_pause_over) {
         loop_break(c->loop, c);
 }
 
+/* maxmemory-clients: end the client that holds most, until the rest is within the limit. Those that
+ * said CLIENT NO-EVICT stay. */
+static void evict_clients(struct server *server) {
+    int64_t limit = atomic_load_explicit(&server->clients_memory_limit, memory_order_relaxed);
+    if (limit == 0)
+        return;
+    server_stats_lock(server);
+    for (;;) {
+        uint64_t sum = 0, most = 0;
+        struct session *largest = NULL;
+        for (struct session *s = server->sessions; s != NULL; s = s->registry_next) {
+            if (atomic_load_explicit(&s->is_killed, memory_order_relaxed))
+                continue;
+            uint64_t bytes =
+                sizeof(*s) + atomic_load_explicit(&s->memory_bytes, memory_order_relaxed);
+            sum += bytes;
+            uint32_t flags = atomic_load_explicit(&s->shown_flags, memory_order_relaxed);
+            if ((flags & SESSION_NO_EVICT) == 0 && bytes > most) {
+                most = bytes;
+                largest = s;
+            }
+        }
+        if (sum <= (uint64_t)limit || largest == NULL)
+            break;
+        session_kill(largest);
+        server->totals.clients_evicted++;
+    }
+    server_stats_unlock(server);
+}
+
 void session_check_all(struct server_thread *thread) {
     struct server *server = thread->server;
     thread->now_ms = (int64_t)(clock_wall_us() / 1000);
     bool is_pause_over =
         atomic_load_explicit(&server->pause_mode, memory_order_relaxed) == PAUSE_OFF ||
         thread->now_ms >= atomic_load_explicit(&server->pause_until_ms, memory_order_relaxed);
+    if (thread == &server->threads[0])
+        evict_clients(server);
     for (struct connection *c = thread->loop.connections; c != NULL; c = c->next)
         check(session_of(c), thread->now_ms, is_pause_over);
 }

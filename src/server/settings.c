@@ -3,6 +3,7 @@
  * serves the start and, as a hook, CONFIG SET. A hook that fails leaves things as they were. */
 #include "server/settings.h"
 
+#include "os/file.h"
 #include "server/listeners.h"
 #include "server/log_file.h"
 #include "server/metrics.h"
@@ -36,6 +37,9 @@ static bool apply_memory(void *context, const struct server_config *config,
     STORE(node->keyspace.lfu_decay_min, (int32_t)config->lfu_decay_time_min);
     STORE(node->keyspace.samples, (int32_t)config->maxmemory_samples);
     STORE(node->max_memory_bytes, config->maxmemory_bytes);
+    int64_t clients = config->maxmemory_clients_bytes;
+    STORE(server->clients_memory_limit,
+          clients >= 0 ? clients : config->maxmemory_bytes / 100 * -clients);
     return true;
 }
 
@@ -85,6 +89,30 @@ static bool apply_log(void *context, const struct server_config *config, const c
                                               ? LOG_FORMAT_LOGFMT
                                               : LOG_FORMAT_TEXT);
     return true;
+}
+
+static bool apply_loops(void *context, const struct server_config *config,
+                        const char **out_reason) {
+    (void)out_reason;
+    struct server *server = context;
+    for (unsigned i = 0; i < server->thread_count; i++) {
+        struct loop *loop = &server->threads[i].loop;
+        STORE(loop->tick_ms, (uint32_t)(1000 / config->hz));
+        STORE(loop->accepts_per_pass, (uint32_t)config->max_new_connections_per_cycle);
+        STORE(loop->tls_accepts_per_pass, (uint32_t)config->max_new_tls_connections_per_cycle);
+    }
+    return true;
+}
+
+static bool apply_directory(void *context, const struct server_config *config,
+                            const char **out_reason) {
+    struct server *server = context;
+    struct error_text error = {{0}};
+    if (directory_enter(option_text_or_empty(&config->dir), &error) == LARDER_OK)
+        return true;
+    log_write(server->log, LOG_LEVEL_WARNING, "CONFIG SET dir: %s", error.text);
+    *out_reason = "can't change to that directory";
+    return false;
 }
 
 /* ---- TLS ---- */
@@ -177,19 +205,6 @@ static enum larder_status start_metrics(struct server *server, const struct serv
     return metrics_http_start(&options, server->allocator, &server->metrics, error);
 }
 
-static bool apply_metrics(void *context, const struct server_config *config,
-                          const char **out_reason) {
-    struct server *server = context;
-    struct error_text error = {{0}};
-    metrics_http_stop(server->metrics);
-    server->metrics = NULL;
-    if (start_metrics(server, config, &error) == LARDER_OK)
-        return true;
-    log_write(server->log, LOG_LEVEL_WARNING, "Metrics port: %s", error.text);
-    *out_reason = "Unable to open the metrics port. Check server logs.";
-    return false;
-}
-
 /* ---- all ---- */
 
 static const struct {
@@ -199,6 +214,7 @@ static const struct {
     {"maxmemory", apply_memory},
     {"maxmemory-policy", apply_memory},
     {"maxmemory-samples", apply_memory},
+    {"maxmemory-clients", apply_memory},
     {"lfu-log-factor", apply_memory},
     {"lfu-decay-time", apply_memory},
     {"maxclients", apply_limits},
@@ -234,8 +250,10 @@ static const struct {
     {"bind", apply_listeners},
     {"port", apply_listeners},
     {"tls-port", apply_listeners},
-    {"metrics-port", apply_metrics},
-    {"metrics-bind", apply_metrics},
+    {"hz", apply_loops},
+    {"max-new-connections-per-cycle", apply_loops},
+    {"max-new-tls-connections-per-cycle", apply_loops},
+    {"dir", apply_directory},
 };
 
 enum larder_status settings_apply_all(struct server *server, struct error_text *error) {
@@ -245,6 +263,7 @@ enum larder_status settings_apply_all(struct server *server, struct error_text *
     (void)apply_observers(server, &server->config, &reason);
     (void)apply_access(server, &server->config, &reason);
     (void)apply_log(server, &server->config, &reason);
+    (void)apply_loops(server, &server->config, &reason);
     enum larder_status status = use_tls(server, &server->config, error);
     if (status == LARDER_OK)
         status = start_metrics(server, &server->config, error);
