@@ -145,6 +145,10 @@ void figures_memory(struct server *server, struct memory_figures *out) {
         out->index_bytes += usage.index_bytes;
         out->record_count += usage.record_count;
     }
+    out->dataset_bytes = (int64_t)(out->live_bytes + out->blob_bytes);
+    server_stats_lock(server);
+    out->startup_bytes = observations_of(server)->startup_bytes;
+    server_stats_unlock(server);
 }
 
 void figures_database(struct server *server, uint32_t database, int64_t now_ms,

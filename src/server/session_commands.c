@@ -23,6 +23,7 @@ const session_command session_commands[COMMAND_COUNT] = {
     [COMMAND_CLIENT_UNPAUSE] = session_command_client_unpause,
     [COMMAND_ECHO] = session_command_echo,
     [COMMAND_HELLO] = session_command_hello,
+    [COMMAND_INFO] = session_command_info,
     [COMMAND_PING] = session_command_ping,
     [COMMAND_QUIT] = session_command_quit,
     [COMMAND_RESET] = session_command_reset,
