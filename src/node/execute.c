@@ -35,11 +35,18 @@ static enum larder_status run_once(struct node_thread *thread, struct call *call
     return status;
 }
 
+/* The key that was hashed beforehand, in the collection that the database has now: it may have been
+ * flushed or swapped since, or another database selected. */
+static void refresh_key(struct call *call) REQUIRES(PARTITION_LOCK) {
+    if (call->key.text.data != NULL &&
+        call->key.collection != keyspace_collection(call->keyspace, call->database))
+        call->key = call_key(call, call->key.text);
+}
+
 static enum larder_status run_on_one(struct node_thread *thread, struct call *call) {
     uint32_t id = call->key.partition;
     partition_lock(thread->node, id);
-    if (call->key.collection != keyspace_collection(call->keyspace, call->database))
-        call->key = call_key(call, call->key.text); /* flushed or swapped since it was hashed */
+    refresh_key(call);
     enum larder_status status = run_once(thread, call);
     if (call->reserved)
         partition_end_reserve(keyspace_partition(call->keyspace, id), &thread->store);
@@ -50,6 +57,7 @@ static enum larder_status run_on_one(struct node_thread *thread, struct call *ca
 static enum larder_status run_on_several(struct node_thread *thread, struct call *call,
                                          size_t count) {
     partition_set_lock(thread->node, thread->locked, &count);
+    refresh_key(call);
     enum larder_status status = run_once(thread, call);
     if (call->reserved)
         for (size_t i = 0; i < count; i++)

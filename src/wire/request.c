@@ -261,10 +261,12 @@ static enum request_status partial_end_large(struct request_partial *partial, co
 
 /* All arguments are there: point slices at them. */
 static enum request_status partial_complete(struct request_partial *partial, size_t *out_argc) {
-    partial->slices =
-        allocator_allocate(partial->allocator, partial->expected * sizeof(*partial->slices));
-    partial->blobs =
-        allocator_allocate(partial->allocator, partial->expected * sizeof(*partial->blobs));
+    if (partial->slices == NULL)
+        partial->slices =
+            allocator_allocate(partial->allocator, partial->expected * sizeof(*partial->slices));
+    if (partial->blobs == NULL)
+        partial->blobs =
+            allocator_allocate(partial->allocator, partial->expected * sizeof(*partial->blobs));
     if (partial->slices == NULL || partial->blobs == NULL)
         return REQUEST_NO_MEMORY;
     for (size_t i = 0; i < partial->count; i++) {
@@ -386,107 +388,140 @@ static int hex_value(uint8_t c) {
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static uint8_t unescaped(uint8_t c) {
-    switch (c) {
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    case 'b': return '\b';
-    case 'a': return '\a';
-    default: return c;
+/* What follows a backslash: *out is the byte meant, the result how many characters say it. */
+static size_t read_escape(const uint8_t *text, size_t size, uint8_t *out) {
+    if (text[0] == 'x' && size > 2 && hex_value(text[1]) >= 0 && hex_value(text[2]) >= 0) {
+        *out = (uint8_t)(hex_value(text[1]) << 4 | hex_value(text[2]));
+        return 3;
     }
+    switch (text[0]) {
+    case 'n': *out = '\n'; break;
+    case 'r': *out = '\r'; break;
+    case 't': *out = '\t'; break;
+    case 'b': *out = '\b'; break;
+    case 'a': *out = '\a'; break;
+    default: *out = text[0]; break;
+    }
+    return 1;
 }
 
-/* One word from *from on, written at `out` (never ahead of *from). False: unbalanced quotes. */
-static bool read_word(const uint8_t *line, size_t size, size_t *from, uint8_t *out,
-                      size_t *out_size) {
+/* One word from *from on. With `out` its bytes are written there (no more than it has characters),
+ * without it only its end is looked for. *out_is_quoted: the bytes are not those of the line.
+ * False: unbalanced quotes. */
+static bool read_word(struct slice line, size_t *from, uint8_t *out, size_t *out_size,
+                      bool *out_is_quoted) {
     size_t at = *from, used = 0;
     uint8_t quote = 0;
-    for (;;) {
-        if (at >= size) {
-            if (quote != 0)
-                return false;
-            break;
-        }
-        uint8_t c = line[at];
-        if (quote == 0) {
-            if (isspace(c) || c == 0)
-                break;
-            at++;
-            if (c == '"' || c == '\'')
-                quote = c;
-            else
-                out[used++] = c;
+    *out_is_quoted = false;
+    while (at < line.size && (quote != 0 || !isspace(line.data[at]))) {
+        uint8_t c = line.data[at++];
+        if (quote == 0 && (c == '"' || c == '\'')) {
+            quote = c;
+            *out_is_quoted = true;
             continue;
         }
-        at++;
-        if (c == quote) {
-            if (at < size && !isspace(line[at]))
+        if (quote != 0 && c == quote) {
+            quote = 0;
+            if (at < line.size && !isspace(line.data[at]))
                 return false;
             break;
         }
-        if (quote == '\'') {
-            if (c == '\\' && at < size && line[at] == '\'')
-                c = line[at++];
-        } else if (c == '\\' && at < size) {
-            if (line[at] == 'x' && at + 2 < size && hex_value(line[at + 1]) >= 0 &&
-                hex_value(line[at + 2]) >= 0) {
-                c = (uint8_t)(hex_value(line[at + 1]) << 4 | hex_value(line[at + 2]));
-                at += 3;
-            } else {
-                c = unescaped(line[at++]);
-            }
-        }
-        out[used++] = c;
+        if (quote == '\'' && c == '\\' && at < line.size && line.data[at] == '\'')
+            c = line.data[at++];
+        else if (quote == '"' && c == '\\' && at < line.size)
+            at += read_escape(line.data + at, line.size - at, &c);
+        if (out != NULL)
+            out[used] = c;
+        used++;
     }
     *from = at;
     *out_size = used;
-    return true;
+    return quote == 0;
 }
 
-static enum request_status read_inline(uint8_t *data, size_t size, size_t *at,
-                                       struct request_arguments *arguments, size_t *out_argc,
+static void skip_blanks(struct slice line, size_t *at) {
+    while (*at < line.size && isspace(line.data[*at]))
+        ++*at;
+}
+
+/* The words of a line without quotes: slices of the line. *out_is_quoted: there are quotes. */
+static enum request_status read_plain_words(struct slice line, struct request_arguments *arguments,
+                                            bool *out_is_quoted, struct request_error *out_error) {
+    size_t from = 0, size;
+    *out_is_quoted = false;
+    for (skip_blanks(line, &from); from < line.size; skip_blanks(line, &from)) {
+        size_t begin = from;
+        bool is_quoted;
+        if (!read_word(line, &from, NULL, &size, &is_quoted))
+            return broken(out_error, "Protocol error: unbalanced quotes in request");
+        *out_is_quoted |= is_quoted;
+        if (!arguments_reserve(arguments, 1))
+            return REQUEST_NO_MEMORY;
+        arguments->items[arguments->count++] = slice_of(line.data + begin, size);
+    }
+    return REQUEST_COMPLETE;
+}
+
+/* The words of a line with quotes, which are known to be balanced: kept apart, unescaped. */
+static enum request_status read_quoted_words(struct slice line, size_t count,
+                                             const struct allocator *allocator,
+                                             struct request_partial **partial, size_t *out_argc) {
+    struct request_partial *p = partial_create(allocator, count);
+    if (p == NULL)
+        return REQUEST_NO_MEMORY;
+    *partial = p;
+    p->kept = allocator_allocate(allocator, line.size);
+    if (p->kept == NULL)
+        return REQUEST_NO_MEMORY;
+    p->kept_capacity = line.size;
+    size_t from = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t size;
+        bool is_quoted;
+        skip_blanks(line, &from);
+        (void)read_word(line, &from, p->kept + p->kept_used, &size, &is_quoted);
+        if (!partial_add(p, (struct partial_argument){p->kept_used, size, NULL}))
+            return REQUEST_NO_MEMORY;
+        p->kept_used += size;
+    }
+    return partial_complete(p, out_argc);
+}
+
+static enum request_status read_inline(const uint8_t *data, size_t size, size_t *at,
+                                       struct request_arguments *arguments,
+                                       struct request_partial **partial, size_t *out_argc,
                                        struct request_error *out_error) {
     size_t left = size - *at;
-    uint8_t *line = data + *at;
-    uint8_t *end = memchr(line, '\n', left);
+    const uint8_t *begin = data + *at;
+    const uint8_t *end = memchr(begin, '\n', left);
     if (end == NULL) {
         if (left <= REQUEST_INLINE_MAX)
             return REQUEST_INCOMPLETE;
         return broken(out_error, "Protocol error: too big inline request");
     }
-    size_t length = (size_t)(end - line);
-    if (length > 0 && line[length - 1] == '\r')
-        length--;
-    size_t first = arguments->count, from = 0;
-    for (;;) {
-        while (from < length && isspace(line[from]))
-            from++;
-        if (from >= length)
-            break;
-        size_t word_size;
-        uint8_t *word = line + from;
-        if (!arguments_reserve(arguments, 1)) {
-            arguments->count = first;
-            return REQUEST_NO_MEMORY;
-        }
-        size_t begin = from;
-        if (!read_word(line, length, &from, word, &word_size)) {
-            arguments->count = first;
-            return broken(out_error, "Protocol error: unbalanced quotes in request");
-        }
-        if (from == begin)
-            from++; /* a NUL byte between words */
-        else
-            arguments->items[arguments->count++] = slice_of(word, word_size);
-    }
-    *out_argc = arguments->count - first;
-    *at += (size_t)(end + 1 - line);
-    return REQUEST_COMPLETE;
+    struct slice line = slice_of(begin, (size_t)(end - begin));
+    if (line.size > 0 && begin[line.size - 1] == '\r')
+        line.size--;
+    const uint8_t *nul = line.size > 0 ? memchr(begin, 0, line.size) : NULL;
+    if (nul != NULL) /* a line is text: it ends there */
+        line.size = (size_t)(nul - begin);
+    size_t first = arguments->count;
+    bool is_quoted;
+    enum request_status status = read_plain_words(line, arguments, &is_quoted, out_error);
+    size_t count = arguments->count - first;
+    if (status != REQUEST_COMPLETE || is_quoted)
+        arguments->count = first;
+    if (status == REQUEST_COMPLETE && is_quoted)
+        status = read_quoted_words(line, count, arguments->allocator, partial, out_argc);
+    else
+        *out_argc = count;
+    if (status == REQUEST_COMPLETE)
+        *at += (size_t)(end + 1 - begin);
+    return status;
 }
 
-enum request_status request_read(const struct request_limits *limits, uint8_t *data, size_t size,
-                                 size_t *at, struct request_arguments *arguments,
+enum request_status request_read(const struct request_limits *limits, const uint8_t *data,
+                                 size_t size, size_t *at, struct request_arguments *arguments,
                                  struct request_partial **partial, size_t *out_argc,
                                  struct request_error *out_error) {
     if (*partial != NULL)
@@ -495,5 +530,5 @@ enum request_status request_read(const struct request_limits *limits, uint8_t *d
         return REQUEST_INCOMPLETE;
     if (data[*at] == '*')
         return read_array(limits, data, size, at, arguments, partial, out_argc, out_error);
-    return read_inline(data, size, at, arguments, out_argc, out_error);
+    return read_inline(data, size, at, arguments, partial, out_argc, out_error);
 }

@@ -5,7 +5,9 @@
  * A command that is complete in the buffer is read in one pass and its arguments borrow the buffer.
  * One that is not is read again when more has come; if it has many arguments or a large one, what
  * was read is kept in a `struct request_partial`, so that no byte is read twice and a large
- * argument goes straight into its own blob. One thread at a time. */
+ * argument goes straight into its own blob. The words of an inline command with quotes are kept in
+ * a partial too. The bytes read are never changed, so they can be read again. One thread at a time.
+ */
 #ifndef LARDER_WIRE_REQUEST_H
 #define LARDER_WIRE_REQUEST_H
 
@@ -62,12 +64,12 @@ struct request_partial {
     size_t kept_used, kept_capacity;
 };
 
-/* Read the next command from data[*at .. size). On REQUEST_COMPLETE *at is behind it. Inline
- * arguments are unescaped in place, hence the buffer is writable. *partial is NULL or what an
- * earlier call began; when a command that had one is complete, its arguments are (*partial)->slices
- * and the caller destroys it after use. */
-enum request_status request_read(const struct request_limits *limits, uint8_t *data, size_t size,
-                                 size_t *at, struct request_arguments *arguments,
+/* Read the next command from data[*at .. size). On REQUEST_COMPLETE *at is behind it. *partial is
+ * NULL or what an earlier call began; when it is set and the command is complete, the arguments are
+ * (*partial)->slices and the caller destroys it after use. A complete partial given again is
+ * answered with REQUEST_COMPLETE once more and consumes nothing. */
+enum request_status request_read(const struct request_limits *limits, const uint8_t *data,
+                                 size_t size, size_t *at, struct request_arguments *arguments,
                                  struct request_partial **partial, size_t *out_argc,
                                  struct request_error *out_error);
 
