@@ -221,10 +221,15 @@ void reserve_init(struct reserve *reserve) {
 
 void reserve_raise(struct reserve *reserve) {
     for (unsigned order = 0; order < RUN_ORDERS; order++)
-        if (reserve->run_count[order] == 0 && reserve->run_target[order] < TARGET_MAX)
+        if ((reserve->starved & 1u << order) != 0 && reserve->run_target[order] < TARGET_MAX)
             reserve->run_target[order] = (uint16_t)(reserve->run_target[order] * 4);
-    if (reserve->index_count == 0 && reserve->index_target < TARGET_MAX)
+    if ((reserve->starved & 1u << RUN_ORDERS) != 0 && reserve->index_target < TARGET_MAX)
         reserve->index_target = (uint16_t)(reserve->index_target * 4);
+}
+
+static void starve(struct reserve *reserve, unsigned what) {
+    reserve->is_starved = true;
+    reserve->starved = (uint8_t)(reserve->starved | 1u << what);
 }
 
 static void list_give(struct run **list, uint16_t *count, void *memory) {
@@ -280,6 +285,7 @@ enum larder_status reserve_fill(struct reserve *reserve, struct pool *pool) {
     for (unsigned order = 0; order < RUN_ORDERS; order++)
         filled = fill_order(reserve, pool, order) && filled;
     reserve->is_starved = false;
+    reserve->starved = 0;
     reserve->is_unbalanced = !filled;
     return filled ? LARDER_OK : LARDER_NO_MEMORY;
 }
@@ -295,7 +301,7 @@ void reserve_drain(struct reserve *reserve, struct pool *pool) {
 void *reserve_take_run(struct reserve *reserve, unsigned order) {
     void *run = list_take(&reserve->runs[order], &reserve->run_count[order]);
     if (run == NULL)
-        reserve->is_starved = true;
+        starve(reserve, order);
     if (reserve->run_count[order] == 0)
         reserve->is_unbalanced = true;
     return run;
@@ -310,7 +316,7 @@ void reserve_give_run(struct reserve *reserve, unsigned order, void *run) {
 _Atomic uint64_t *reserve_take_index_page(struct reserve *reserve) {
     _Atomic uint64_t *page = page_pop(&reserve->index_pages);
     if (page == NULL) {
-        reserve->is_starved = true;
+        starve(reserve, RUN_ORDERS);
         return NULL;
     }
     if (--reserve->index_count == 0)

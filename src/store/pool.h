@@ -59,7 +59,8 @@ struct reserve {
     uint16_t index_count;
     uint16_t run_target[RUN_ORDERS]; /* what reserve_fill brings it to */
     uint16_t index_target;
-    bool is_starved;    /* something asked for a run that was not there since the last fill */
+    bool is_starved;    /* something asked for what was not there since the last fill: */
+    uint8_t starved;    /* bit k: a run of order k; bit RUN_ORDERS: an index page */
     bool is_unbalanced; /* a list left the range [1, 2 * target]: fill when no lock is held */
 };
 
@@ -78,7 +79,8 @@ enum larder_status reserve_fill(struct reserve *reserve, struct pool *pool)
 /* Give everything back. */
 void reserve_drain(struct reserve *reserve, struct pool *pool) REQUIRES(POOL_LOCK);
 
-/* After a LARDER_NO_MEMORY of a store function: ask for more at the next fill. */
+/* After a LARDER_NO_MEMORY of a store function: the next fill brings four times as much of what was
+ * missing. The targets stay raised until they are reset. */
 void reserve_raise(struct reserve *reserve);
 /* Back to the usual targets. */
 void reserve_reset_targets(struct reserve *reserve);

@@ -45,6 +45,7 @@ struct partition *store_fixture_partition(struct store_fixture *f, const struct 
 
 void store_fixture_rest(struct store_fixture *f) NO_THREAD_SAFETY {
     store_thread_free_dropped(&f->thread);
+    reserve_reset_targets(&f->thread.reserve);
     if (f->thread.reserve.is_starved || f->thread.reserve.is_unbalanced) {
         enum larder_status status = reserve_fill(&f->thread.reserve, &f->keyspace.pool);
         (void)status;
@@ -54,9 +55,7 @@ void store_fixture_rest(struct store_fixture *f) NO_THREAD_SAFETY {
 enum larder_status store_fixture_refill(struct store_fixture *f) NO_THREAD_SAFETY {
     store_thread_free_dropped(&f->thread);
     reserve_raise(&f->thread.reserve);
-    enum larder_status status = reserve_fill(&f->thread.reserve, &f->keyspace.pool);
-    reserve_reset_targets(&f->thread.reserve);
-    return status;
+    return reserve_fill(&f->thread.reserve, &f->keyspace.pool);
 }
 
 struct blob *store_fixture_blob(struct store_fixture *f, struct slice bytes) {

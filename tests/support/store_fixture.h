@@ -30,7 +30,7 @@ struct partition *store_fixture_partition(struct store_fixture *fixture, const s
 
 /* Fill the reserve, free dropped blobs: what a node does between commands. */
 void store_fixture_rest(struct store_fixture *fixture);
-/* As store_fixture_rest, with higher targets. */
+/* What a node does after LARDER_NO_MEMORY: ask for more of what was missing. */
 enum larder_status store_fixture_refill(struct store_fixture *fixture);
 
 /* Put and find by text in a collection. Values above the inline limit become blobs. */
