@@ -54,6 +54,8 @@ struct session_figures {
 
 struct memory_figures {
     int64_t used_bytes, peak_bytes, limit_bytes;
+    int64_t dataset_bytes; /* live records and large values */
+    int64_t startup_bytes; /* used_bytes of the server before its first client */
     uint64_t log_bytes, live_bytes, blob_bytes, index_bytes;
     uint64_t record_count;
     uint64_t resident_bytes, peak_resident_bytes;

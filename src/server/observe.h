@@ -59,6 +59,7 @@ struct observations {
     struct error_kind errors[ERROR_KINDS_MAX];
     size_t error_kind_count;
     struct figures_base base;
+    int64_t startup_bytes;    /* used at the first tick */
     bool has_too_many_errors; /* kinds beyond the table are no longer told apart */
 };
 

@@ -55,6 +55,9 @@ SESSION_COMMAND(command_list);
 SESSION_COMMAND(command_getkeys);
 SESSION_COMMAND(command_getkeysandflags);
 
+/* The command or subcommand ("config|get") with this full name, if it is built; else NULL. */
+const struct command_spec *command_find_full(struct slice name);
+
 /* keyspace_commands.c */
 SESSION_COMMAND(scan);
 SESSION_COMMAND(keys);
