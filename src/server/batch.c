@@ -120,6 +120,25 @@ static const struct command_spec *resolve(const struct server *server, const str
     return sub != NULL ? sub : spec;
 }
 
+static const struct slice *arguments_of(const struct server_thread *thread,
+                                        const struct request *request) {
+    return request->partial != NULL ? request->partial->slices
+                                    : thread->arguments.items + request->first_argument;
+}
+
+/* Which command, which key; have the key's bucket brought into the cache while more is read. */
+static void prepare(struct server_thread *thread, struct request *request) {
+    const struct keyspace *keyspace = &thread->server->node->keyspace;
+    const struct slice *argv = arguments_of(thread, request);
+    const struct command_spec *spec = resolve(thread->server, argv, request->argc);
+    request->spec = spec;
+    if (spec == NULL || spec->first_key <= 0 || (size_t)spec->first_key >= request->argc)
+        return;
+    request->key = keyspace_key(keyspace, argv[spec->first_key],
+                                keyspace_collection(keyspace, request->session->database));
+    keyspace_prefetch_bucket(keyspace, &request->key, &request->bucket);
+}
+
 /* Read what is complete into the thread's requests. */
 static void read_commands(struct server_thread *thread, struct session *session) {
     struct request_limits limits = {
@@ -149,6 +168,8 @@ static void read_commands(struct server_thread *thread, struct session *session)
             session->partial = NULL;
             break;
         }
+        if (request->argc > 0)
+            prepare(thread, request);
         request->end = at;
         session->consumed = at;
         thread->request_count++;
@@ -182,32 +203,7 @@ static void take_in(struct server_thread *thread, struct session *session, uint8
 
 /* ---- executing ---- */
 
-static const struct slice *arguments_of(const struct server_thread *thread,
-                                        const struct request *request) {
-    return request->partial != NULL ? request->partial->slices
-                                    : thread->arguments.items + request->first_argument;
-}
-
-/* First step for a group: which command, which key; bring its bucket into the cache. */
-static void prefetch_buckets(struct server_thread *thread, size_t from) {
-    const struct keyspace *keyspace = &thread->server->node->keyspace;
-    size_t end = from + GROUP < thread->request_count ? from + GROUP : thread->request_count;
-    for (size_t i = from; i < end; i++) {
-        struct request *request = &thread->requests[i];
-        if (request->argc == 0)
-            continue;
-        const struct slice *argv = arguments_of(thread, request);
-        request->spec = resolve(thread->server, argv, request->argc);
-        if (request->spec == NULL || request->spec->first_key <= 0 ||
-            (size_t)request->spec->first_key >= request->argc)
-            continue;
-        request->key = keyspace_key(keyspace, argv[request->spec->first_key],
-                                    keyspace_collection(keyspace, request->session->database));
-        keyspace_prefetch_bucket(keyspace, &request->key, &request->bucket);
-    }
-}
-
-/* Second step: the bucket has come, bring the record. */
+/* The buckets have come: have the records of a group brought too. */
 static void prefetch_records(struct server_thread *thread, size_t from) {
     size_t end = from + GROUP < thread->request_count ? from + GROUP : thread->request_count;
     for (size_t i = from; i < end; i++)
@@ -215,13 +211,13 @@ static void prefetch_records(struct server_thread *thread, size_t from) {
             keyspace_prefetch_record(thread->requests[i].bucket, thread->requests[i].key.hash);
 }
 
+/* Before request number `at`: one group ahead of the one that runs. */
 static void prefetch(struct server_thread *thread, size_t at) {
     if (at % GROUP != 0)
         return;
     if (at == 0)
-        prefetch_buckets(thread, 0);
-    prefetch_records(thread, at);
-    prefetch_buckets(thread, at + GROUP);
+        prefetch_records(thread, 0);
+    prefetch_records(thread, at + GROUP);
 }
 
 /* The command waits for the end of CLIENT PAUSE. It is read again then, and so is what stands
@@ -295,6 +291,7 @@ static void finish_session(struct server_thread *thread, struct session *session
 
 static void run_and_send(struct server_thread *thread, struct connection **ready, size_t count) {
     size_t unsent = 0;
+    thread->command_began = cycle_clock_now(&thread->cycles);
     for (size_t i = 0; i < count; i++) {
         run_session(thread, session_of(ready[i]));
         if (thread->reply.used + thread->reply.reference_bytes < REPLY_FLUSH_BYTES && i + 1 < count)
@@ -302,6 +299,7 @@ static void run_and_send(struct server_thread *thread, struct connection **ready
         for (; unsent <= i; unsent++)
             finish_session(thread, session_of(ready[unsent]));
         reply_clear(&thread->reply);
+        thread->command_began = cycle_clock_now(&thread->cycles);
     }
     if (thread->reply.capacity > REPLY_KEEP_BYTES)
         reply_finish(&thread->reply);

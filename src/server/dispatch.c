@@ -232,9 +232,10 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
     }
     if (atomic_load_explicit(&server->monitor_count, memory_order_relaxed) > 0)
         observe_before(session, spec, request->argc, argv);
-    uint64_t from = cycle_clock_now(&thread->cycles);
     run(thread, session, request, argv);
-    uint64_t ns = cycle_clock_to_ns(&thread->cycles, cycle_clock_now(&thread->cycles) - from);
+    uint64_t now = cycle_clock_now(&thread->cycles);
+    uint64_t ns = cycle_clock_to_ns(&thread->cycles, now - thread->command_began);
+    thread->command_began = now; /* of the next one in the batch */
     bool has_failed = reply->used > begin.used && reply->data[begin.used] == '-';
     count(thread, spec, ns, has_failed);
     if (has_failed)

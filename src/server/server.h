@@ -53,7 +53,8 @@ struct server_thread {
     uint8_t *scratch; /* input arena of the batch */
     struct thread_statistics statistics;
     int64_t now_ms;        /* wall clock at the start of the pass */
-    bool is_out_of_memory; /* writes that need memory are refused in this batch */
+    uint64_t command_began; /* cycles: when the command before ended, or the batch began to run */
+    bool is_out_of_memory;  /* writes that need memory are refused in this batch */
 };
 
 enum pause_mode { PAUSE_OFF, PAUSE_WRITES, PAUSE_ALL };
