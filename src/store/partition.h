@@ -26,6 +26,10 @@ struct key {
  * lock, or as a hint. */
 struct key keyspace_key(const struct keyspace *keyspace, struct slice text, uint32_t collection);
 
+static inline uint32_t keyspace_collection(const struct keyspace *keyspace, uint32_t database) {
+    return atomic_load_explicit(&keyspace->collections[database], memory_order_relaxed);
+}
+
 struct partition *keyspace_partition(const struct keyspace *keyspace, uint32_t id);
 
 /* Two steps that bring a key's memory into the cache ahead of its command. Any thread, no lock: what

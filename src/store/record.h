@@ -41,24 +41,20 @@ enum {
     RECORD_HEADER_MAX = 1 + 10 + 10 + 5 + 6 + 3,
 };
 
-static inline struct value value_of_bytes(struct slice bytes)
-{
+static inline struct value value_of_bytes(struct slice bytes) {
     return (struct value){.kind = VALUE_BYTES, .bytes = bytes};
 }
 
-static inline struct value value_of_integer(int64_t integer)
-{
+static inline struct value value_of_integer(int64_t integer) {
     return (struct value){.kind = VALUE_INTEGER, .integer = integer};
 }
 
-static inline struct value value_of_blob(struct blob *blob)
-{
+static inline struct value value_of_blob(struct blob *blob) {
     return (struct value){.kind = VALUE_BLOB, .blob = blob};
 }
 
 /* The string's bytes: in place, or the integer's text written at `scratch` (INT64_TEXT_MAX). */
-static inline struct slice value_text(const struct value *value, uint8_t *scratch)
-{
+static inline struct slice value_text(const struct value *value, uint8_t *scratch) {
     switch (value->kind) {
     case VALUE_INTEGER: return slice_of(scratch, int64_format(value->integer, scratch));
     case VALUE_BLOB: return blob_slice(value->blob);

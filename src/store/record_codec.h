@@ -34,8 +34,7 @@ struct record_layout {
     uint16_t size; /* of the whole record */
 };
 
-static inline uint8_t *varint_put(uint8_t *out, uint32_t value)
-{
+static inline uint8_t *varint_put(uint8_t *out, uint32_t value) {
     while (value >= 0x80) {
         *out++ = (uint8_t)(value | 0x80);
         value >>= 7;
@@ -44,8 +43,7 @@ static inline uint8_t *varint_put(uint8_t *out, uint32_t value)
     return out;
 }
 
-static inline const uint8_t *varint_get(const uint8_t *at, uint32_t *out_value)
-{
+static inline const uint8_t *varint_get(const uint8_t *at, uint32_t *out_value) {
     uint32_t value = *at & 0x7f;
     for (unsigned shift = 7; (*at++ & 0x80) != 0; shift += 7)
         value |= (uint32_t)(*at & 0x7f) << shift;
@@ -53,8 +51,7 @@ static inline const uint8_t *varint_get(const uint8_t *at, uint32_t *out_value)
     return at;
 }
 
-static inline unsigned varint_size(uint32_t value)
-{
+static inline unsigned varint_size(uint32_t value) {
     unsigned size = 1;
     while (value >= 0x80) {
         value >>= 7;
@@ -63,8 +60,7 @@ static inline unsigned varint_size(uint32_t value)
     return size;
 }
 
-static inline struct record_layout record_parse(const uint8_t *record)
-{
+static inline struct record_layout record_parse(const uint8_t *record) {
     struct record_layout l = {.flags = record[0]};
     const uint8_t *at = record + 1;
     uint32_t key_size, value_size;
@@ -87,25 +83,21 @@ static inline struct record_layout record_parse(const uint8_t *record)
     return l;
 }
 
-static inline uint64_t bytes_get(const uint8_t *at, unsigned size)
-{
+static inline uint64_t bytes_get(const uint8_t *at, unsigned size) {
     uint64_t value = 0;
     memcpy(&value, at, size); /* little-endian machines only, as the pointers in the log are */
     return value;
 }
 
-static inline void bytes_put(uint8_t *at, uint64_t value, unsigned size)
-{
+static inline void bytes_put(uint8_t *at, uint64_t value, unsigned size) {
     memcpy(at, &value, size);
 }
 
-static inline enum value_kind record_kind(uint8_t flags)
-{
+static inline enum value_kind record_kind(uint8_t flags) {
     return (enum value_kind)((flags & RECORD_KIND_MASK) >> RECORD_KIND_SHIFT);
 }
 
-static inline struct slice record_key(const uint8_t *record, const struct record_layout *l)
-{
+static inline struct slice record_key(const uint8_t *record, const struct record_layout *l) {
     if ((l->flags & RECORD_EXTERNAL_KEY) == 0)
         return slice_of(record + l->key_at, l->key_size);
     struct blob *blob;
@@ -113,16 +105,14 @@ static inline struct slice record_key(const uint8_t *record, const struct record
     return blob_slice(blob);
 }
 
-static inline struct blob *record_key_blob(const uint8_t *record, const struct record_layout *l)
-{
+static inline struct blob *record_key_blob(const uint8_t *record, const struct record_layout *l) {
     struct blob *blob = NULL;
     if ((l->flags & RECORD_EXTERNAL_KEY) != 0)
         memcpy(&blob, record + l->key_at, sizeof(blob));
     return blob;
 }
 
-static inline struct value record_value(const uint8_t *record, const struct record_layout *l)
-{
+static inline struct value record_value(const uint8_t *record, const struct record_layout *l) {
     const uint8_t *at = record + l->key_at + l->key_size;
     struct value value = {.kind = record_kind(l->flags)};
     switch (value.kind) {
@@ -138,16 +128,14 @@ static inline struct value record_value(const uint8_t *record, const struct reco
     return value;
 }
 
-static inline int64_t record_expiry(const uint8_t *record, const struct record_layout *l)
-{
+static inline int64_t record_expiry(const uint8_t *record, const struct record_layout *l) {
     if ((l->flags & RECORD_HAS_EXPIRY) == 0)
         return 0;
     return (int64_t)bytes_get(record + l->expiry_at, RECORD_EXPIRY_BYTES);
 }
 
 /* Bytes that the value takes inside a record. */
-static inline unsigned value_stored_size(const struct value *value)
-{
+static inline unsigned value_stored_size(const struct value *value) {
     switch (value->kind) {
     case VALUE_INTEGER:
         if (value->integer == (int8_t)value->integer)
@@ -162,8 +150,7 @@ static inline unsigned value_stored_size(const struct value *value)
     return (unsigned)value->bytes.size;
 }
 
-static inline void value_store(uint8_t *at, const struct value *value, unsigned size)
-{
+static inline void value_store(uint8_t *at, const struct value *value, unsigned size) {
     switch (value->kind) {
     case VALUE_INTEGER: bytes_put(at, (uint64_t)value->integer, size); return;
     case VALUE_BLOB: memcpy(at, &value->blob, sizeof(value->blob)); return;
