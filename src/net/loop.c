@@ -192,9 +192,9 @@ static void run_adopt(struct loop *loop, struct loop_message *message) {
 }
 
 static void accept_some(struct loop *loop, const struct loop_listener *listener) {
-    uint32_t limit = atomic_load_explicit(
-        listener->is_tls ? &loop->tls_accepts_per_pass : &loop->accepts_per_pass,
-        memory_order_relaxed);
+    uint32_t limit = atomic_load_explicit(listener->is_tls ? &loop->tls_accepts_per_pass
+                                                           : &loop->accepts_per_pass,
+                                          memory_order_relaxed);
     for (uint32_t i = 0; i < limit; i++) {
         struct socket_peer peer;
         if (socket_accept(listener->fd, &peer) != LARDER_OK)
@@ -220,9 +220,10 @@ static void accept_some(struct loop *loop, const struct loop_listener *listener)
 }
 
 static const struct loop_listener *find_listener(const struct loop *loop, const void *data) {
-    const struct loop_listener *first = loop->listeners, *end = first + loop->listener_count;
-    const struct loop_listener *listener = data;
-    return first != NULL && listener >= first && listener < end ? listener : NULL;
+    for (size_t i = 0; i < loop->listener_count; i++)
+        if (data == &loop->listeners[i])
+            return &loop->listeners[i];
+    return NULL;
 }
 
 enum larder_status loop_set_listeners(struct loop *loop, const struct loop_listener *listeners,
