@@ -245,7 +245,7 @@ void session_command_command_list(struct session *session, struct call *call) {
         reply_bulk_text(call->reply, command_table[i].name);
         count++;
     }
-    reply_deferred_end(call->reply, begin, call->argc == 2 ? '~' : '*', count);
+    reply_deferred_end(call->reply, begin, '*', count);
 }
 
 /* ---- COMMAND GETKEYS ---- */

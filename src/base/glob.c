@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Every part of a pattern but '*' matches exactly one byte, so after a mismatch it suffices to let
+ * the last '*' take one byte more; earlier ones need no second look. */
+#include "base/glob.h"
+
+/* Whether `byte` is in the class that begins behind '[' at *at; *at becomes the end of the class.
+ */
+static bool match_class(struct slice pattern, size_t *at, uint8_t byte) {
+    const uint8_t *p = pattern.data;
+    size_t i = *at, size = pattern.size;
+    bool is_negated = i < size && p[i] == '^', is_in = false;
+    i += is_negated;
+    while (i < size && p[i] != ']') {
+        if (p[i] == '\\' && i + 1 < size) {
+            is_in |= p[i + 1] == byte;
+            i += 2;
+        } else if (i + 2 < size && p[i + 1] == '-') {
+            uint8_t low = p[i] < p[i + 2] ? p[i] : p[i + 2];
+            uint8_t high = p[i] < p[i + 2] ? p[i + 2] : p[i];
+            is_in |= byte >= low && byte <= high;
+            i += 3;
+        } else {
+            is_in |= p[i] == byte;
+            i++;
+        }
+    }
+    *at = i < size ? i + 1 : size;
+    return is_in != is_negated;
+}
+
+/* Match one byte with the part of the pattern at *at, which is advanced behind it. */
+static bool match_one(struct slice pattern, size_t *at, uint8_t byte) {
+    uint8_t c = pattern.data[(*at)++];
+    if (c == '?')
+        return true;
+    if (c == '[')
+        return match_class(pattern, at, byte);
+    if (c == '\\' && *at < pattern.size)
+        c = pattern.data[(*at)++];
+    return c == byte;
+}
+
+bool glob_match(struct slice pattern, struct slice text) {
+    size_t at = 0, i = 0, star = SIZE_MAX, star_text = 0;
+    while (i < text.size) {
+        if (at < pattern.size && pattern.data[at] == '*') {
+            star = ++at;
+            star_text = i;
+            if (at == pattern.size)
+                return true;
+        } else if (at < pattern.size && match_one(pattern, &at, text.data[i])) {
+            i++;
+        } else if (star != SIZE_MAX) {
+            at = star;
+            i = ++star_text;
+        } else {
+            return false;
+        }
+    }
+    while (at < pattern.size && pattern.data[at] == '*')
+        at++;
+    return at == pattern.size;
+}
