@@ -10,6 +10,7 @@ enum { SLOTS = 8, BUCKETS_MIN = 4, BUCKETS_MAX = 1 << 22 };
 
 struct ghost {
     uint32_t bucket_count; /* power of two */
+    uint32_t added;        /* fingerprints since it has this size */
     uint16_t slots[][SLOTS];
 };
 
@@ -51,26 +52,22 @@ static struct ghost *resized(const struct ghost *old, const struct allocator *al
 }
 
 int64_t ghost_fit(struct ghost **ghost, const struct allocator *allocator, uint64_t entry_count) {
-    int64_t change = 0;
+    uint32_t have = *ghost == NULL ? 0 : (*ghost)->bucket_count, next = have;
     uint64_t wanted = entry_count / SLOTS;
-    uint32_t first = BUCKETS_MIN;
-    while (*ghost == NULL && first < BUCKETS_MAX && wanted > first + first / 2)
-        first *= 2;
-    for (;;) {
-        uint32_t have = *ghost == NULL ? 0 : (*ghost)->bucket_count, next = have;
-        if (have == 0)
-            next = first;
-        else if (have < BUCKETS_MAX && wanted > have + have / 2)
-            next = have * 2;
-        else if (have > BUCKETS_MIN && wanted < have / 4)
-            next = have / 2;
-        struct ghost *fresh = next == have ? NULL : resized(*ghost, allocator, next);
-        if (fresh == NULL)
-            return change;
-        change += (int64_t)bytes_of(next) - (int64_t)ghost_bytes(*ghost);
-        ghost_destroy(*ghost, allocator);
-        *ghost = fresh;
-    }
+    if (have == 0)
+        next = BUCKETS_MIN;
+    else if (have < BUCKETS_MAX && wanted > have + have / 2 &&
+             (*ghost)->added >= (uint64_t)have * SLOTS / 2)
+        next = have * 2;
+    else if (have > BUCKETS_MIN && wanted < have / 4)
+        next = have / 2;
+    struct ghost *fresh = next == have ? NULL : resized(*ghost, allocator, next);
+    if (fresh == NULL)
+        return 0;
+    int64_t change = (int64_t)bytes_of(next) - (int64_t)ghost_bytes(*ghost);
+    ghost_destroy(*ghost, allocator);
+    *ghost = fresh;
+    return change;
 }
 
 void ghost_destroy(struct ghost *ghost, const struct allocator *allocator) {
@@ -82,6 +79,7 @@ void ghost_add(struct ghost *ghost, uint64_t hash) {
     uint16_t *slots = bucket(ghost, hash);
     memmove(slots + 1, slots, (SLOTS - 1) * sizeof(*slots));
     slots[0] = fingerprint(hash);
+    ghost->added += ghost->added < UINT32_MAX;
 }
 
 bool ghost_remembers(const struct ghost *ghost, uint64_t hash) {

@@ -18,8 +18,9 @@
 
 struct ghost;
 
-/* Bring the table to about one fingerprint per entry; creates it where *ghost is NULL. Without
- * memory it stays as it is. Returns the change in bytes. */
+/* Bring the table nearer to one fingerprint per entry, by at most one doubling or halving; it grows
+ * only as it fills, so that its memory is not asked for all at once when memory is short. Creates
+ * it where *ghost is NULL. Without memory it stays as it is. Returns the change in bytes. */
 int64_t ghost_fit(struct ghost **ghost, const struct allocator *allocator, uint64_t entry_count);
 /* Frees the table; NULL is allowed. */
 void ghost_destroy(struct ghost *ghost, const struct allocator *allocator);

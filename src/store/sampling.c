@@ -5,9 +5,9 @@
  * only found by walking there. Where few keys of the partition expire, a segment that holds
  * expiring ones is walked instead.
  *
- * Why memory shrinks: an evicted record leaves a hole, and as soon as holes are more than a tenth
- * of the log, cleaning comes before more evictions and frees whole segments. A step evicts no more
- * bytes than its goal. */
+ * Why memory shrinks: an evicted record leaves a hole, and as soon as holes are more than a
+ * twentieth of the log, cleaning comes before more evictions and frees whole segments. A step
+ * evicts no more bytes than its goal. */
 #include "store/sampling.h"
 
 #include "store/access.h"

@@ -6,7 +6,7 @@
 
 #include "store/partition_state.h"
 
-enum { EVICTION_WASTE_PERCENT = 10 /* of a log, while memory is short */ };
+enum { EVICTION_WASTE_PERCENT = 5 /* of a log, while memory is short */ };
 
 /* One call of eviction_step. */
 struct eviction {
