@@ -25,6 +25,20 @@ static enum larder_status init_keyspace(struct node *node, const struct node_opt
     return keyspace_init(&node->keyspace, &keyspace);
 }
 
+static size_t lock_memory_bytes(const struct node *node) {
+    return (node->keyspace.partition_count + 1) * sizeof(*node->locks);
+}
+
+static enum larder_status create_locks(struct node *node) {
+    node->lock_memory = allocator_allocate_zeroed(node->allocator, lock_memory_bytes(node));
+    if (node->lock_memory == NULL)
+        return LARDER_NO_MEMORY;
+    uintptr_t line = sizeof(*node->locks);
+    uintptr_t first = ((uintptr_t)node->lock_memory + line - 1) / line * line;
+    node->locks = (struct partition_lock *)first;
+    return LARDER_OK;
+}
+
 enum larder_status node_create(const struct node_options *options, struct node **out_node) {
     const struct allocator *a = options->allocator != NULL ? options->allocator : &ALLOCATOR_SYSTEM;
     struct node *node = allocator_allocate_zeroed(a, sizeof(*node));
@@ -39,9 +53,7 @@ enum larder_status node_create(const struct node_options *options, struct node *
         allocator_release(a, node, sizeof(*node));
         return status;
     }
-    size_t bytes = node->keyspace.partition_count * sizeof(*node->locks);
-    node->locks = allocator_allocate_zeroed(a, bytes);
-    if (node->locks == NULL) {
+    if (create_locks(node) != LARDER_OK) {
         keyspace_finish(&node->keyspace);
         allocator_release(a, node, sizeof(*node));
         return LARDER_NO_MEMORY;
@@ -54,9 +66,8 @@ void node_destroy(struct node *node) {
     if (node == NULL)
         return;
     const struct allocator *a = node->allocator;
-    size_t bytes = node->keyspace.partition_count * sizeof(*node->locks);
+    allocator_release(a, node->lock_memory, lock_memory_bytes(node));
     keyspace_finish(&node->keyspace);
-    allocator_release(a, node->locks, bytes);
     allocator_release(a, node, sizeof(*node));
 }
 

@@ -36,7 +36,8 @@ struct node {
     struct keyspace keyspace;
     /* immutable after create */
     const struct allocator *allocator;
-    struct partition_lock *locks; /* one per partition */
+    struct partition_lock *locks; /* one per partition, each on a cache line of its own */
+    void *lock_memory;            /* owned: where they lie, not aligned as they have to be */
     bool emits_effects;
     /* atomic */
     _Atomic int64_t max_memory_bytes; /* 0: no limit */
