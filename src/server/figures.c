@@ -15,12 +15,19 @@ static uint64_t load(const _Atomic uint64_t *counter) {
 
 static void add_thread(const struct thread_statistics *s, uint64_t *value) {
     value[COUNTER_COMMANDS] += load(&s->commands_processed);
-    value[COUNTER_BYTES_RECEIVED] += load(&s->bytes_received);
-    value[COUNTER_BYTES_SENT] += load(&s->bytes_sent);
     value[COUNTER_READS] += load(&s->reads_processed);
     value[COUNTER_WRITES] += load(&s->writes_processed);
     value[COUNTER_ERROR_REPLIES] += load(&s->error_replies);
     value[COUNTER_PROTOCOL_ERRORS] += load(&s->protocol_errors);
+}
+
+void figures_traffic(const struct server *server, uint64_t *out_received, uint64_t *out_sent) {
+    *out_received = server->totals.bytes_received;
+    *out_sent = server->totals.bytes_sent;
+    for (const struct session *s = server->sessions; s != NULL; s = s->registry_next) {
+        *out_received += load(&s->net_received);
+        *out_sent += load(&s->net_sent);
+    }
 }
 
 /* Since the start. */
@@ -36,6 +43,7 @@ static void read_counters(struct server *server, struct counters *out) {
     out->value[COUNTER_RECORDS_MOVED] = node.records_moved;
     server_stats_lock(server);
     struct server_totals totals = server->totals;
+    figures_traffic(server, &out->value[COUNTER_BYTES_RECEIVED], &out->value[COUNTER_BYTES_SENT]);
     server_stats_unlock(server);
     out->value[COUNTER_CONNECTIONS] = totals.connections_received;
     out->value[COUNTER_CONNECTIONS_REJECTED] = totals.connections_rejected;

@@ -75,6 +75,10 @@ void figures_memory(struct server *server, struct memory_figures *out);
 void figures_database(struct server *server, uint32_t database, int64_t now_ms,
                       struct database_figures *out);
 
+/* Bytes received and sent since the start, by all sessions that are or were. */
+void figures_traffic(const struct server *server, uint64_t *out_received, uint64_t *out_sent)
+    REQUIRES(STATS_LOCK);
+
 /* Start counting anew. Errors: LARDER_NO_MEMORY, nothing changed. */
 enum larder_status figures_reset(struct server *server) LARDER_NODISCARD;
 

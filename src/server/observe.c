@@ -193,15 +193,12 @@ static void sample(struct rate_samples *rate, uint64_t value, uint64_t now_ns)
 void observe_tick(struct server *server) {
     uint64_t values[RATE_COUNT] = {0}, now_ns = clock_monotonic_ns();
     int64_t used_bytes = node_used_bytes(server->node);
-    for (unsigned i = 0; i < server->thread_count; i++) {
-        const struct thread_statistics *s = &server->threads[i].statistics;
-        values[RATE_COMMANDS] += atomic_load_explicit(&s->commands_processed, memory_order_relaxed);
-        values[RATE_BYTES_RECEIVED] +=
-            atomic_load_explicit(&s->bytes_received, memory_order_relaxed);
-        values[RATE_BYTES_SENT] += atomic_load_explicit(&s->bytes_sent, memory_order_relaxed);
-    }
+    for (unsigned i = 0; i < server->thread_count; i++)
+        values[RATE_COMMANDS] += atomic_load_explicit(
+            &server->threads[i].statistics.commands_processed, memory_order_relaxed);
     server_stats_lock(server);
     struct observations *all = observations_of(server);
+    figures_traffic(server, &values[RATE_BYTES_RECEIVED], &values[RATE_BYTES_SENT]);
     if (all->startup_bytes == 0)
         all->startup_bytes = used_bytes;
     for (int i = 0; i < RATE_COUNT; i++)
