@@ -51,50 +51,105 @@ static enum larder_status ensure_page(struct index *index, const struct allocato
 
 /* ---- overflow buckets ---- */
 
-static bool overflow_add_page(struct index *index, struct reserve *reserve) {
-    index_word *page = reserve_take_index_page(reserve);
-    if (page == NULL)
-        return false;
-    /* The page's last bucket links the pages; the others are free buckets. */
-    index_word *chain = page + (BUCKETS_PER_PAGE - 1) * BUCKET_WORDS;
-    index_store(chain, (uint64_t)(uintptr_t)index->overflow_pages);
-    index->overflow_pages = page;
-    index->bytes += PAGE_BYTES;
-    for (size_t i = BUCKETS_PER_PAGE - 1; i-- > 0;) {
-        index_word *bucket = page + i * BUCKET_WORDS;
-        index_store(bucket, (uint64_t)(uintptr_t)index->overflow_free);
-        index->overflow_free = bucket;
-    }
-    index->overflow_free_count += BUCKETS_PER_PAGE - 1;
-    return true;
+/* A bucket in use begins with an entry, a free one with a link: that tells them apart. */
+static void overflow_give(struct index *index, index_word *bucket) {
+    index_word *next = index->overflow_free;
+    for (size_t i = 1; i < BUCKET_WORDS; i++)
+        index_store(&bucket[i], 0);
+    index_store(&bucket[0], (uint64_t)(uintptr_t)next);
+    if (next != NULL)
+        index_store(&next[1], (uint64_t)(uintptr_t)bucket);
+    index->overflow_free = bucket;
+    index->overflow_free_count++;
+}
+
+/* Take this free bucket; it is left empty. */
+static void overflow_take_out(struct index *index, index_word *bucket) {
+    index_word *next = (index_word *)(uintptr_t)index_load(&bucket[0]);
+    index_word *before = (index_word *)(uintptr_t)index_load(&bucket[1]);
+    if (before != NULL)
+        index_store(&before[0], (uint64_t)(uintptr_t)next);
+    else
+        index->overflow_free = next;
+    if (next != NULL)
+        index_store(&next[1], (uint64_t)(uintptr_t)before);
+    index_store(&bucket[0], 0);
+    index_store(&bucket[1], 0);
+    index->overflow_free_count--;
 }
 
 static index_word *overflow_take(struct index *index) {
     index_word *bucket = index->overflow_free;
-    index->overflow_free = (index_word *)(uintptr_t)index_load(bucket);
-    index->overflow_free_count--;
-    index_store(bucket, 0);
+    overflow_take_out(index, bucket);
     return bucket;
 }
 
-static void overflow_give(struct index *index, index_word *bucket) {
-    for (size_t i = 1; i < BUCKET_WORDS; i++)
-        index_store(&bucket[i], 0);
-    index_store(bucket, (uint64_t)(uintptr_t)index->overflow_free);
-    index->overflow_free = bucket;
-    index->overflow_free_count++;
+/* The page's last bucket links the pages; the others are free buckets. */
+static index_word *page_link(index_word *page) {
+    return page + (BUCKETS_PER_PAGE - 1) * BUCKET_WORDS;
+}
+
+static bool overflow_add_page(struct index *index, struct reserve *reserve) {
+    index_word *page = reserve_take_index_page(reserve);
+    if (page == NULL)
+        return false;
+    index_store(page_link(page), (uint64_t)(uintptr_t)index->overflow_pages);
+    index->overflow_pages = page;
+    index->overflow_page_count++;
+    index->bytes += PAGE_BYTES;
+    for (size_t i = BUCKETS_PER_PAGE - 1; i-- > 0;)
+        overflow_give(index, page + i * BUCKET_WORDS);
+    return true;
+}
+
+/* Put another bucket in the place of one in use: the link that leads there is found from the hash
+ * of an entry in it. */
+static void overflow_relocate(struct index *index, index_word *bucket, index_hash_of hash_of,
+                              const void *context) {
+    uint32_t count = atomic_load_explicit(&index->bucket_count, memory_order_relaxed);
+    uint64_t hash = hash_of(context, index_load(&bucket[0]) & INDEX_ADDRESS_MASK);
+    index_word *before = index_bucket(index, index_bucket_of(count, hash)), *next;
+    while ((next = index_next(index_load(&before[BUCKET_WORDS - 1]))) != bucket)
+        before = next;
+    index_word *copy = overflow_take(index);
+    for (size_t i = 0; i < BUCKET_WORDS; i++)
+        index_store(&copy[i], index_load(&bucket[i]));
+    index_store(&before[BUCKET_WORDS - 1], (uint64_t)(uintptr_t)copy);
+}
+
+/* Give one page back when more than half of all overflow buckets are free. */
+static void overflow_shrink(struct index *index, struct reserve *reserve, index_hash_of hash_of,
+                            const void *context) {
+    enum { PER_PAGE = BUCKETS_PER_PAGE - 1 };
+    uint64_t total = (uint64_t)index->overflow_page_count * PER_PAGE;
+    if (index->overflow_free_count < index->overflow_kept + 2 * PER_PAGE ||
+        (uint64_t)index->overflow_free_count * 2 <= total)
+        return;
+    index_word *page = index->overflow_pages;
+    for (size_t i = 0; i < PER_PAGE; i++) {
+        index_word *bucket = page + i * BUCKET_WORDS;
+        if ((index_load(&bucket[0]) & INDEX_TAG_MASK) == 0)
+            overflow_take_out(index, bucket);
+    }
+    for (size_t i = 0; i < PER_PAGE; i++)
+        if (index_load(&page[i * BUCKET_WORDS]) != 0)
+            overflow_relocate(index, page + i * BUCKET_WORDS, hash_of, context);
+    index->overflow_pages = (index_word *)(uintptr_t)index_load(page_link(page));
+    index->overflow_page_count--;
+    index->bytes -= PAGE_BYTES;
+    reserve_give_index_page(reserve, page);
 }
 
 /* All overflow buckets are free, or nobody follows a link to them any more. */
 static void overflow_give_pages(struct index *index, struct reserve *reserve) {
     index_word *page = index->overflow_pages;
     while (page != NULL) {
-        index_word *chain = page + (BUCKETS_PER_PAGE - 1) * BUCKET_WORDS;
-        index_word *next = (index_word *)(uintptr_t)index_load(chain);
+        index_word *next = (index_word *)(uintptr_t)index_load(page_link(page));
         reserve_give_index_page(reserve, page);
         index->bytes -= PAGE_BYTES;
         page = next;
     }
+    index->overflow_page_count = 0;
     index->overflow_free = NULL;
     index->overflow_pages = NULL;
     index->overflow_free_count = 0;
@@ -328,8 +383,10 @@ void index_balance(struct index *index, const struct allocator *allocator, struc
     uint64_t load = index->entry_count * 100;
     if (load > (uint64_t)count * SPLIT_LOAD_PERCENT && count < UINT32_MAX / 2)
         split(index, allocator, reserve, hash_of, context);
-    else if (count > 1 && load < (uint64_t)count * MERGE_LOAD_PERCENT)
+    else if (count > 1 && load < (uint64_t)count * MERGE_LOAD_PERCENT) {
         merge(index, reserve);
+        overflow_shrink(index, reserve, hash_of, context);
+    }
 }
 
 void index_clear(struct index *index, struct reserve *reserve) {

@@ -30,9 +30,11 @@ struct index {
     index_word **_Atomic levels[INDEX_LEVELS];
     _Atomic uint32_t bucket_count; /* 0: nothing allocated yet */
     uint64_t entry_count;
-    index_word *overflow_free;  /* overflow buckets, linked through their first word */
+    index_word
+        *overflow_free; /* free overflow buckets: word 0 is the next, word 1 the one before */
     index_word *overflow_pages; /* linked through the first word of each page's last bucket */
     uint32_t overflow_free_count;
+    uint32_t overflow_page_count;
     uint32_t overflow_kept; /* of these, what inserts that were reserved may need */
     size_t bytes;           /* of pages and directory */
 };

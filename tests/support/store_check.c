@@ -62,6 +62,7 @@ static void check_index(const struct partition *p, const struct keyspace *keyspa
     for (const index_word *page = index->overflow_pages; page != NULL; overflow_pages++)
         page =
             (const index_word *)(uintptr_t)index_load(page + (BUCKETS_PER_PAGE - 1) * BUCKET_WORDS);
+    assert_int_equal(overflow_pages, index->overflow_page_count);
     assert_int_equal(overflow_pages * (BUCKETS_PER_PAGE - 1), used + free_count);
     size_t bytes = overflow_pages * PAGE_BYTES;
     for (unsigned level = 0; level < INDEX_LEVELS; level++) {

@@ -100,6 +100,30 @@ static void entries_stay_while_buckets_split_and_merge(void **state) {
     close_world(&w);
 }
 
+static void memory_follows_the_number_of_entries_down(void **state) {
+    (void)state;
+    enum { COUNT = 60000, LEFT = 3000 };
+    struct world w;
+    open_world(&w);
+    struct random random = random_seeded(test_seed(__func__));
+    uint64_t *records = calloc(COUNT, sizeof(*records));
+    for (size_t i = 0; i < COUNT; i++)
+        records[i] = random_next(&random);
+    for (size_t i = 0; i < COUNT; i++)
+        insert(&w, &records[i]);
+    for (size_t i = COUNT; i-- > LEFT;)
+        remove_record(&w, &records[i]);
+    assert_true(w.index.bytes < LEFT * 24 + 4 * PAGE_BYTES);
+    for (size_t i = 0; i < LEFT; i++)
+        check_present(&w, &records[i]);
+    for (size_t i = LEFT; i < COUNT; i++)
+        insert(&w, &records[i]);
+    for (size_t i = 0; i < COUNT; i++)
+        check_present(&w, &records[i]);
+    free(records);
+    close_world(&w);
+}
+
 static void many_entries_of_one_hash_are_kept(void **state) {
     (void)state;
     enum { COUNT = 700 };
@@ -213,6 +237,7 @@ static void clearing_gives_all_pages_back(void **state) NO_THREAD_SAFETY {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_stay_while_buckets_split_and_merge),
+        cmocka_unit_test(memory_follows_the_number_of_entries_down),
         cmocka_unit_test(many_entries_of_one_hash_are_kept),
         cmocka_unit_test(hints_lead_to_most_records),
         cmocka_unit_test(reserved_inserts_keep_their_room_while_buckets_merge),
