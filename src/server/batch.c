@@ -147,13 +147,16 @@ static void read_commands(struct server_thread *thread, struct session *session)
                                                    memory_order_relaxed),
         .is_authenticated = (session->flags & SESSION_AUTHENTICATED) != 0,
     };
+    /* What a client may send depends on whether it has authenticated itself: until then commands
+     * are read one at a time. */
+    size_t most = limits.is_authenticated ? COMMANDS_PER_SESSION : 1;
     size_t at = 0;
     session->first_request = thread->request_count;
     session->has_more = false;
     while (reserve_requests(thread, 1)) {
         struct request *request = &thread->requests[thread->request_count];
         *request = (struct request){.session = session, .first_argument = thread->arguments.count};
-        if (thread->request_count - session->first_request == COMMANDS_PER_SESSION) {
+        if (thread->request_count - session->first_request == most) {
             session->has_more = at < session->received_size;
             return;
         }

@@ -5,6 +5,7 @@
  * session_commands. */
 #include "server/observe.h"
 
+#include "base/command_keys.h"
 #include "commands/functions.h"
 
 static const char OUT_OF_MEMORY_TEXT[] = "OOM command not allowed when used memory > 'maxmemory'.";
@@ -92,14 +93,13 @@ static bool is_admitted(struct server_thread *thread, struct session *session,
             refuse_unknown(reply, argc, argv);
         return false;
     }
-    bool is_container = spec->subcommand_count > 0 && command_functions[spec->id] == NULL &&
-                        session_commands[spec->id] == NULL;
-    if (is_container && argc >= 2) {
+    if (spec->subcommand_count > 0 && argc >= 2) {
         refuse_subcommand(reply, spec, argv);
         return false;
     }
-    bool fits = spec->arity >= 0 ? argc == (size_t)spec->arity : argc >= (size_t)-spec->arity;
-    if (!fits || is_container) {
+    bool is_bare_container = command_functions[spec->id] == NULL &&
+                             session_commands[spec->id] == NULL;
+    if (is_bare_container || !command_arity_fits(spec, argc)) {
         reply_error_format(reply, "ERR wrong number of arguments for '%s' command", spec->name);
         return false;
     }
@@ -232,6 +232,7 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
     }
     if (atomic_load_explicit(&server->monitor_count, memory_order_relaxed) > 0)
         observe_before(session, spec, request->argc, argv);
+    atomic_store_explicit(&session->last_command, spec->id, memory_order_relaxed);
     run(thread, session, request, argv);
     uint64_t now = cycle_clock_now(&thread->cycles);
     uint64_t ns = cycle_clock_to_ns(&thread->cycles, now - thread->command_began);
@@ -245,7 +246,6 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
         if (is_slow(server, ns / 1000))
             observe_slow(session, spec, request->argc, argv, ns / 1000);
     }
-    atomic_store_explicit(&session->last_command, spec->id, memory_order_relaxed);
     counter_add(&session->command_count, 1);
     settle(session, begin);
     return true;
