@@ -210,21 +210,17 @@ void session_command_client_getname(struct session *session, struct call *call) 
 
 void session_command_client_setinfo(struct session *session, struct call *call) {
     struct slice name = call->argv[2], value = call->argv[3];
-    int shown = (int)(name.size < 128 ? name.size : 128);
-    char **field = NULL;
-    if (slice_equal_word(name, "lib-name"))
-        field = &session->library_name;
-    else if (slice_equal_word(name, "lib-ver"))
-        field = &session->library_version;
-    if (field == NULL)
-        reply_error_format(call->reply, "ERR Unrecognized option '%.*s'", shown,
-                           (const char *)name.data);
+    bool is_name = slice_equal_word(name, "lib-name");
+    if (!is_name && !slice_equal_word(name, "lib-ver"))
+        reply_error_format(call->reply, "ERR Unrecognized option '%.*s'",
+                           (int)(name.size < 128 ? name.size : 128), (const char *)name.data);
     else if (!client_text_is_valid(value))
         reply_error_format(call->reply,
-                           "ERR %.*s cannot contain spaces, newlines or special characters.", shown,
-                           (const char *)name.data);
+                           "ERR %s cannot contain spaces, newlines or special characters.",
+                           is_name ? "lib-name" : "lib-ver");
     else
-        set_text(session, call, field, value);
+        set_text(session, call, is_name ? &session->library_name : &session->library_version,
+                 value);
 }
 
 /* ON or OFF for a flag. */
