@@ -61,7 +61,7 @@ static void any_one_allocation_may_fail(void **state) {
     while (play(seed, n % 2 == 0 ? EVICTION_ALLKEYS_LRU : EVICTION_NONE, n, 0))
         n++;
     printf("%llu allocations failed in turn\n", (unsigned long long)n - 1);
-    assert_true(n > 50);
+    assert_true(n > 20);
 }
 
 static void all_allocations_from_some_point_on_may_fail(void **state) {

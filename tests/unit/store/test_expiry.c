@@ -165,6 +165,42 @@ static void every_expiry_emits_one_deletion(void **state) {
     store_fixture_destroy(f);
 }
 
+static void a_deletion_within_a_command_joins_its_record(void **state) NO_THREAD_SAFETY {
+    (void)state;
+    struct store_fixture *f = store_fixture_create(&(struct store_fixture_options){.seed = 4});
+    struct effects effects;
+    effects_init(&effects, &f->allocator.base);
+    f->thread.effects = &effects;
+    set(f, 3, 3000, f->thread.now_ms + 1);
+    f->thread.now_ms += 100;
+    struct slice own = SLICE_LITERAL("own key");
+    struct effect_part part = {.command = 5, .argument_count = 1};
+    assert_int_equal(effects_begin(&effects, effects_part_bound(1, own.size)), LARDER_OK);
+    effects_append(&effects, &part, &own);
+    struct entry entry;
+    assert_true(store_fixture_find(f, SLICE_LITERAL("key:3"), 0, &entry));
+    assert_true(expiry_remove(&f->keyspace.partitions[0], &f->keyspace, &f->thread, 0, &entry));
+    assert_int_equal(effects.used, 0); /* nothing is out before the command ends */
+    effects_commit(&effects);
+    store_fixture_rest(f);
+    assert_false(is_there(f, 3));
+    assert_int_equal(atomic_load(&f->thread.counters.expired_keys), 1);
+    struct effect_reader reader;
+    struct slice key;
+    effect_reader_init(&reader, slice_of(effects.data, effects.used));
+    assert_int_equal(effect_reader_next(&reader, &part, &key, 1), LARDER_OK);
+    assert_int_equal(part.command, 5);
+    assert_int_equal(reader.parts_left, 1);
+    assert_int_equal(effect_reader_next(&reader, &part, &key, 1), LARDER_OK);
+    assert_int_equal(part.command, 77);
+    assert_true(slice_equal(key, SLICE_LITERAL("key:3")));
+    assert_int_equal(effect_reader_next(&reader, &part, &key, 1), LARDER_NOT_FOUND);
+    f->thread.effects = NULL;
+    effects_finish(&effects);
+    store_fixture_check(f);
+    store_fixture_destroy(f);
+}
+
 static void without_memory_for_the_effect_the_key_stays(void **state) NO_THREAD_SAFETY {
     (void)state;
     struct store_fixture *f = store_fixture_create(&(struct store_fixture_options){.seed = 4});
@@ -195,6 +231,7 @@ int main(void) {
         cmocka_unit_test(segments_without_enough_expired_bytes_are_not_walked),
         cmocka_unit_test(a_large_value_makes_its_segment_worth_walking),
         cmocka_unit_test(every_expiry_emits_one_deletion),
+        cmocka_unit_test(a_deletion_within_a_command_joins_its_record),
         cmocka_unit_test(without_memory_for_the_effect_the_key_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
