@@ -47,10 +47,29 @@ def hello_parses_first(arguments, peer, ours):
             and ours.startswith((b"-ERR Syntax error in HELLO option", b"-ERR Client names cannot contain")))
 
 
+def hello_before_login(arguments, peer, ours):
+    """The hint about HELLO's syntax names the protocol version."""
+    return name_of(arguments) == b"HELLO" and ours == peer.replace(b"HELLO AUTH", b"HELLO <proto> AUTH")
+
+
+def cursor_with_zero_byte(arguments, _peer, ours):
+    """A number ends where the argument ends, not at a zero byte in it."""
+    return name_of(arguments) == b"SCAN" and b"\0" in arguments[1] and ours == b"-ERR invalid cursor\r\n"
+
+
+def getkeys_of_one_word(arguments, peer, _ours):
+    """COMMAND GETKEYS takes a command without arguments."""
+    return (name_of(arguments) == b"COMMAND" and len(arguments) == 3
+            and peer == b"-ERR wrong number of arguments for 'command|getkeys' command\r\n")
+
+
 ALLOWANCES = (
     Allowance("D1", latest_expiry),
     Allowance("D2", bitcount_start_only),
     Allowance("D10", hello_parses_first),
+    Allowance("D11", hello_before_login),
+    Allowance("D12", cursor_with_zero_byte),
+    Allowance("D13", getkeys_of_one_word),
 )
 
 

@@ -15,7 +15,7 @@ import resp
 import sequences
 import values
 
-REPLY_TIMEOUT = 5.0
+REPLY_TIMEOUT = 3.0
 CHUNK_GAP = 0.0002
 CLOSED = b"<connection closed>"
 TIMED_OUT = b"<no more replies>"
@@ -34,7 +34,7 @@ PREAMBLE = (
     (b"CONFIG", b"RESETSTAT"),
     (b"FLUSHALL",),
 )
-TOUCH_ALL = sequences.Command((b"EXISTS",) + values.KEYS, "exact")
+REMOVE_EXPIRED = [sequences.Command((b"SETRANGE", key, b"0", b""), "exact") for key in values.KEYS]
 END_STATE = tuple(
     sequences.Command(arguments, compare)
     for database in (b"0", b"1", b"2")
@@ -235,7 +235,7 @@ class Pair:
                 mismatch = self.scan_all(step, position, transcript)
             elif mismatch is None and step.milliseconds:
                 time.sleep(step.milliseconds / 1000)
-                mismatch = self.flush([TOUCH_ALL], position, sequence, None, transcript)
+                mismatch = self.flush(REMOVE_EXPIRED, position, sequence, None, transcript)
             if mismatch is not None:
                 self.drop()
                 return mismatch

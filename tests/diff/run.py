@@ -23,6 +23,7 @@ import shrinking
 
 SERVER_ARGUMENTS = ("--enable-debug-command", "yes")
 SHRUNK_AT_MOST = 8
+HUNG_AT_MOST = 10
 
 
 def arguments_from(command_line):
@@ -53,6 +54,7 @@ class Job:
         self.examples = {}
         self.passed = 0
         self.failed = 0
+        self.hung = 0
         self.pair = None
 
     def run(self):
@@ -87,6 +89,9 @@ class Job:
         for index in range(self.number, self.options.sequences, self.options.jobs):
             sequence = self.generator.sequence(self.options.seed, index, self.options.length)
             self.note(index, sequence, self.play(sequence))
+            if self.hung >= HUNG_AT_MOST:
+                print("a server hung or ended too often, the rest is not played", flush=True)
+                break
             now = time.monotonic()
             if now - last_report > 5:
                 last_report = now
@@ -94,7 +99,7 @@ class Job:
                 print(f"... {done} sequences, {self.failed} differ, {done / (now - begin):.0f}/s", flush=True)
 
     def play(self, sequence):
-        """Play it; a server that went away is reported as a mismatch and started again."""
+        """Play it; a server that went away or hangs is reported as a mismatch and started again."""
         try:
             mismatch = self.pair.play(sequence)
             if all(server.process.poll() is None for server in self.servers):
@@ -102,14 +107,14 @@ class Job:
             error = "a server ended"
         except (ConnectionError, EOFError, OSError) as problem:
             error = str(problem)
+        self.hung += 1
         self.pair.drop()
         endings = []
         for server in self.servers:
-            if server.process.poll() is not None:
-                endings.append(f"status {server.process.returncode}: {server.log()[-1500:]}".encode())
-                server.start()
-            else:
-                endings.append(b"")
+            status = server.process.poll()
+            endings.append(b"running" if status is None else f"status {status}: {server.log()[-1500:]}".encode())
+            server.kill()
+            server.start()
         return playing.Mismatch(len(sequence.steps) - 1, "server", error, *endings)
 
     def note(self, index, sequence, mismatch):

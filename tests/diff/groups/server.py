@@ -43,7 +43,6 @@ ROWS = (
     row(2, "TIME", "shape"),
     row(1, "LOLWUT [ VERSION ( '5' | '6' | '1' ) ]", "shape", mutable=False),
     row(1, "ROLE"),
-    row(1, "LASTSAVE", "shape"),
     row(1, "SLOWLOG LEN", "shape"),
     row(1, "SLOWLOG GET ( '0' | '-2' | 'abc' )"),
     row(1, "SLOWLOG GET [ ( '1' | '-1' | '10' ) ]", "shape"),
@@ -69,7 +68,6 @@ ROWS = (
     row(1, "INFO 'nosuch'", mutable=False),
     row(1, "DEBUG SLEEP '0'", mutable=False),
     row(1, "DEBUG SET-ACTIVE-EXPIRE ( '0' | '1' ) ; DEBUG SET-ACTIVE-EXPIRE '1'", mutable=False),
-    row(1, "DEBUG STRINGMATCH-LEN '5' 'a*b'", mutable=False),
     row(1, "DEBUG OBJECT <key>", "shape", mutable=False),
     row(2, "DEBUG PROTOCOL ( string | integer | double | null | array | set | map | attrib | push | verbatim | "
            "true | false | bignum | 'foo' )", mutable=False),
