@@ -42,6 +42,8 @@ static bool match_one(struct slice pattern, size_t *at, uint8_t byte) {
 
 bool glob_match(struct slice pattern, struct slice text) {
     size_t at = 0, i = 0, star = SIZE_MAX, star_text = 0;
+    if (text.size == 0)
+        return pattern.size == 0;
     while (i < text.size) {
         if (at < pattern.size && pattern.data[at] == '*') {
             star = ++at;

@@ -5,8 +5,10 @@
  *   [abc]    one of these                    [a-z]  one of this range, in either order
  *   [^abc]   none of these                   \x     the byte x itself, inside [] too
  *
- * A '[' without its ']' ends with the pattern; a lone '\' at the end stands for itself. Takes time
- * in the product of both lengths at worst, and no memory. Any thread. */
+ * A '[' without its ']' ends with the pattern; a lone '\' at the end stands for itself. The empty
+ * text matches the empty pattern only, as clients know it, which is why those who mean all texts
+ * by "*" ask glob_is_all first. Takes time in the product of both lengths at worst, and no memory.
+ * Any thread. */
 #ifndef LARDER_BASE_GLOB_H
 #define LARDER_BASE_GLOB_H
 

@@ -47,7 +47,7 @@ void session_command_config_set(struct session *session, struct call *call) {
     struct config_warnings warnings = {log_warning, server->log};
     struct config_error error = {{0}};
     if (call->argc % 2 != 0) {
-        (void)!call_wrong_arity(call);
+        (void)!call_syntax_error(call);
         return;
     }
     server_config_lock(server);

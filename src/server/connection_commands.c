@@ -26,8 +26,11 @@ void session_command_quit(struct session *session, struct call *call) {
 
 void session_command_select(struct session *session, struct call *call) {
     int64_t database;
-    if (!slice_to_int64(call->argv[1], &database) || database < INT32_MIN || database > INT32_MAX) {
-        reply_error(call->reply, "ERR value is not an integer or out of range");
+    if (!call_integer(call, call->argv[1], &database))
+        return;
+    if (database < INT32_MIN || database > INT32_MAX) {
+        reply_error_format(call->reply, "ERR value is out of range, value must between %d and %d",
+                           INT32_MIN, INT32_MAX);
         return;
     }
     if (database < 0 || database >= session->server->node->keyspace.database_count) {
@@ -72,6 +75,7 @@ struct hello_options {
 
 /* False: the error was written. */
 static bool parse_hello(struct session *session, struct call *call, struct hello_options *out) {
+    enum { SHOWN_BYTES = 400 };
     *out = (struct hello_options){.protocol = session->protocol};
     if (call->argc >= 2 && !slice_to_int64(call->argv[1], &out->protocol)) {
         reply_error(call->reply, "ERR Protocol version is not an integer or out of range");
@@ -93,7 +97,8 @@ static bool parse_hello(struct session *session, struct call *call, struct hello
         } else {
             struct slice word = call->argv[i];
             reply_error_format(call->reply, "ERR Syntax error in HELLO option '%.*s'",
-                               (int)(word.size < 128 ? word.size : 128), (const char *)word.data);
+                               (int)(word.size < SHOWN_BYTES ? word.size : SHOWN_BYTES),
+                               (const char *)word.data);
             return false;
         }
     }

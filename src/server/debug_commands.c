@@ -246,7 +246,7 @@ static void debug_protocol(struct session *session, struct call *call) {
 
 static void debug_match(struct session *session, struct call *call) {
     (void)session;
-    reply_boolean(call->reply, glob_match(call->argv[2], call->argv[3]));
+    reply_integer(call->reply, glob_match(call->argv[2], call->argv[3]));
 }
 
 static void debug_ok(struct session *session, struct call *call) {

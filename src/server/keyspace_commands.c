@@ -4,6 +4,7 @@
 #include "base/glob.h"
 #include "node/keyspace_admin.h"
 #include "node/scan.h"
+#include "server/figures.h"
 #include "server/session_commands.h"
 
 static struct node_thread *node_thread_of(struct session *session) {
@@ -34,9 +35,12 @@ static void collect(void *context, const struct entry *entry) {
     collector->count++;
 }
 
-/* As strtoul reads it: digits after an optional sign, negative numbers wrapping around; nothing at
- * all is 0. */
+/* As strtoul reads it: digits after an optional sign, negative numbers wrapping around, up to a
+ * NUL; nothing at all is 0. */
 static bool parse_cursor(struct slice text, uint64_t *out) {
+    const uint8_t *nul = text.size > 0 ? memchr(text.data, '\0', text.size) : NULL;
+    if (nul != NULL)
+        text.size = (size_t)(nul - text.data);
     bool has_sign = text.size > 0 && (text.data[0] == '-' || text.data[0] == '+');
     uint64_t value = 0;
     *out = 0;
@@ -134,8 +138,18 @@ void session_command_randomkey(struct session *session, struct call *call) {
         reply_null(call->reply);
 }
 
+/* Where keys expire, what has is deleted first, within limits of time, so that it is not counted.
+ */
 void session_command_dbsize(struct session *session, struct call *call) {
-    reply_integer(call->reply, (int64_t)node_key_count(session->server->node, session->database));
+    enum { SWEEP_US = 1000 };
+    struct node_thread *thread = node_thread_of(session);
+    struct database_figures figures;
+    figures_database(session->server, session->database, session->thread->now_ms, &figures);
+    if (figures.expiring > 0) {
+        node_sweep(thread, SWEEP_US);
+        figures.keys = node_key_count(thread->node, session->database);
+    }
+    reply_integer(call->reply, (int64_t)figures.keys);
 }
 
 /* ---- FLUSHDB, FLUSHALL, SWAPDB ---- */
