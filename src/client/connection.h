@@ -12,14 +12,25 @@
 #include <stdalign.h>
 #include <stdbool.h>
 
+struct valkeyCallback;
+
 /* Unsent commands: data[sent .. used). Public obuf is `data`. */
 struct output {
     char *data;
     size_t sent, used, capacity; /* bytes */
 };
 
+/* Of asynchronous contexts only. */
+struct async_state {
+    struct valkeyCallback *spares; /* kept for the next commands */
+    int spare_count;
+    int confirmed;              /* channels that the server said are subscribed */
+    long long waiting_since_ms; /* when the oldest waiting command became that */
+};
+
 struct connection {
     struct output output;
+    struct async_state async;
     alignas(max_align_t) valkeyContext context;
 };
 

@@ -3,6 +3,8 @@
  * sending never blocks, so that received bytes can be taken meanwhile. */
 #include "client/connection.h"
 
+#include "valkey/async.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -44,6 +46,8 @@ static ssize_t transport_write(valkeyContext *c) {
 const valkeyContextFuncs TRANSPORT_TCP = {
     .connect = connect_tcp,
     .close = valkeyNetClose,
+    .async_read = valkeyAsyncRead,
+    .async_write = valkeyAsyncWrite,
     .read = transport_read,
     .write = transport_write,
     .set_timeout = valkeyTcpSetTimeout,
@@ -52,6 +56,8 @@ const valkeyContextFuncs TRANSPORT_TCP = {
 const valkeyContextFuncs TRANSPORT_UNIX = {
     .connect = connect_unix,
     .close = valkeyNetClose,
+    .async_read = valkeyAsyncRead,
+    .async_write = valkeyAsyncWrite,
     .read = transport_read,
     .write = transport_write,
     .set_timeout = valkeyTcpSetTimeout,
@@ -60,6 +66,8 @@ const valkeyContextFuncs TRANSPORT_UNIX = {
 const valkeyContextFuncs TRANSPORT_USERFD = {
     .connect = connect_userfd,
     .close = valkeyNetClose,
+    .async_read = valkeyAsyncRead,
+    .async_write = valkeyAsyncWrite,
     .read = transport_read,
     .write = transport_write,
     .set_timeout = valkeyTcpSetTimeout,

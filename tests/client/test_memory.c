@@ -5,7 +5,7 @@
 #include "support/fake_server.h"
 #include "support/testing.h"
 
-#include <valkey/valkey.h>
+#include <valkey/adapters/poll.h>
 
 #include <stdbool.h>
 
@@ -15,6 +15,7 @@ static struct fake_server *server;
 
 static const struct fake_rule RULES[] = {
     {.command = "LIST", .reply = "*3\r\n$3\r\nabc\r\n*2\r\n:1\r\n,1.5\r\n%1\r\n+k\r\n#t\r\n"},
+    {.command = "SUBSCRIBE", .reply = "*3\r\n+subscribe\r\n+a\r\n:1\r\n"},
     {.reply = "+OK\r\n"},
 };
 
@@ -143,6 +144,62 @@ static bool format(void) {
     return true;
 }
 
+/* Callbacks still owed, and whether the context is gone. */
+static int owed;
+static bool is_gone, has_failed_asking;
+
+static void on_reply(valkeyAsyncContext *ac, void *reply, void *privdata) {
+    (void)privdata;
+    owed--;
+    has_failed_asking |= reply == NULL && ac->err != 0;
+}
+
+static void on_message(valkeyAsyncContext *ac, void *reply, void *privdata) {
+    (void)ac, (void)reply, (void)privdata;
+}
+
+static void on_disconnect(const valkeyAsyncContext *ac, int status) {
+    is_gone = true;
+    if (status != VALKEY_OK)
+        (void)is_out_of_memory(ac->err, ac->errstr);
+}
+
+static bool ask(valkeyAsyncContext *ac, const char *command) {
+    if (valkeyAsyncCommand(ac, on_reply, NULL, command) != VALKEY_OK)
+        return is_out_of_memory(ac->err, ac->errstr);
+    owed++;
+    return true;
+}
+
+static bool ask_asynchronously(void) {
+    const struct timeval timeout = {5, 0};
+    owed = 0;
+    is_gone = has_failed_asking = false;
+    valkeyAsyncContext *ac = valkeyAsyncConnect("127.0.0.1", fake_server_port(server));
+    if (ac == NULL)
+        return false;
+    if (ac->err != 0 || valkeyPollAttach(ac) != VALKEY_OK ||
+        valkeyAsyncSetTimeout(ac, timeout) != VALKEY_OK) {
+        valkeyAsyncFree(ac);
+        return false;
+    }
+    (void)valkeyAsyncSetDisconnectCallback(ac, on_disconnect);
+    bool worked = ask(ac, "LIST") && ask(ac, "PING");
+    worked = worked &&
+             valkeyAsyncCommand(ac, on_message, NULL, "SUBSCRIBE a b c d e f g h i j") == VALKEY_OK;
+    while (worked && owed > 0 && !is_gone)
+        (void)valkeyPollTick(ac, 1);
+    if (!is_gone)
+        valkeyAsyncFree(ac);
+    assert_int_equal(owed, 0);
+    return worked && !has_failed_asking;
+}
+
+static void asking_asynchronously_survives(void **state) {
+    (void)state;
+    run(ask_asynchronously);
+}
+
 static void connecting_and_asking_survives(void **state) {
     (void)state;
     run(connect_and_ask);
@@ -198,6 +255,7 @@ int main(void) {
         cmocka_unit_test(pipelining_survives),
         cmocka_unit_test(reading_survives),
         cmocka_unit_test(formatting_survives),
+        cmocka_unit_test(asking_asynchronously_survives),
         cmocka_unit_test(absurd_counts_are_refused),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
