@@ -50,6 +50,7 @@ static void read_counters(struct server *server, struct counters *out) {
     out->value[COUNTER_OUTPUT_LIMIT] = totals.output_limit_disconnections;
     out->value[COUNTER_QUERY_LIMIT] = totals.query_limit_disconnections;
     out->value[COUNTER_TIMEOUTS] = totals.timeouts;
+    out->value[COUNTER_CLIENTS_EVICTED] = totals.clients_evicted;
 }
 
 void figures_counters(struct server *server, struct counters *out) {

@@ -42,7 +42,8 @@ static void append_keys(const struct info_context *info, const uint64_t *value) 
     info_decimal(info, "expired_stale_perc", 0);
     ZEROS(info, "expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds");
     info_number(info, "evicted_keys", (int64_t)value[COUNTER_EVICTED]);
-    ZEROS(info, "evicted_clients", "evicted_scripts", "total_eviction_exceeded_time",
+    info_number(info, "evicted_clients", (int64_t)value[COUNTER_CLIENTS_EVICTED]);
+    ZEROS(info, "evicted_scripts", "total_eviction_exceeded_time",
           "current_eviction_exceeded_time");
     info_number(info, "keyspace_hits", (int64_t)value[COUNTER_HITS]);
     info_number(info, "keyspace_misses", (int64_t)value[COUNTER_MISSES]);

@@ -88,6 +88,8 @@ static void render_counters(struct server *server, struct metrics_text *out) {
         {COUNTER_MISSES, "redis_keyspace_misses_total", "Reads that did not find their key."},
         {COUNTER_EXPIRED, "redis_expired_keys_total", "Keys deleted because their time was over."},
         {COUNTER_EVICTED, "redis_evicted_keys_total", "Keys deleted to stay within maxmemory."},
+        {COUNTER_CLIENTS_EVICTED, "redis_evicted_clients_total",
+         "Clients closed to stay within maxmemory-clients."},
         {COUNTER_ERROR_REPLIES, "redis_unexpected_error_replies", "Error replies."},
         {COUNTER_PROTOCOL_ERRORS, "larder_protocol_errors_total", "Broken requests."},
         {COUNTER_RECORDS_MOVED, "larder_records_moved_total", "Records that the cleaner copied."},

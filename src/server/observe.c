@@ -128,18 +128,24 @@ void observe_slow(struct session *session, const struct command_spec *spec, size
                   const struct slice *argv, uint64_t duration_us) {
     struct server *server = session->server;
     int64_t slow_us = atomic_load_explicit(&server->slow_log_threshold_us, memory_order_relaxed);
-    int64_t spike_ms = atomic_load_explicit(&server->latency_threshold_ms, memory_order_relaxed);
     if (slow_us >= 0 && duration_us >= (uint64_t)slow_us &&
         (spec->flags & COMMAND_FLAG_SKIP_SLOWLOG) == 0)
         log_slow(session, spec, argc, argv, duration_us);
-    if (spike_ms <= 0 || duration_us < 1000 * (uint64_t)spike_ms)
+    observe_event(server,
+                  (spec->flags & COMMAND_FLAG_FAST) != 0 ? LATENCY_EVENT_FAST_COMMAND
+                                                         : LATENCY_EVENT_COMMAND,
+                  duration_us);
+}
+
+void observe_event(struct server *server, enum latency_event event, uint64_t duration_us) {
+    int64_t threshold_ms =
+        atomic_load_explicit(&server->latency_threshold_ms, memory_order_relaxed);
+    if (threshold_ms <= 0 || duration_us < 1000 * (uint64_t)threshold_ms)
         return;
-    enum latency_event event =
-        (spec->flags & COMMAND_FLAG_FAST) != 0 ? LATENCY_EVENT_FAST_COMMAND : LATENCY_EVENT_COMMAND;
     uint64_t ms = duration_us / 1000;
+    int64_t now_s = (int64_t)(clock_wall_us() / 1000000);
     server_stats_lock(server);
-    latency_add(server->latency, event, session->thread->now_ms / 1000,
-                ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX);
+    latency_add(server->latency, event, now_s, ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX);
     server_stats_unlock(server);
 }
 

@@ -20,6 +20,10 @@ void observe_before(struct session *session, const struct command_spec *spec, si
 void observe_slow(struct session *session, const struct command_spec *spec, size_t argc,
                   const struct slice *argv, uint64_t duration_us);
 
+/* Something that holds up clients took this long: a spike for the latency monitor if it is on and
+ * this reaches its threshold. */
+void observe_event(struct server *server, enum latency_event event, uint64_t duration_us);
+
 /* A client got this error reply ("-ERR ..." or what follows the '-'). */
 void observe_error(struct server *server, struct slice error);
 
