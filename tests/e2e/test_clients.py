@@ -36,13 +36,16 @@ def _(server):
                       lambda victim: ("ADDR", "%s:%d" % victim.socket.getsockname()),
                       lambda victim: ("ID", victim.call("CLIENT", "ID"), "TYPE", "normal", "SKIPME", "yes")):
             with server.connect() as victim:
+                victim.call("PING")
                 equal(killer.call("CLIENT", "KILL", *words(victim)), 1)
                 equal(victim.read_until_close(), b"")
         with server.connect() as victim:
+            victim.call("PING")
             equal(killer.call("CLIENT", "KILL", "%s:%d" % victim.socket.getsockname()), b"OK")
             equal(victim.read_until_close(), b"")
         equal(killer.call("CLIENT", "KILL", "127.0.0.1:1"), b"ERR No such client")
         with server.connect() as victim:
+            victim.call("PING")
             equal(killer.call("CLIENT", "KILL", "TYPE", "normal"), 1)
             equal(victim.read_until_close(), b"")
         equal(killer.call("CLIENT", "KILL", "ID", killer.call("CLIENT", "ID"), "SKIPME", "no"), 1)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Commands and options that came after redis-server 7.0, the peer of the differential test."""
-import resp
 import servers
 from checks import check, contains, equal, is_true
 
@@ -56,14 +55,6 @@ def _(server):
         for words in (("NO-TOUCH", "ON"), ("NO-TOUCH", "OFF"), ("NO-EVICT", "ON"), ("NO-EVICT", "OFF")):
             equal(connection.call("CLIENT", *words), b"OK", words)
         equal(connection.call("CLIENT", "NO-TOUCH", "MAYBE"), b"ERR syntax error")
-
-
-@check("BITCOUNT and BITPOS refuse wrong arguments although the key is missing")
-def _(server):
-    with server.connect() as connection:
-        equal(connection.call("BITCOUNT", "none", "a", "b"), b"ERR value is not an integer or out of range")
-        is_true(isinstance(connection.call("BITCOUNT", "none", 0, 1, "WORD"), resp.Failure), "unit")
-        is_true(isinstance(connection.call("BITPOS", "none", 1, "a"), resp.Failure), "start")
 
 
 @check("HELLO and INFO say which version the commands are compatible with")
