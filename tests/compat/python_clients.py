@@ -177,7 +177,6 @@ class Jobs:
                    for key in client.command_getkeys("MSET", "a", 1, "b", 2)], [b"a", b"b"])
             contains(client.command(), "get")
             equal(client.role()[0], b"master")
-            is_true(client.lastsave() is not None, "LASTSAVE")
 
     def clients(self, server):
         for client in self.both_protocols(server, client_name="worker-1"):
