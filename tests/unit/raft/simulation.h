@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A group of consensus cores in one process: virtual time, a network that loses, repeats and
+ * reorders, disks that lose what was not synced and that fill up, crashes, membership changes.
+ * Everything follows from the seed. After every step the oracles compare what the core did with
+ * what Raft promises. Included as source by the test programs that use it. */
+#ifndef LARDER_TESTS_RAFT_SIMULATION_H
+#define LARDER_TESTS_RAFT_SIMULATION_H
+
+#include "base/crc32c.h"
+#include "base/random.h"
+#include "raft/codec.h"
+#include "raft/raft.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    SIM_NODES_MAX = 7,
+    SIM_LOG_MAX = 2048,
+    SIM_TERMS_MAX = 512,
+    SIM_WRITES_MAX = 64,
+    SIM_ENTRY_BYTES_MAX = 160,
+    SIM_SNAPSHOT_BYTES = 40,
+    SIM_REGISTER_SLOTS = 1 << 14,
+};
+
+struct sim_entry {
+    uint64_t index;
+    uint64_t term;
+    enum raft_entry_type type;
+    uint32_t size;
+    uint8_t data[SIM_ENTRY_BYTES_MAX];
+};
+
+struct sim_snapshot {
+    struct raft_snapshot identity;
+    struct raft_configuration configuration;
+    uint8_t bytes[SIM_SNAPSHOT_BYTES];
+};
+
+struct sim_write {
+    struct raft_write write; /* entries point to the copy */
+    struct sim_entry *entries;
+    struct sim_snapshot snapshot; /* is_reset: becomes the disk's */
+};
+
+struct sim_disk {
+    struct raft_hard_state hard_state;
+    struct sim_snapshot snapshot;
+    size_t count;
+    struct sim_entry log[SIM_LOG_MAX];
+    bool is_full;
+    bool is_refusing; /* a write failed and STORAGE_READY was not given yet */
+    size_t write_count;
+    struct sim_write writes[SIM_WRITES_MAX]; /* not yet durable */
+};
+
+struct sim_node {
+    struct raft *raft; /* NULL while down */
+    uint64_t incarnation;
+    struct sim_disk disk;
+    uint64_t applied;
+    uint64_t state; /* hash of all that was applied */
+    size_t arrived; /* bytes of the snapshot that is arriving */
+    struct sim_snapshot arriving;
+    /* as of the last step, for the oracles */
+    struct raft_status seen;
+};
+
+enum sim_event_type {
+    EVENT_TICK,
+    EVENT_MESSAGE,
+    EVENT_DISK,
+    EVENT_INPUT, /* an acknowledgement of some kind, for one incarnation only */
+    EVENT_CLIENT,
+    EVENT_FAULT,
+};
+
+struct sim_event {
+    int64_t time_ms;
+    uint64_t order;
+    enum sim_event_type type;
+    uint32_t node;
+    uint64_t incarnation;
+    struct raft_input input;
+    uint8_t *bytes; /* owned */
+    size_t size;
+};
+
+struct sim_registered {
+    uint64_t stamp; /* seed + 1 */
+    uint64_t index;
+    uint64_t term;
+    uint64_t previous_term;
+    uint64_t content;
+};
+
+struct sim_committed {
+    uint64_t term; /* 0 = not known to be committed */
+    uint64_t content;
+    uint64_t state;    /* after applying it */
+    uint64_t known_in; /* the term in which it was first known: leaders of later ones have it */
+};
+
+/* Rates are per mille, drawn per seed. */
+struct sim_faults {
+    uint32_t loss, duplication, slow_message, crash, disk_full, cut, change, transfer, read,
+        snapshot;
+    int64_t disk_ms, message_ms;
+    bool has_policy;
+};
+
+struct sim_counters {
+    uint64_t steps, elections, commits, crashes, disk_failures, changes, installs, reads, transfers,
+        truncations;
+};
+
+struct sim {
+    uint64_t seed;
+    struct random random;
+    int64_t now_ms;
+    uint64_t order;
+    uint32_t node_count;
+    struct sim_faults faults;
+    bool is_calm; /* the faults stopped */
+    struct sim_node nodes[SIM_NODES_MAX];
+    bool is_cut[SIM_NODES_MAX][SIM_NODES_MAX];
+    size_t event_count, event_capacity;
+    struct sim_event *events; /* heap by (time, order) */
+    uint64_t commands;
+    uint64_t read_floor[1024]; /* by context: the commit index that a read must not miss */
+    uint64_t reads;
+    struct raft_output out;
+
+    /* what was ever seen */
+    uint32_t leader_of[SIM_TERMS_MAX];
+    uint32_t vote_of[SIM_NODES_MAX][SIM_TERMS_MAX];
+    struct sim_committed committed[SIM_LOG_MAX];
+    uint64_t committed_index;
+    struct sim_registered registered[SIM_REGISTER_SLOTS];
+    struct sim_counters counters;
+    const char *violation; /* NULL while all is well */
+    bool is_exhausted;     /* ran out of room: neither good nor bad */
+};
+
+static struct raft_id sim_id(uint32_t node) {
+    return (struct raft_id){{0x4c, node + 1}};
+}
+
+static uint32_t sim_number(struct raft_id id) {
+    return (uint32_t)id.words[1] - 1;
+}
+
+static bool sim_chance(struct sim *s, uint32_t per_mille) {
+    return random_below(&s->random, 1000) < per_mille;
+}
+
+static void sim_violate(struct sim *s, const char *what) {
+    if (s->violation == NULL)
+        s->violation = what;
+}
+
+static void sim_schedule(struct sim *s, const struct sim_event *event);
+static void sim_input(struct sim *s, uint32_t node, struct raft_input input);
+
+#endif
