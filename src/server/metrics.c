@@ -4,7 +4,7 @@
 
 #include "os/process.h"
 #include "server/figures.h"
-#include "server/latency.h"
+#include "server/observe.h"
 
 static void gauge(struct metrics_text *out, const char *name, const char *help, double value) {
     metrics_text_describe(out, name, "gauge", help);
@@ -90,7 +90,7 @@ static void render_counters(struct server *server, struct metrics_text *out) {
         {COUNTER_EVICTED, "redis_evicted_keys_total", "Keys deleted to stay within maxmemory."},
         {COUNTER_CLIENTS_EVICTED, "redis_evicted_clients_total",
          "Clients closed to stay within maxmemory-clients."},
-        {COUNTER_ERROR_REPLIES, "redis_unexpected_error_replies", "Error replies."},
+        {COUNTER_ERROR_REPLIES, "redis_total_error_replies", "Error replies."},
         {COUNTER_PROTOCOL_ERRORS, "larder_protocol_errors_total", "Broken requests."},
         {COUNTER_RECORDS_MOVED, "larder_records_moved_total", "Records that the cleaner copied."},
     };
@@ -98,6 +98,24 @@ static void render_counters(struct server *server, struct metrics_text *out) {
     figures_counters(server, &counters);
     for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++)
         counter(out, ROWS[i].name, ROWS[i].help, counters.value[ROWS[i].counter]);
+}
+
+/* Error kinds are copied, so that nothing is formatted under the lock. */
+static void render_observations(struct server *server, struct metrics_text *out) {
+    struct error_kind errors[ERROR_KINDS_MAX];
+    server_stats_lock(server);
+    const struct observations *all = observations_of(server);
+    size_t count = all->error_kind_count, slow = all->slow_log.length;
+    uint64_t next_id = all->slow_log.next_id;
+    memcpy(errors, all->errors, count * sizeof(errors[0]));
+    server_stats_unlock(server);
+    gauge(out, "redis_slowlog_length", "Entries of the slow log.", (double)slow);
+    gauge(out, "redis_slowlog_last_id", "Number of its newest entry.",
+          next_id > 0 ? (double)(next_id - 1) : 0);
+    metrics_text_describe(out, "redis_errors_total", "counter", "Error replies by first word.");
+    for (size_t i = 0; i < count; i++)
+        metrics_text_append(out, "redis_errors_total{err=\"%s\"} %llu\n", errors[i].name,
+                            (unsigned long long)errors[i].count);
 }
 
 static void render_databases(struct server *server, struct metrics_text *out) {
@@ -155,6 +173,7 @@ void metrics_render(void *context, struct metrics_text *out) {
     render_clients(server, out);
     render_memory(server, out);
     render_counters(server, out);
+    render_observations(server, out);
     render_databases(server, out);
     render_commands(server, out);
 }

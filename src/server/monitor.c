@@ -42,7 +42,8 @@ void monitor_quote(struct text_buffer *out, struct slice text) {
 static void deliver(struct loop *loop, struct slice lines, bool has_overflowed) {
     for (struct connection *c = loop->connections; c != NULL; c = c->next) {
         struct session *session = session_of(c);
-        if ((session->flags & SESSION_MONITOR) == 0 || (c->flags & CONNECTION_BROKEN) != 0)
+        if ((session->flags & (SESSION_MONITOR | SESSION_CLOSING)) != SESSION_MONITOR ||
+            (c->flags & CONNECTION_BROKEN) != 0)
             continue;
         if (has_overflowed || connection_send_bytes(c, lines) != LARDER_OK) {
             loop_break(loop, c);

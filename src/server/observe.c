@@ -168,12 +168,16 @@ static void count_error(struct observations *all, struct slice name) REQUIRES(ST
     kind->count = 1;
 }
 
+static bool is_error_letter(uint8_t c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+}
+
 void observe_error(struct server *server, struct slice error) {
     if (error.size > 0 && error.data[0] == '-')
         error = slice_of(error.data + 1, error.size - 1);
     struct slice name = {error.data, 0};
     while (name.size < error.size && name.size < ERROR_KIND_BYTES - 1 &&
-           error.data[name.size] > ' ' && error.data[name.size] < 0x7f)
+           is_error_letter(error.data[name.size]))
         name.size++;
     if (name.size == 0)
         return;
