@@ -476,7 +476,7 @@ static enum request_status read_quoted_words(struct slice line, size_t count,
     p->kept_capacity = line.size;
     size_t from = 0;
     for (size_t i = 0; i < count; i++) {
-        size_t size;
+        size_t size = 0;
         bool is_quoted;
         skip_blanks(line, &from);
         (void)read_word(line, &from, p->kept + p->kept_used, &size, &is_quoted);

@@ -96,7 +96,7 @@ static inline const char *node_client_call(struct node_client *c, const struct s
 
 /* A line of words separated by blanks. */
 static inline const char *node_client_run(struct node_client *c, const char *line) {
-    struct slice words[CLIENT_WORDS_MAX];
+    struct slice words[CLIENT_WORDS_MAX] = {{NULL, 0}};
     size_t count = 0;
     for (const char *at = line; *at != '\0';) {
         size_t size = strcspn(at, " ");
@@ -107,6 +107,7 @@ static inline const char *node_client_run(struct node_client *c, const char *lin
         at += size;
         at += strspn(at, " ");
     }
+    client_require(count > 0, "an empty line");
     return node_client_call(c, words, count);
 }
 
