@@ -31,8 +31,7 @@ void node_sweep(struct node_thread *thread, uint64_t budget_us) {
     uint64_t end_ns = clock_monotonic_ns() + budget_us * 1000;
     uint32_t count = node->keyspace.partition_count;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t id =
-            atomic_fetch_add_explicit(&node->sweep_at, 1, memory_order_relaxed) % count;
+        uint32_t id = atomic_fetch_add_explicit(&node->sweep_at, 1, memory_order_relaxed) % count;
         sweep_partition(thread, id);
         if (i % PARTITIONS_PER_CLOCK == 0 && clock_monotonic_ns() >= end_ns)
             break;

@@ -10,6 +10,7 @@
 enum {
     DRAWS = 4,
     FRUITLESS_ROUNDS_PER_PARTITION = 2, /* before the policy is taken to have nothing left */
+    MOVES_MAX = 10000, /* steps that only moved entries, or lacked memory for an effect */
 };
 
 int64_t node_used_bytes(const struct node *node) {
@@ -32,34 +33,69 @@ static uint64_t age_of(struct node *node, uint32_t id) {
     return age;
 }
 
-static uint32_t draw_oldest(struct node_thread *thread, uint64_t *out_age) {
+/* The partition to evict from. Where draws find nothing that the policy may evict, partitions are
+ * asked in turn. */
+static uint32_t draw_oldest(struct node_thread *thread, uint32_t turn) {
     struct node *node = thread->node;
-    uint32_t best = 0;
-    *out_age = UINT64_MAX;
+    uint32_t best = turn % node->keyspace.partition_count;
+    uint64_t oldest = UINT64_MAX;
     for (unsigned i = 0; i < DRAWS; i++) {
         uint32_t id = (uint32_t)random_below(&thread->store.random, node->keyspace.partition_count);
         uint64_t age = age_of(node, id);
-        if (age < *out_age) {
-            *out_age = age;
+        if (age < oldest) {
+            oldest = age;
             best = id;
         }
     }
     return best;
 }
 
-/* One slice of eviction in one partition. Whether anything left. */
-static bool evict_from(struct node_thread *thread, uint32_t id, int64_t goal_bytes) {
+enum outcome { STEP_FREED, STEP_MOVED, STEP_NOTHING };
+
+/* One slice of eviction in one partition. */
+static enum outcome evict_from(struct node_thread *thread, uint32_t id, int64_t goal_bytes) {
     struct node *node = thread->node;
+    struct partition *p = keyspace_partition(&node->keyspace, id);
     uint32_t evicted = 0;
     if (thread->store.reserve.is_unbalanced)
         (void)node_thread_refill(thread);
     partition_lock(node, id);
-    int64_t freed = eviction_step(keyspace_partition(&node->keyspace, id), &node->keyspace,
-                                  &thread->store, id, goal_bytes, &evicted);
+    int64_t freed = eviction_step(p, &node->keyspace, &thread->store, id, goal_bytes, &evicted);
+    bool has_more = eviction_age(p, &node->keyspace) != UINT64_MAX;
     partition_unlock(node, id);
     store_thread_free_dropped(&thread->store);
     store_thread_report(&thread->store, &node->keyspace);
-    return freed > 0 || evicted > 0;
+    if (freed > 0)
+        return STEP_FREED;
+    return evicted > 0 || has_more ? STEP_MOVED : STEP_NOTHING;
+}
+
+/* A partition is stayed with until it gives memory back: what sampled policies evict first leaves
+ * holes in segments, and holes spread over all partitions free nothing. */
+static bool evict_until(struct node_thread *thread, int64_t coming_bytes, int64_t limit) {
+    struct node *node = thread->node;
+    uint32_t patience = node->keyspace.partition_count * FRUITLESS_ROUNDS_PER_PARTITION;
+    uint32_t nothing = 0, moved = 0;
+    uint32_t id = draw_oldest(thread, 0);
+    int64_t used;
+    while ((used = node_used_bytes(node)) + coming_bytes > limit) {
+        switch (evict_from(thread, id, used + coming_bytes - limit)) {
+        case STEP_FREED:
+            nothing = moved = 0;
+            id = draw_oldest(thread, 0);
+            break;
+        case STEP_MOVED:
+            if (++moved > MOVES_MAX)
+                return used <= limit;
+            break;
+        case STEP_NOTHING:
+            if (++nothing > patience)
+                return used <= limit;
+            id = draw_oldest(thread, nothing);
+            break;
+        }
+    }
+    return true;
 }
 
 bool node_make_room(struct node_thread *thread, int64_t coming_bytes) {
@@ -73,18 +109,5 @@ bool node_make_room(struct node_thread *thread, int64_t coming_bytes) {
     uint32_t policy = atomic_load_explicit(&node->keyspace.policy, memory_order_relaxed);
     if (policy == EVICTION_NONE)
         return used <= limit;
-    uint32_t fruitless = 0;
-    uint32_t patience = node->keyspace.partition_count * FRUITLESS_ROUNDS_PER_PARTITION;
-    while ((used = node_used_bytes(node)) + coming_bytes > limit) {
-        uint64_t age;
-        uint32_t id = draw_oldest(thread, &age);
-        /* Where draws find nothing, every partition is asked in turn. */
-        if (age == UINT64_MAX)
-            id = fruitless % node->keyspace.partition_count;
-        if (evict_from(thread, id, used + coming_bytes - limit))
-            fruitless = 0;
-        else if (++fruitless > patience)
-            return used <= limit;
-    }
-    return true;
+    return evict_until(thread, coming_bytes, limit);
 }

@@ -122,7 +122,8 @@ static inline void node_account(struct node *node, int64_t bytes) {
 
 /* ---- housekeeping: by any thread now and then, no lock held ---- */
 
-/* Delete expired entries for about `budget_us`, going on where the last call of any thread ended. */
+/* Delete expired entries for about `budget_us`, going on where the last call of any thread ended.
+ */
 void node_sweep(struct node_thread *thread, uint64_t budget_us);
 
 /* Give wholly free memory back to the system, but for a spare chunk. */

@@ -96,9 +96,9 @@ static const struct command_spec *find_renamed(const struct server *server, stru
                                                const struct command_spec *spec) {
     for (size_t i = 0; i < server->renamed_count; i++) {
         const struct renamed_command *renamed = &server->renamed[i];
-        bool is_new_name = renamed->name->size == name.size && name.size > 0 &&
-                           strncasecmp((const char *)renamed->name->data, (const char *)name.data,
-                                       name.size) == 0;
+        bool is_new_name =
+            renamed->name->size == name.size && name.size > 0 &&
+            strncasecmp((const char *)renamed->name->data, (const char *)name.data, name.size) == 0;
         if (is_new_name)
             return renamed->spec;
         if (renamed->spec == spec)

@@ -85,8 +85,8 @@ struct server_config {
     int64_t tcp_backlog;
     struct option_text unixsocket; /* path; "" is none */
     int64_t unixsocketperm;        /* file mode; 0 leaves it to the umask */
-    int64_t timeout_s;       /* idle clients; 0 never */
-    int64_t tcp_keepalive_s; /* 0 off */
+    int64_t timeout_s;             /* idle clients; 0 never */
+    int64_t tcp_keepalive_s;       /* 0 off */
     bool protected_mode;
     int64_t maxclients;
     int64_t max_new_connections_per_cycle;
@@ -116,8 +116,8 @@ struct server_config {
     bool daemonize;
     int supervised; /* enum config_supervised */
     struct option_text pidfile;
-    struct option_text dir; /* absolute after config_load */
-    int64_t hz;             /* background rounds per second, 1..500 */
+    struct option_text dir;       /* absolute after config_load */
+    int64_t hz;                   /* background rounds per second, 1..500 */
     int64_t active_expire_effort; /* 1..10 */
     bool lazyfree_lazy_user_flush;
     struct option_text availability_zone;
@@ -140,7 +140,7 @@ struct server_config {
     int64_t maxmemory_bytes; /* 0 no limit */
     int maxmemory_policy;    /* enum config_maxmemory_policy */
     int64_t maxmemory_samples;
-    int64_t maxmemory_clients_bytes;     /* 0 no limit; -N: N percent of maxmemory */
+    int64_t maxmemory_clients_bytes; /* 0 no limit; -N: N percent of maxmemory */
     int64_t lfu_log_factor;
     int64_t lfu_decay_time_min;
 

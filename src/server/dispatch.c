@@ -97,8 +97,8 @@ static bool is_admitted(struct server_thread *thread, struct session *session,
         refuse_subcommand(reply, spec, argv);
         return false;
     }
-    bool is_bare_container = command_functions[spec->id] == NULL &&
-                             session_commands[spec->id] == NULL;
+    bool is_bare_container =
+        command_functions[spec->id] == NULL && session_commands[spec->id] == NULL;
     if (is_bare_container || !command_arity_fits(spec, argc)) {
         reply_error_format(reply, "ERR wrong number of arguments for '%s' command", spec->name);
         return false;

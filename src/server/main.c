@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* larder-server. Start: configuration, directory, daemon, signals, log, crash report, server. The
  * main thread then waits for signals and for SHUTDOWN, and takes everything down in reverse. */
+#include "base/text_buffer.h"
 #include "os/file.h"
 #include "os/poller.h"
 #include "os/process.h"
@@ -12,6 +13,7 @@
 #include "server/supervise.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, DESCRIPTORS_BESIDES_CLIENTS = 32 };
@@ -26,6 +28,7 @@ struct program {
     struct wakeup shutdown;
     struct poller poller;
     struct server *server;
+    struct text_buffer warnings; /* of the configuration */
     char executable[1024];
 };
 
@@ -64,9 +67,16 @@ static bool answer(int argc, char *const argv[]) {
     return false;
 }
 
+/* Warnings come before the log is open; they are kept, one per line. */
 static void collect_warning(void *context, const char *text) {
-    struct log *log = context;
-    log_write(log, LOG_LEVEL_WARNING, "%s", text);
+    text_buffer_format(context, "%s\n", text);
+}
+
+static void log_warnings(struct log *log, struct text_buffer *warnings) {
+    char *line = warnings->data;
+    for (char *end; line != NULL && (end = strchr(line, '\n')) != NULL; line = end + 1)
+        log_write(log, LOG_LEVEL_WARNING, "%.*s", (int)(end - line), line);
+    text_buffer_finish(warnings);
 }
 
 /* Take --check-config out of the arguments. */
@@ -81,11 +91,6 @@ static bool take_check_flag(int *argc, char *argv[]) {
     }
     *argc = kept;
     return found;
-}
-
-static void print_error(void *context, const struct log_entry *entry) {
-    (void)context;
-    (void)fprintf(stderr, "%.*s\n", (int)entry->message.size, (const char *)entry->message.data);
 }
 
 static enum larder_status enter_directory(const struct server_config *config,
@@ -210,6 +215,7 @@ static enum larder_status run(struct program *program, struct error_text *error)
     if (status != LARDER_OK)
         return status;
     program->server->shutdown_wakeup = &program->shutdown;
+    log_warnings(&program->log, &program->warnings);
     advise(program);
     status = server_start(program->server);
     if (status == LARDER_OK) {
@@ -257,18 +263,20 @@ int main(int argc, char *argv[]) {
     static struct program program;
     struct error_text error = {{0}};
     struct config_error config_error = {{0}};
-    struct log stderr_log;
     if (answer(argc, argv))
         return EXIT_OK;
     bool only_checks = take_check_flag(&argc, argv);
-    log_init(&stderr_log, LOG_LEVEL_WARNING, print_error, NULL);
-    struct config_warnings warnings = {collect_warning, &stderr_log};
+    text_buffer_init(&program.warnings, &ALLOCATOR_SYSTEM);
+    struct config_warnings warnings = {collect_warning, &program.warnings};
     if (config_init(&program.config, &ALLOCATOR_SYSTEM, thread_core_count()) != LARDER_OK)
         return fail("not enough memory");
     if (config_load(&program.config, argc, argv, warnings, &config_error) != LARDER_OK)
         return fail(config_error.text);
     if (only_checks) {
+        if (program.warnings.size > 0)
+            (void)fputs(program.warnings.data, stderr);
         (void)printf("The configuration is valid.\n");
+        text_buffer_finish(&program.warnings);
         config_finish(&program.config);
         return EXIT_OK;
     }

@@ -16,8 +16,7 @@ static enum larder_status add(struct server *server, struct option_words *line,
         return LARDER_NO_MEMORY;
     memcpy(copy->data, option_text_or_empty(&line->items[1]), line->items[1].size);
     copy->size = line->items[1].size;
-    server->renamed[server->renamed_count++] =
-        (struct renamed_command){.spec = spec, .name = copy};
+    server->renamed[server->renamed_count++] = (struct renamed_command){.spec = spec, .name = copy};
     return LARDER_OK;
 }
 
@@ -26,8 +25,8 @@ enum larder_status renamed_commands_init(struct server *server, struct error_tex
     if (lines->count == 0)
         return LARDER_OK;
     server->renamed_capacity = lines->count;
-    server->renamed = allocator_allocate_zeroed(server->allocator,
-                                                lines->count * sizeof(*server->renamed));
+    server->renamed =
+        allocator_allocate_zeroed(server->allocator, lines->count * sizeof(*server->renamed));
     if (server->renamed == NULL)
         return LARDER_NO_MEMORY;
     enum larder_status status = LARDER_OK;

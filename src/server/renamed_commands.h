@@ -6,8 +6,8 @@
 #include "server/settings.h"
 
 /* Before the threads run. Errors with a text: LARDER_INVALID, LARDER_NO_MEMORY. */
-enum larder_status renamed_commands_init(struct server *server, struct error_text *error)
-    LARDER_NODISCARD;
+enum larder_status renamed_commands_init(struct server *server,
+                                         struct error_text *error) LARDER_NODISCARD;
 void renamed_commands_finish(struct server *server);
 
 #endif

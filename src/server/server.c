@@ -6,6 +6,7 @@
  * The first thread's loop accepts for all; a new connection goes to the loop with the fewest. */
 #include "server/server.h"
 
+#include "os/file.h"
 #include "os/process.h"
 #include "server/listeners.h"
 #include "server/observe.h"
@@ -57,9 +58,8 @@ void server_thread_check_memory(struct server_thread *thread, int64_t coming_byt
  * it. */
 static uint64_t sweep_budget_us(const struct server *server) {
     uint64_t effort = atomic_load_explicit(&server->expire_effort, memory_order_relaxed);
-    uint64_t tick_us =
-        1000 * (uint64_t)atomic_load_explicit(&server->threads[0].loop.tick_ms,
-                                              memory_order_relaxed);
+    uint64_t tick_us = 1000 * (uint64_t)atomic_load_explicit(&server->threads[0].loop.tick_ms,
+                                                             memory_order_relaxed);
     uint64_t us = tick_us * SWEEP_SHARE_PERCENT / 100 * (8 + effort) / 9;
     return us / server->thread_count;
 }
@@ -231,6 +231,8 @@ void server_join(struct server *server) {
 
 void server_destroy_parts(struct server *server) {
     settings_finish(server);
+    if (server->is_listening && server->unix_path[0] != '\0')
+        (void)!file_unlink(server->unix_path, NULL);
     for (; server->thread_count > 0; server->thread_count--)
         finish_thread(&server->threads[server->thread_count - 1]);
     free(server->threads);

@@ -32,7 +32,7 @@ struct server_totals {
     uint64_t output_limit_disconnections;
     uint64_t query_limit_disconnections;
     uint64_t timeouts;
-    uint64_t clients_evicted; /* by maxmemory-clients */
+    uint64_t clients_evicted;            /* by maxmemory-clients */
     uint64_t bytes_received, bytes_sent; /* of sessions that are gone */
 };
 

@@ -26,9 +26,11 @@ static uint64_t total_waste(const struct partition *p) {
            room_of(p->queues[QUEUE_SMALL].newest) - room_of(p->queues[QUEUE_MAIN].newest);
 }
 
-/* Open segments are left alone unless memory is short. */
+/* Open segments are left alone unless memory is short, and so is the one that the sweep of dead
+ * collections stands in: records that it has still to see must not move behind it. */
 static bool is_eligible(const struct partition *p, const struct segment *segment, bool with_open) {
-    return !segment->is_busy && (with_open || segment != p->queues[segment->queue].newest);
+    return !segment->is_busy && segment != p->drop.segment &&
+           (with_open || segment != p->queues[segment->queue].newest);
 }
 
 /* ---- choosing ---- */
@@ -63,13 +65,18 @@ struct window {
 
 static void consider(const struct partition *p, struct segment *first, unsigned usual,
                      bool with_open, struct window *best) {
-    uint64_t live = 0, size = 0;
+    uint64_t live = 0, size = 0, count = 0;
     struct segment *last = first;
     for (unsigned i = 0; i < WINDOW_SEGMENTS && last != NULL && is_eligible(p, last, with_open);
          i++) {
         live += last->live_bytes;
         size += last->size;
-        uint64_t output = output_bytes(usual, live);
+        count += last->live_count;
+        /* The end of a segment stays empty where the next record does not fit: half a record on
+         * average, reckoned as a whole one, so that large records are not moved for nothing. */
+        uint64_t segments = live / ((uint64_t)PAGE_BYTES << usual) + 1;
+        uint64_t ends = count == 0 ? 0 : segments * (live / count);
+        uint64_t output = output_bytes(usual, live + ends);
         if (output < size &&
             (best->first == NULL || (size - output) * best->live > best->gain * live))
             *best = (struct window){first, last, live, size - output};
@@ -164,6 +171,9 @@ bool cleaner_compact(struct partition *p, struct keyspace *keyspace, struct stor
                      unsigned waste_percent) {
     if (p->set_aside.runs != NULL)
         return false; /* new segments would take what reserved puts count on */
+    if (p->drop.segment != NULL &&
+        (p->drop.segment == p->cleaning.segment || p->drop.segment == p->clean_into))
+        return false; /* as in is_eligible */
     if (p->cleaning.segment == NULL) {
         if (total_waste(p) * 100 <= p->log_bytes * waste_percent)
             return false;

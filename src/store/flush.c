@@ -134,6 +134,9 @@ bool partition_drop_dead(struct partition *p, struct keyspace *keyspace,
             p->drop = (struct log_position){.segment = log_next(p, NULL)};
         sweep_batch(p, keyspace, thread, &budget);
     }
+    if (partition_has_dead(p, keyspace))
+        return true;
+    p->drop = (struct log_position){0};
     cleaner_step(p, keyspace, thread);
-    return partition_has_dead(p, keyspace);
+    return false;
 }

@@ -96,6 +96,34 @@ static void entries_of_dead_collections_are_swept_in_slices(void **state) NO_THR
     store_fixture_destroy(f);
 }
 
+/* Records of half a segment make the cleaner work all the time: what it moves must not keep getting
+ * out of the sweep's way. */
+static void a_sweep_ends_although_the_cleaner_moves_records(void **state) NO_THREAD_SAFETY {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        struct store_fixture *f =
+            store_fixture_create(&(struct store_fixture_options){.seed = seed});
+        struct partition *p = &f->keyspace.partitions[0];
+        struct random random = random_seeded(seed);
+        static uint8_t bytes[2048];
+        for (unsigned i = 0; i < 600; i++) {
+            char key[32];
+            int size = snprintf(key, sizeof(key), "k%u", (unsigned)random_below(&random, 150));
+            store_fixture_set(f, slice_of(key, (size_t)size), i % 8 == 0 ? 1 : 0,
+                              slice_of(bytes, (size_t)random_below(&random, sizeof(bytes))), 0);
+        }
+        f->keyspace.collections[1] = f->keyspace.next_collection++;
+        struct detached detached = {0};
+        unsigned steps = 0;
+        while (partition_drop_dead(p, &f->keyspace, &f->thread, &detached, 20)) {
+            store_fixture_rest(f);
+            assert_true(++steps < 100);
+        }
+        store_fixture_check(f);
+        store_fixture_destroy(f);
+    }
+}
+
 /* Vectors of the reference implementation: key 00..0f, input 00, 01, ... of the given length. */
 static void siphash_gives_the_published_values(void **state) {
     (void)state;
@@ -217,6 +245,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clearing_takes_everything_and_gives_it_back_in_slices),
         cmocka_unit_test(entries_of_dead_collections_are_swept_in_slices),
+        cmocka_unit_test(a_sweep_ends_although_the_cleaner_moves_records),
         cmocka_unit_test(siphash_gives_the_published_values),
         cmocka_unit_test(a_digest_depends_on_content_only),
         cmocka_unit_test(a_value_counts_by_its_text),
