@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-enum { THREADS = 4, ROUNDS = 20000, FLUSH_BUDGET = 4096, PAIRS = 40, COUNTERS = 16 };
+enum { THREADS = 4, ROUNDS = 20000, FLUSH_BUDGET = 100, PAIRS = 40, COUNTERS = 16 };
 
 struct fixture {
     struct node *node;
