@@ -10,6 +10,7 @@
 enum {
     DRAWS = 4,
     FRUITLESS_ROUNDS_PER_PARTITION = 2, /* before the policy is taken to have nothing left */
+    OVERSHOOT_BYTES = 64 * 1024,        /* above the limit, for each thread */
     MOVES_MAX = 10000, /* steps that only moved entries, or lacked memory for an effect */
 };
 
@@ -70,6 +71,11 @@ static enum outcome evict_from(struct node_thread *thread, uint32_t id, int64_t 
     return evicted > 0 || has_more ? STEP_MOVED : STEP_NOTHING;
 }
 
+/* Whether a write may go on although nothing can be freed for it. */
+static bool is_tolerable(int64_t used, int64_t coming_bytes, int64_t limit) {
+    return used <= limit && used + coming_bytes <= limit + OVERSHOOT_BYTES;
+}
+
 /* A partition is stayed with until it gives memory back: what sampled policies evict first leaves
  * holes in segments, and holes spread over all partitions free nothing. */
 static bool evict_until(struct node_thread *thread, int64_t coming_bytes, int64_t limit) {
@@ -86,11 +92,11 @@ static bool evict_until(struct node_thread *thread, int64_t coming_bytes, int64_
             break;
         case STEP_MOVED:
             if (++moved > MOVES_MAX)
-                return used <= limit;
+                return is_tolerable(used, coming_bytes, limit);
             break;
         case STEP_NOTHING:
             if (++nothing > patience)
-                return used <= limit;
+                return is_tolerable(used, coming_bytes, limit);
             id = draw_oldest(thread, nothing);
             break;
         }
@@ -108,6 +114,6 @@ bool node_make_room(struct node_thread *thread, int64_t coming_bytes) {
         return true;
     uint32_t policy = atomic_load_explicit(&node->keyspace.policy, memory_order_relaxed);
     if (policy == EVICTION_NONE)
-        return used <= limit;
+        return is_tolerable(used, coming_bytes, limit);
     return evict_until(thread, coming_bytes, limit);
 }
