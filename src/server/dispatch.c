@@ -191,9 +191,16 @@ static void ensure_reply(struct session *session, struct reply_mark begin) {
     loop_break(&session->thread->loop, &session->connection);
 }
 
-/* The command has run. CLIENT REPLY: take back what was written, and see to the next command. */
+/* The command has its reply. An error is counted; CLIENT REPLY: take back what was written, and see
+ * to the next command. */
 static void settle(struct session *session, struct reply_mark begin) {
+    const struct reply *reply = &session->thread->reply;
     ensure_reply(session, begin);
+    if (reply->used > begin.used && reply->data[begin.used] == '-') {
+        counter_add(&session->thread->statistics.error_replies, 1);
+        observe_error(session->server,
+                      slice_of(reply->data + begin.used, reply->used - begin.used));
+    }
     bool is_muted = (session->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) != 0;
     if (is_muted)
         reply_cut(&session->thread->reply, begin);
@@ -212,7 +219,6 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
     if (!is_admitted(thread, session, spec, request->argc, argv)) {
         if (spec != NULL)
             counter_add(&thread->statistics.commands[spec->id].rejected, 1);
-        counter_add(&thread->statistics.error_replies, 1);
         settle(session, begin);
         return true;
     }
@@ -226,7 +232,6 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
     if (!has_memory(thread, spec, request->argc, argv)) {
         reply_error(reply, OUT_OF_MEMORY_TEXT);
         counter_add(&thread->statistics.commands[spec->id].rejected, 1);
-        counter_add(&thread->statistics.error_replies, 1);
         settle(session, begin);
         return true;
     }
@@ -239,8 +244,6 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
     thread->command_began = now; /* of the next one in the batch */
     bool has_failed = reply->used > begin.used && reply->data[begin.used] == '-';
     count(thread, spec, ns, has_failed);
-    if (has_failed)
-        counter_add(&thread->statistics.error_replies, 1);
     if (ns >= 1000 * 16 ||
         atomic_load_explicit(&server->slow_log_threshold_us, memory_order_relaxed) < 16) {
         if (is_slow(server, ns / 1000))

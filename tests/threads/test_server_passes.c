@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Commands that CLIENT PAUSE holds back, and other commands whose turn comes later than their
- * bytes: none is lost, changed or run twice, whatever stands around it. */
+/* A server pass by pass: commands that CLIENT PAUSE holds back, and others whose turn comes later
+ * than their bytes, are neither lost, changed nor run twice; replies arrive whole; what is counted
+ * is what happened. */
 #include "threads/server_driver.h"
 
 #include <setjmp.h>
@@ -185,6 +186,18 @@ static void a_reply_larger_than_the_socket_arrives_whole(void **state) {
     teardown(&f);
 }
 
+static void errors_are_counted_by_their_first_word(void **state) {
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    (void)say(&f, f.client, "GET\r\nnosuch\r\nSET k x\r\nINCR k\r\nHELLO 9\r\n");
+    const char *info = say(&f, f.client, "INFO errorstats\r\n");
+    assert_non_null(strstr(info, "errorstat_ERR:count=3"));
+    assert_non_null(strstr(info, "errorstat_NOPROTO:count=1"));
+    assert_non_null(strstr(say(&f, f.client, "INFO stats\r\n"), "total_error_replies:4"));
+    teardown(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_array_is_held_back_and_run_once),
@@ -195,6 +208,7 @@ int main(void) {
         cmocka_unit_test(a_database_selected_in_the_pipeline_counts_at_once),
         cmocka_unit_test(who_sends_commands_is_not_idle),
         cmocka_unit_test(a_reply_larger_than_the_socket_arrives_whole),
+        cmocka_unit_test(errors_are_counted_by_their_first_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
