@@ -117,17 +117,37 @@ enum {
     RECHECK_BYTES = 16 * 1024, /* of growth within a batch after which the limit is looked at */
 };
 
+/* Bytes that the command brings beyond what counts already: a large argument counts as its client's
+ * since it began to arrive. */
+static size_t coming_bytes(const struct session *session, const struct request *request,
+                           const struct slice *argv) {
+    size_t bytes = 0;
+    for (size_t i = 1; i < request->argc; i++)
+        bytes += argv[i].size;
+    if (request->partial == NULL)
+        return bytes;
+    uint64_t counted = atomic_load_explicit(&session->memory_bytes, memory_order_relaxed);
+    return counted < bytes ? bytes - (size_t)counted : 0;
+}
+
+/* What a command has stored of its large arguments is no longer its client's. */
+static void hand_over_memory(struct server_thread *thread, struct session *session) {
+    uint64_t counted = atomic_load_explicit(&session->memory_bytes, memory_order_relaxed);
+    atomic_store_explicit(&session->memory_bytes, 0, memory_order_relaxed);
+    node_account(thread->server->node, -(int64_t)counted);
+    store_thread_report(&thread->node_thread.store, &thread->server->node->keyspace);
+}
+
 /* Whether a write may take memory now. */
-static bool has_memory(struct server_thread *thread, const struct command_spec *spec, size_t argc,
-                       const struct slice *argv) {
+static bool has_memory(struct server_thread *thread, const struct session *session,
+                       const struct request *request, const struct slice *argv) {
+    const struct command_spec *spec = request->spec;
     if ((spec->flags & COMMAND_FLAG_WRITE) == 0)
         return true;
     struct node *node = thread->server->node;
     if (atomic_load_explicit(&node->max_memory_bytes, memory_order_relaxed) == 0)
         return true;
-    size_t bytes = 0;
-    for (size_t i = 1; i < argc; i++)
-        bytes += argv[i].size;
+    size_t bytes = coming_bytes(session, request, argv);
     if (thread->node_thread.store.memory_delta > RECHECK_BYTES || bytes > RECHECK_BYTES ||
         thread->is_out_of_memory)
         server_thread_check_memory(thread, (int64_t)bytes);
@@ -229,7 +249,7 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
         loop_watch(&thread->loop, &session->connection);
         return false;
     }
-    if (!has_memory(thread, spec, request->argc, argv)) {
+    if (!has_memory(thread, session, request, argv)) {
         reply_error(reply, OUT_OF_MEMORY_TEXT);
         counter_add(&thread->statistics.commands[spec->id].rejected, 1);
         settle(session, begin);
@@ -239,6 +259,8 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
         observe_before(session, spec, request->argc, argv);
     atomic_store_explicit(&session->last_command, spec->id, memory_order_relaxed);
     run(thread, session, request, argv);
+    if (request->partial != NULL)
+        hand_over_memory(thread, session);
     uint64_t now = cycle_clock_now(&thread->cycles);
     uint64_t ns = cycle_clock_to_ns(&thread->cycles, now - thread->command_began);
     thread->command_began = now; /* of the next one in the batch */

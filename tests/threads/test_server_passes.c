@@ -186,6 +186,30 @@ static void a_reply_larger_than_the_socket_arrives_whole(void **state) {
     teardown(&f);
 }
 
+/* A large argument counts as the client's while it arrives, and as the key's from then on: never as
+ * both, or there would be no room for what fits. */
+static void a_large_value_needs_its_room_once(void **state) {
+    (void)state;
+    enum { SIZE = 2500000, LIMIT = 4 << 20 };
+    struct fixture f;
+    setup(&f);
+    struct node *node = f.driver.server->node;
+    char *command = malloc(SIZE + 200);
+    assert_non_null(command);
+    int head = sprintf(command, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%d\r\n", SIZE);
+    memset(command + head, 'v', SIZE);
+    memcpy(command + head + SIZE, "\r\n", 3);
+    atomic_store(&node->max_memory_bytes, LIMIT);
+    size_t size = (size_t)head + SIZE + 2;
+    assert_string_equal(exchange(&f, f.client, command, size), "+OK\r\n");
+    assert_in_range(node_used_bytes(node), SIZE, SIZE + 200000);
+    assert_string_equal(exchange(&f, f.client, command, size),
+                        "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+    assert_in_range(node_used_bytes(node), SIZE, SIZE + 200000);
+    free(command);
+    teardown(&f);
+}
+
 static void errors_are_counted_by_their_first_word(void **state) {
     (void)state;
     struct fixture f;
@@ -208,6 +232,7 @@ int main(void) {
         cmocka_unit_test(a_database_selected_in_the_pipeline_counts_at_once),
         cmocka_unit_test(who_sends_commands_is_not_idle),
         cmocka_unit_test(a_reply_larger_than_the_socket_arrives_whole),
+        cmocka_unit_test(a_large_value_needs_its_room_once),
         cmocka_unit_test(errors_are_counted_by_their_first_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
