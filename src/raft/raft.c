@@ -306,10 +306,11 @@ static void settle(struct raft *raft) {
     raft_issue_write(raft);
     raft_release_append_reply(raft);
     if (raft->role == RAFT_LEADER) {
-        raft_request_snapshot_reads(raft);
         raft_release_reads(raft);
         raft_send_appends(raft);
     }
+    if (raft->role == RAFT_LEADER)
+        raft_request_snapshot_reads(raft);
     give_committed(raft);
 }
 

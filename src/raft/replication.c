@@ -80,10 +80,10 @@ static void on_accepted(struct raft *raft, struct raft_peer *peer,
                         const struct raft_append_reply *reply) {
     if (peer->mode == PEER_SNAPSHOT && reply->held < raft->log.base_index)
         return;
+    peer->is_paused = reply->is_stalled;
     if (reply->is_stalled) {
         peer->mode = PEER_PROBE;
         peer->next = reply->held + 1;
-        peer->is_paused = true;
     } else if (peer->mode != PEER_REPLICATE) {
         peer->mode = PEER_REPLICATE;
         peer->next = reply->held + 1;

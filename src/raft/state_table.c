@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The roles and the moves between them (Raft, figure 4, with the pre-vote between). A candidate
- * whose election times out asks for pre-votes again; only a leader that stepped down or a follower
- * may be told to campaign without one.
+/* The roles and the moves between them (Raft, figure 4, with the pre-vote between).
  *
- *                 timeout                 majority would vote            majority votes
- *      follower ----------> pre-candidate --------------------> candidate ------------> leader
- *         ^  \__________________|______________________________/^  |  |                   |
- *         |     timeout now     |                 ^________________|  |                   |
- *         |_____________________|______________________ timeout ______|___________________|
- *              newer term, or a leader of this term, or (leader) no majority, or failed storage */
+ *   from           to             when
+ *   any            follower       a newer term, or a leader of this term, is seen
+ *   follower       pre-candidate  timeout, or evidence that the leader is gone
+ *   follower       candidate      told so by the leader (transfer)
+ *   pre-candidate  pre-candidate  timeout
+ *   pre-candidate  candidate      a majority would vote
+ *   candidate      pre-candidate  timeout
+ *   candidate      leader         a majority voted
+ *   leader         follower       also: no majority in contact, no longer a voter, failed storage
+ */
 #include "raft/core.h"
 
 #include <assert.h>
