@@ -3,24 +3,29 @@
  * the last '*' take one byte more; earlier ones need no second look. */
 #include "base/glob.h"
 
+/* How bytes are compared: as they are, or capital letters as small ones. */
+static inline uint8_t folded(uint8_t byte, bool any_case) {
+    return any_case && byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + 'a' - 'A') : byte;
+}
+
 /* Whether `byte` is in the class that begins behind '[' at *at; *at becomes the end of the class.
  */
-static bool match_class(struct slice pattern, size_t *at, uint8_t byte) {
+static bool match_class(struct slice pattern, size_t *at, uint8_t byte, bool any_case) {
     const uint8_t *p = pattern.data;
+    byte = folded(byte, any_case);
     size_t i = *at, size = pattern.size;
     bool is_negated = i < size && p[i] == '^', is_in = false;
     i += is_negated;
     while (i < size && p[i] != ']') {
         if (p[i] == '\\' && i + 1 < size) {
-            is_in |= p[i + 1] == byte;
+            is_in |= folded(p[i + 1], any_case) == byte;
             i += 2;
         } else if (i + 2 < size && p[i + 1] == '-') {
-            uint8_t low = p[i] < p[i + 2] ? p[i] : p[i + 2];
-            uint8_t high = p[i] < p[i + 2] ? p[i + 2] : p[i];
-            is_in |= byte >= low && byte <= high;
+            uint8_t first = folded(p[i], any_case), last = folded(p[i + 2], any_case);
+            is_in |= first < last ? byte >= first && byte <= last : byte >= last && byte <= first;
             i += 3;
         } else {
-            is_in |= p[i] == byte;
+            is_in |= folded(p[i], any_case) == byte;
             i++;
         }
     }
@@ -29,18 +34,18 @@ static bool match_class(struct slice pattern, size_t *at, uint8_t byte) {
 }
 
 /* Match one byte with the part of the pattern at *at, which is advanced behind it. */
-static bool match_one(struct slice pattern, size_t *at, uint8_t byte) {
+static bool match_one(struct slice pattern, size_t *at, uint8_t byte, bool any_case) {
     uint8_t c = pattern.data[(*at)++];
     if (c == '?')
         return true;
     if (c == '[')
-        return match_class(pattern, at, byte);
+        return match_class(pattern, at, byte, any_case);
     if (c == '\\' && *at < pattern.size)
         c = pattern.data[(*at)++];
-    return c == byte;
+    return folded(c, any_case) == folded(byte, any_case);
 }
 
-bool glob_match(struct slice pattern, struct slice text) {
+static bool match(struct slice pattern, struct slice text, bool any_case) {
     size_t at = 0, i = 0, star = SIZE_MAX, star_text = 0;
     if (text.size == 0)
         return pattern.size == 0;
@@ -50,7 +55,7 @@ bool glob_match(struct slice pattern, struct slice text) {
             star_text = i;
             if (at == pattern.size)
                 return true;
-        } else if (at < pattern.size && match_one(pattern, &at, text.data[i])) {
+        } else if (at < pattern.size && match_one(pattern, &at, text.data[i], any_case)) {
             i++;
         } else if (star != SIZE_MAX) {
             at = star;
@@ -62,4 +67,12 @@ bool glob_match(struct slice pattern, struct slice text) {
     while (at < pattern.size && pattern.data[at] == '*')
         at++;
     return at == pattern.size;
+}
+
+bool glob_match(struct slice pattern, struct slice text) {
+    return match(pattern, text, false);
+}
+
+bool glob_match_any_case(struct slice pattern, struct slice text) {
+    return match(pattern, text, true);
 }

@@ -15,6 +15,8 @@
 #include "base/slice.h"
 
 bool glob_match(struct slice pattern, struct slice text);
+/* The same with ASCII letters of either case taken as equal. */
+bool glob_match_any_case(struct slice pattern, struct slice text);
 
 /* Whether the pattern matches every text. */
 static inline bool glob_is_all(struct slice pattern) {

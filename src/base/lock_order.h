@@ -11,8 +11,8 @@
  *   PARTITION_LOCK   one partition's index, log and counters; several only in ascending order
  *   EFFECT_LOCK      one thread's effect staging buffer
  *   POOL_LOCK        the node's pools of log segments and index pages
- *   MAILBOX_LOCK     one thread's queue of messages from other threads
  *   STATS_LOCK       slow log, latency events, client registry: short lists
+ *   MAILBOX_LOCK     one thread's queue of messages from other threads
  *   LOG_LOCK         the log file
  */
 #ifndef LARDER_BASE_LOCK_ORDER_H
@@ -39,9 +39,9 @@ struct LOCK_CAPABILITY lock_class {
 };
 
 extern struct lock_class LOG_LOCK;
-extern struct lock_class STATS_LOCK ACQUIRED_BEFORE(LOG_LOCK);
-extern struct lock_class MAILBOX_LOCK ACQUIRED_BEFORE(STATS_LOCK);
-extern struct lock_class POOL_LOCK ACQUIRED_BEFORE(MAILBOX_LOCK);
+extern struct lock_class MAILBOX_LOCK ACQUIRED_BEFORE(LOG_LOCK);
+extern struct lock_class STATS_LOCK ACQUIRED_BEFORE(MAILBOX_LOCK);
+extern struct lock_class POOL_LOCK ACQUIRED_BEFORE(STATS_LOCK);
 extern struct lock_class EFFECT_LOCK ACQUIRED_BEFORE(POOL_LOCK);
 extern struct lock_class PARTITION_LOCK ACQUIRED_BEFORE(EFFECT_LOCK);
 extern struct lock_class SCRIPT_LOCK ACQUIRED_BEFORE(PARTITION_LOCK);

@@ -19,69 +19,6 @@ const struct option *options_find(const struct option_table *table, struct slice
     return NULL;
 }
 
-static int lower(uint8_t byte) {
-    return byte >= 'A' && byte <= 'Z' ? byte + 32 : byte;
-}
-
-/* Does `byte` belong to the class that starts after '[' at *at? Moves *at behind the class. A
- * class without its ']' ends with the pattern. */
-static bool class_matches(struct slice pattern, size_t *at, uint8_t byte) {
-    size_t i = *at;
-    bool is_negated = i < pattern.size && pattern.data[i] == '^';
-    if (is_negated)
-        i++;
-    bool is_found = false;
-    while (i < pattern.size && pattern.data[i] != ']') {
-        if (pattern.data[i] == '\\' && i + 1 < pattern.size)
-            i++;
-        int low = lower(pattern.data[i]);
-        int high = low;
-        if (i + 2 < pattern.size && pattern.data[i + 1] == '-') {
-            high = lower(pattern.data[i + 2]);
-            i += 2;
-        }
-        int wanted = lower(byte);
-        if ((wanted >= low && wanted <= high) || (wanted >= high && wanted <= low))
-            is_found = true;
-        i++;
-    }
-    *at = i < pattern.size ? i + 1 : i;
-    return is_found != is_negated;
-}
-
-/* One step of the pattern against one byte; moves *at behind the step. */
-static bool step_matches(struct slice pattern, size_t *at, uint8_t byte) {
-    uint8_t step = pattern.data[(*at)++];
-    if (step == '?')
-        return true;
-    if (step == '[')
-        return class_matches(pattern, at, byte);
-    if (step == '\\' && *at < pattern.size)
-        step = pattern.data[(*at)++];
-    return lower(step) == lower(byte);
-}
-
-bool options_match(struct slice pattern, struct slice name) {
-    size_t at = 0, i = 0;
-    size_t star = SIZE_MAX, star_name = 0;
-    while (i < name.size) {
-        if (at < pattern.size && pattern.data[at] == '*') {
-            star = ++at;
-            star_name = i;
-        } else if (at < pattern.size && step_matches(pattern, &at, name.data[i])) {
-            i++;
-        } else if (star != SIZE_MAX) {
-            at = star;
-            i = ++star_name;
-        } else {
-            return false;
-        }
-    }
-    while (at < pattern.size && pattern.data[at] == '*')
-        at++;
-    return at == pattern.size;
-}
-
 const void *options_field_const(const struct option_table *table, const struct option *option,
                                 const void *fields) {
     size_t offset = option->offset;

@@ -161,9 +161,6 @@ struct option_table {
 /* The row with this name or alias, letters of any case; NULL if there is none. */
 const struct option *options_find(const struct option_table *table, struct slice name);
 
-/* Case-insensitive glob: * ? [a-z] [^x] and backslash. */
-bool options_match(struct slice pattern, struct slice name);
-
 /* Where the value of a row lives inside `fields`. Never NULL. */
 void *options_field(const struct option_table *table, const struct option *option, void *fields);
 const void *options_field_const(const struct option_table *table, const struct option *option,

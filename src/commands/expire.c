@@ -67,7 +67,7 @@ static bool parse_conditions(struct call *call, unsigned *out) {
         unsigned flag = condition_of(call->argv[i]);
         if (flag == 0) {
             struct slice word = call->argv[i];
-            int shown = word.size < 128 ? (int)word.size : 128;
+            int shown = word.size < 400 ? (int)word.size : 400;
             reply_error_format(call->reply, "ERR Unsupported option %.*s", shown,
                                (const char *)word.data);
             return false;

@@ -12,13 +12,14 @@ enum { SLICE_RECORDS = 64, SLICES_PER_PARTITION = 16, PARTITIONS_PER_CLOCK = 8 }
 
 static void sweep_partition(struct node_thread *thread, uint32_t id) {
     struct node *node = thread->node;
+    struct partition *p = keyspace_partition(&node->keyspace, id);
     bool has_more = true;
     for (unsigned i = 0; i < SLICES_PER_PARTITION && has_more; i++) {
         if (thread->store.reserve.is_unbalanced)
             (void)node_thread_refill(thread);
         partition_lock(node, id);
-        has_more = expiry_step(keyspace_partition(&node->keyspace, id), &node->keyspace,
-                               &thread->store, id, thread->store.now_ms, SLICE_RECORDS);
+        has_more = partition_has_expiring(p) && expiry_step(p, &node->keyspace, &thread->store, id,
+                                                            thread->store.now_ms, SLICE_RECORDS);
         partition_unlock(node, id);
         store_thread_free_dropped(&thread->store);
     }

@@ -2,6 +2,7 @@
 /* COMMAND: what commands there are and where their keys are. Only commands that exist here are
  * told about. */
 #include "base/command_keys.h"
+#include "base/glob.h"
 #include "base/options.h"
 #include "server/session_commands.h"
 
@@ -228,7 +229,8 @@ static bool passes(const struct list_filter *filter, const struct command_spec *
         return false;
     if (filter->has_category)
         return (spec->categories & filter->category) != 0;
-    return !filter->has_pattern || options_match(filter->pattern, slice_of_string(spec->name));
+    return !filter->has_pattern ||
+           glob_match_any_case(filter->pattern, slice_of_string(spec->name));
 }
 
 void session_command_command_list(struct session *session, struct call *call) {

@@ -3,6 +3,7 @@
  * into a new value (memory is taken here), then values and fields are exchanged, which cannot fail,
  * then the apply callbacks run. If one refuses, the exchange is undone and the callbacks that had
  * run are run again. */
+#include "base/glob.h"
 #include "server/config_internal.h"
 
 #include <stdio.h>
@@ -101,7 +102,7 @@ static bool is_wanted(const struct option *option, const char *name, const struc
                 return true;
         } else if ((option->flags & OPTION_HIDDEN) == 0) {
             *out_name = slice_of_string(name);
-            if (options_match(patterns[i], *out_name))
+            if (glob_match_any_case(patterns[i], *out_name))
                 return true;
         }
     }
@@ -192,6 +193,12 @@ static void print_refusal(const struct transaction *t, struct slice name, const 
             *at = ' ';
 }
 
+/* The name as the table writes it: the alias if that was used. */
+static struct slice spelled(const struct option *option, struct slice name) {
+    bool is_alias = option->alias != NULL && slice_equal_word(name, option->alias);
+    return slice_of_string(is_alias ? option->alias : option->name);
+}
+
 static bool may_set_protected(const struct server_config *config, bool is_local) {
     return config->enable_protected_configs == CONFIG_ALLOWED ||
            (config->enable_protected_configs == CONFIG_ALLOWED_LOCALLY && is_local);
@@ -240,7 +247,7 @@ static enum larder_status parse_change(struct transaction *t, struct change *cha
     struct option_error reason;
     enum larder_status status = option_parse(option, &input, &change->value, &reason);
     if (status == LARDER_INVALID)
-        print_refusal(t, change->name, reason.text);
+        print_refusal(t, spelled(option, change->name), reason.text);
     if (status != LARDER_OK)
         return status;
     change->is_parsed = true;
@@ -305,7 +312,8 @@ static enum larder_status apply_changes(struct transaction *t) {
     size_t refused = run_hooks(t, t->config->hook_count, &reason);
     if (refused == t->config->hook_count)
         return LARDER_OK;
-    print_refusal(t, find_change(t, t->config->hooks[refused].option)->name, reason);
+    const struct change *change = find_change(t, t->config->hooks[refused].option);
+    print_refusal(t, spelled(change->option, change->name), reason);
     exchange(t);
     /* The refusing callback may have done half of its work, so it sees the old values too. */
     (void)run_hooks(t, refused + 1, &reason);

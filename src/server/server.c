@@ -46,12 +46,20 @@ void server_thread_begin_pass(struct server_thread *thread) {
     node_thread_tick(&thread->node_thread, thread->now_ms);
 }
 
+/* Tell the latency monitor what took since `began`. */
+static void note_event(struct server_thread *thread, enum latency_event event, uint64_t began) {
+    uint64_t ns = cycle_clock_to_ns(&thread->cycles, cycle_clock_now(&thread->cycles) - began);
+    observe_event(thread->server, event, ns / 1000);
+}
+
 void server_thread_check_memory(struct server_thread *thread, int64_t coming_bytes) {
     struct node *node = thread->server->node;
-    if (atomic_load_explicit(&node->max_memory_bytes, memory_order_relaxed) != 0)
-        thread->is_out_of_memory = !node_make_room(&thread->node_thread, coming_bytes);
-    else
-        thread->is_out_of_memory = false;
+    thread->is_out_of_memory = false;
+    if (atomic_load_explicit(&node->max_memory_bytes, memory_order_relaxed) == 0)
+        return;
+    uint64_t began = cycle_clock_now(&thread->cycles);
+    thread->is_out_of_memory = !node_make_room(&thread->node_thread, coming_bytes);
+    note_event(thread, LATENCY_EVENT_EVICTION_CYCLE, began);
 }
 
 /* Expiry may take SWEEP_SHARE of a core, twice that at active-expire-effort 10; the threads share
@@ -64,12 +72,18 @@ static uint64_t sweep_budget_us(const struct server *server) {
     return us / server->thread_count;
 }
 
+static void sweep(struct server_thread *thread) {
+    uint64_t began = cycle_clock_now(&thread->cycles);
+    node_sweep(&thread->node_thread, sweep_budget_us(thread->server));
+    note_event(thread, LATENCY_EVENT_EXPIRE_CYCLE, began);
+}
+
 static void tick(struct loop *loop) {
     struct server_thread *thread = thread_of_loop(loop);
     read_clock(thread);
     node_thread_tick(&thread->node_thread, thread->now_ms);
     session_check_all(thread);
-    node_sweep(&thread->node_thread, sweep_budget_us(thread->server));
+    sweep(thread);
     if (thread == &thread->server->threads[0]) {
         node_trim(thread->server->node);
         observe_tick(thread->server);

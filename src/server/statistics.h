@@ -20,7 +20,6 @@ struct command_statistics {
 struct thread_statistics {
     struct command_statistics *commands; /* COMMAND_COUNT of them */
     _Atomic uint64_t commands_processed;
-    _Atomic uint64_t bytes_received, bytes_sent;
     _Atomic uint64_t reads_processed, writes_processed; /* system calls that moved bytes */
     _Atomic uint64_t error_replies;
     _Atomic uint64_t protocol_errors;

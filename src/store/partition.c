@@ -474,6 +474,13 @@ void partition_end_reserve(struct partition *p, struct store_thread *thread) {
     p->index.overflow_kept = 0;
 }
 
+bool partition_has_expiring(const struct partition *p) {
+    for (uint32_t i = 0; i < p->count_length; i++)
+        if (p->counts[i].expiring > 0)
+            return true;
+    return false;
+}
+
 struct partition_usage partition_usage(const struct partition *p) {
     return (struct partition_usage){
         .log_bytes = p->log_bytes,

@@ -32,8 +32,8 @@ static inline uint32_t keyspace_collection(const struct keyspace *keyspace, uint
 
 struct partition *keyspace_partition(const struct keyspace *keyspace, uint32_t id);
 
-/* Two steps that bring a key's memory into the cache ahead of its command. Any thread, no lock: what
- * they read is only a hint. *out_bucket is NULL when the partition is empty. */
+/* Two steps that bring a key's memory into the cache ahead of its command. Any thread, no lock:
+ * what they read is only a hint. *out_bucket is NULL when the partition is empty. */
 void keyspace_prefetch_bucket(const struct keyspace *keyspace, const struct key *key,
                               const void **out_bucket);
 /* `bucket` is what keyspace_prefetch_bucket gave, for the same hash; NULL is allowed. */
@@ -65,8 +65,7 @@ void partition_touch(struct partition *p, struct keyspace *keyspace, struct stor
  * RECORD_INLINE_VALUE_MAX: that is the caller's to make first. Errors: LARDER_NO_MEMORY. */
 enum larder_status partition_reserve(struct partition *p, struct keyspace *keyspace,
                                      struct store_thread *thread, const struct key *key,
-                                     size_t value_size)
-    REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
+                                     size_t value_size) REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
 /* The reserved puts are done, or are not coming. */
 void partition_end_reserve(struct partition *p, struct store_thread *thread)
     REQUIRES(PARTITION_LOCK);
@@ -109,5 +108,8 @@ struct collection_count {
 };
 struct collection_count partition_count(const struct partition *p, uint32_t collection)
     REQUIRES(PARTITION_LOCK);
+
+/* Whether any key of the partition has an expiry. */
+bool partition_has_expiring(const struct partition *p) REQUIRES(PARTITION_LOCK);
 
 #endif

@@ -108,6 +108,8 @@ void reply_ok(struct reply *reply) {
 
 static void put_line(struct reply *reply, char type, const char *text) {
     size_t size = strlen(text);
+    while (size > 0 && (text[size - 1] == '\r' || text[size - 1] == '\n'))
+        size--;
     if (!has_room(reply, size + 3))
         return;
     reply->data[reply->used++] = (uint8_t)type;

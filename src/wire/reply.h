@@ -56,7 +56,8 @@ void reply_raw(struct reply *reply, struct slice bytes);
 void reply_ok(struct reply *reply);
 /* +text; the text holds no CR or LF. */
 void reply_simple(struct reply *reply, const char *text);
-/* -text; the text starts with its prefix ("ERR ..."), CR and LF in it become spaces. */
+/* -text; the text starts with its prefix ("ERR ..."), CR and LF in it become spaces, those at its
+ * end are dropped. */
 void reply_error(struct reply *reply, const char *text);
 /* printf-formatted error, at most 512 bytes. */
 void reply_error_format(struct reply *reply, const char *format, ...)
