@@ -191,13 +191,25 @@ static void run_adopt(struct loop *loop, struct loop_message *message) {
     allocator_release(adopt->allocator, adopt, sizeof(*adopt));
 }
 
+/* Without descriptors or memory a listener stays readable: it is not looked at until the next tick,
+ * or the loop would do nothing else. */
+static void watch_listeners(struct loop *loop, bool is_watched) {
+    for (size_t i = 0; i < loop->listener_count; i++)
+        (void)!poller_modify(&loop->poller, loop->listeners[i].fd, is_watched ? POLLER_READ : 0,
+                             &loop->listeners[i]);
+    loop->is_accepting_late = !is_watched;
+}
+
 static void accept_some(struct loop *loop, const struct loop_listener *listener) {
     uint32_t limit = atomic_load_explicit(listener->is_tls ? &loop->tls_accepts_per_pass
                                                            : &loop->accepts_per_pass,
                                           memory_order_relaxed);
     for (uint32_t i = 0; i < limit; i++) {
         struct socket_peer peer;
-        if (socket_accept(listener->fd, &peer) != LARDER_OK)
+        enum larder_status status = socket_accept(listener->fd, &peer);
+        if (status == LARDER_BUSY || status == LARDER_NO_MEMORY)
+            watch_listeners(loop, false);
+        if (status != LARDER_OK)
             return;
         struct tls_session *tls = NULL;
         struct loop *target = loop->handler.place(loop, listener, &peer, &tls);
@@ -373,6 +385,8 @@ static void pass(struct loop *loop) {
     if (loop->now_ns >= loop->next_tick_ns) {
         loop->next_tick_ns =
             loop->now_ns + atomic_load_explicit(&loop->tick_ms, memory_order_relaxed) * NS_PER_MS;
+        if (loop->is_accepting_late)
+            watch_listeners(loop, true);
         loop->handler.tick(loop);
     }
     if (loop->queue != NULL)

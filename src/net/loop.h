@@ -61,6 +61,7 @@ struct loop {
     size_t ready_capacity;
     struct loop_listener *listeners;
     size_t listener_count;
+    bool is_accepting_late; /* out of descriptors: listeners wait for the next tick */
     uint64_t now_ns; /* monotonic, read once per pass */
     uint64_t next_tick_ns;
     uint64_t passes;

@@ -7,7 +7,7 @@
  *
  * What a batch takes from one connection is bounded (COMMANDS_PER_SESSION, RECEIVE_BYTES), so that
  * one busy client can't hold up the others; what remains is served in the next pass. */
-#include "server/session.h"
+#include "server/observe.h"
 
 #include <strings.h>
 
@@ -242,6 +242,8 @@ static void run_request(struct server_thread *thread, struct session *session,
         reply_error_format(&thread->reply, "ERR %s", session->error.text);
         if (thread->reply.failed)
             reply_cut(&thread->reply, begin);
+        observe_error(session->server,
+                      slice_of(thread->reply.data + begin.used, thread->reply.used - begin.used));
         counter_add(&thread->statistics.protocol_errors, 1);
         session_close_after_reply(session);
         return;

@@ -5,6 +5,7 @@ A server dies with the test program (parent-death signal), so that nothing is le
 LARDER_SERVER names the program under test; LARDER_TEST_PORTS ("first-last") the ports to use.
 """
 import ctypes
+import fcntl
 import os
 import pathlib
 import shutil
@@ -28,6 +29,9 @@ class ServerFailure(Exception):
     """The server did not start, did not stop or stopped with a status other than 0."""
 
 
+RESERVED = []  # lock files of ports, open while the process lives
+
+
 def larder_program():
     return pathlib.Path(os.environ.get("LARDER_SERVER", REPOSITORY / "build" / "bin" / "larder-server"))
 
@@ -49,13 +53,27 @@ def port_is_free(port):
     return True
 
 
+def reserve_port(port):
+    """Keep other test processes from taking the port between our look and the server's bind."""
+    path = pathlib.Path(tempfile.gettempdir()) / f"larder-test-port-{port}.lock"
+    lock = open(path, "w", encoding="ascii")  # pylint: disable=consider-using-with
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return False
+    RESERVED.append(lock)
+    return True
+
+
 def free_port():
-    first, last = map(int, os.environ.get("LARDER_TEST_PORTS", "21200-21399").split("-"))
+    """A port that nobody listens on; this process keeps it for good."""
+    first, last = map(int, os.environ.get("LARDER_TEST_PORTS", "21200-21999").split("-"))
     count = last - first + 1
     start = (os.getpid() * 7 + time.monotonic_ns() // 1000) % count
     for step in range(count):
         port = first + (start + step) % count
-        if port_is_free(port):
+        if port_is_free(port) and reserve_port(port):
             return port
     raise ServerFailure(f"no free port in {first}-{last}")
 
