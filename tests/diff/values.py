@@ -171,7 +171,7 @@ def far_milliseconds(random):
 
 
 def pattern(random):
-    return random.choice((b"*", b"k*", b"k?", b"k[1-3]", b"k[^1]", b"k[3-1]", b"[k]1", b"*\\*", b"k\\1",
+    return random.choice((b"*", b"**", b"k*", b"k?", b"k[1-3]", b"k[^1]", b"k[3-1]", b"[k]1", b"*\\*", b"k\\1",
                           b"", b"?", b"k[", b"k[1", b"*1*", b"k**", b"k1", b"nokey", b"long:*x", b"K*",
                           b"\\", b"k[\\1]", b"*bin", b"[", b"k[12345", b"k[a-", b"?*?", b"*[0-9]"))
 
