@@ -69,11 +69,10 @@ static uint64_t configuration_at(const struct raft *raft, uint64_t index,
 }
 
 void raft_adopt_configuration(struct raft *raft) {
-    uint64_t last = raft_log_last_index(&raft->log);
-    if (RAFT_MUTATED(MUTANT_CONFIGURATION_KEPT) && last < raft->configuration_index)
-        return;
     struct raft_configuration found;
-    uint64_t index = configuration_at(raft, last, &found);
+    uint64_t index = configuration_at(raft, raft_log_last_index(&raft->log), &found);
+    if (RAFT_MUTATED(MUTANT_CONFIGURATION_KEPT) && index < raft->configuration_index)
+        return;
     raft->configuration = found;
     raft->configuration_index = index;
     rebuild_peers(raft);

@@ -106,6 +106,17 @@ static void read_chunk(struct sim *s, uint32_t number, const struct raft_snapsho
     answer(s, number, input);
 }
 
+static void crash_node(struct sim *s, uint32_t number) {
+    struct sim_node *node = &s->nodes[number];
+    if (node->raft == NULL)
+        return;
+    s->counters.crashes++;
+    raft_destroy(node->raft);
+    node->raft = NULL;
+    node->incarnation++;
+    disk_crash(s, &node->disk);
+}
+
 static void sim_input(struct sim *s, uint32_t number, struct raft_input input) {
     struct sim_node *node = &s->nodes[number];
     if (node->raft == NULL || s->violation != NULL)
@@ -127,6 +138,8 @@ static void sim_input(struct sim *s, uint32_t number, struct raft_input input) {
         read_chunk(s, number, &out->snapshot_reads[i]);
     if (out->has_snapshot_chunk)
         store_chunk(s, number, &out->snapshot_chunk);
+    if (node->seen.role == RAFT_LEADER && !s->is_calm && sim_chance(s, s->faults.short_reign))
+        crash_node(s, number);
 }
 
 static void start_node(struct sim *s, uint32_t number) {
@@ -163,17 +176,6 @@ static void start_node(struct sim *s, uint32_t number) {
                                 .policy = {.voters_target = 3, .dead_after_ms = 500}};
     if (s->faults.has_policy)
         sim_input(s, number, policy);
-}
-
-static void crash_node(struct sim *s, uint32_t number) {
-    struct sim_node *node = &s->nodes[number];
-    if (node->raft == NULL)
-        return;
-    s->counters.crashes++;
-    raft_destroy(node->raft);
-    node->raft = NULL;
-    node->incarnation++;
-    disk_crash(s, &node->disk);
 }
 
 static uint32_t find_leader(struct sim *s) {
@@ -287,6 +289,9 @@ static void act_as_fault(struct sim *s) {
         crash_node(s, number);
     else if (s->nodes[number].raft == NULL)
         start_node(s, number);
+    number = any_node(s);
+    if (s->faults.short_reign > 0 && s->nodes[number].raft == NULL)
+        start_node(s, number);
     if (sim_chance(s, s->faults.crash / 8))
         for (uint32_t i = 0; i < s->node_count; i++)
             crash_node(s, i);
@@ -373,6 +378,7 @@ static void draw_faults(struct sim *s) {
                                     .snapshot = draw_rate(s, 300),
                                     .has_policy = sim_chance(s, 300)};
     s->faults.disk_ms = sim_chance(s, 300) ? 0 : (int64_t)random_below(&s->random, 60);
+    s->faults.short_reign = sim_chance(s, 250) ? (uint32_t)random_below(&s->random, 100) : 0;
     s->faults.message_ms = (int64_t)random_below(&s->random, 30);
 }
 

@@ -107,6 +107,7 @@ struct sim_faults {
     uint32_t loss, duplication, slow_message, crash, disk_full, cut, change, transfer, read,
         snapshot;
     int64_t disk_ms, message_ms;
+    uint32_t short_reign; /* a leader crashes after a step of its own */
     bool has_policy;
 };
 
