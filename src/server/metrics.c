@@ -6,37 +6,37 @@
 #include "server/figures.h"
 #include "server/observe.h"
 
-static void gauge(struct metrics_text *out, const char *name, const char *help, double value) {
-    metrics_text_describe(out, name, "gauge", help);
-    metrics_text_append(out, "%s %.17g\n", name, value);
+static void gauge(struct text_buffer *out, const char *name, const char *help, double value) {
+    metrics_describe(out, name, "gauge", help);
+    text_buffer_format(out, "%s %.17g\n", name, value);
 }
 
-static void counter(struct metrics_text *out, const char *name, const char *help, uint64_t value) {
-    metrics_text_describe(out, name, "counter", help);
-    metrics_text_append(out, "%s %llu\n", name, (unsigned long long)value);
+static void counter(struct text_buffer *out, const char *name, const char *help, uint64_t value) {
+    metrics_describe(out, name, "counter", help);
+    text_buffer_format(out, "%s %llu\n", name, (unsigned long long)value);
 }
 
-static void render_server(struct server *server, struct metrics_text *out) {
+static void render_server(struct server *server, struct text_buffer *out) {
     double now_s = (double)clock_wall_us() / 1e6, started_s = (double)server->started_ms / 1e3;
     gauge(out, "redis_up", "Whether the server answers.", 1);
-    metrics_text_describe(out, "redis_instance_info", "gauge", "What the server is.");
-    metrics_text_append(out,
-                        "redis_instance_info{redis_version=\"%s\",server_name=\"larder\","
-                        "larder_version=\"%s\",redis_mode=\"standalone\",role=\"master\"} 1\n",
-                        SERVER_REDIS_VERSION, LARDER_VERSION);
+    metrics_describe(out, "redis_instance_info", "gauge", "What the server is.");
+    text_buffer_format(out,
+                       "redis_instance_info{redis_version=\"%s\",server_name=\"larder\","
+                       "larder_version=\"%s\",redis_mode=\"standalone\",role=\"master\"} 1\n",
+                       SERVER_REDIS_VERSION, LARDER_VERSION);
     gauge(out, "redis_start_time_seconds", "When the server was started.", started_s);
     gauge(out, "redis_uptime_in_seconds", "How long the server has been running.",
           now_s - started_s);
     gauge(out, "redis_threads", "Loop threads.", server->thread_count);
     struct process_cpu_times cpu;
     process_cpu_times(&cpu);
-    metrics_text_describe(out, "redis_cpu_user_seconds_total", "counter", "User CPU time.");
-    metrics_text_append(out, "redis_cpu_user_seconds_total %.6f\n", (double)cpu.user_us / 1e6);
-    metrics_text_describe(out, "redis_cpu_sys_seconds_total", "counter", "System CPU time.");
-    metrics_text_append(out, "redis_cpu_sys_seconds_total %.6f\n", (double)cpu.system_us / 1e6);
+    metrics_describe(out, "redis_cpu_user_seconds_total", "counter", "User CPU time.");
+    text_buffer_format(out, "redis_cpu_user_seconds_total %.6f\n", (double)cpu.user_us / 1e6);
+    metrics_describe(out, "redis_cpu_sys_seconds_total", "counter", "System CPU time.");
+    text_buffer_format(out, "redis_cpu_sys_seconds_total %.6f\n", (double)cpu.system_us / 1e6);
 }
 
-static void render_clients(struct server *server, struct metrics_text *out) {
+static void render_clients(struct server *server, struct text_buffer *out) {
     struct session_figures sessions;
     figures_sessions(server, &sessions);
     gauge(out, "redis_connected_clients", "Client connections.", sessions.count);
@@ -52,7 +52,7 @@ static void render_clients(struct server *server, struct metrics_text *out) {
     gauge(out, "redis_connected_slaves", "Replicas.", 0);
 }
 
-static void render_memory(struct server *server, struct metrics_text *out) {
+static void render_memory(struct server *server, struct text_buffer *out) {
     struct memory_figures m;
     figures_memory(server, &m);
     gauge(out, "redis_memory_used_bytes", "Memory that counts against maxmemory.",
@@ -71,7 +71,7 @@ static void render_memory(struct server *server, struct metrics_text *out) {
     gauge(out, "larder_index_bytes", "Pages of the indexes.", (double)m.index_bytes);
 }
 
-static void render_counters(struct server *server, struct metrics_text *out) {
+static void render_counters(struct server *server, struct text_buffer *out) {
     static const struct {
         enum counter counter;
         const char *name, *help;
@@ -101,7 +101,7 @@ static void render_counters(struct server *server, struct metrics_text *out) {
 }
 
 /* Error kinds are copied, so that nothing is formatted under the lock. */
-static void render_observations(struct server *server, struct metrics_text *out) {
+static void render_observations(struct server *server, struct text_buffer *out) {
     struct error_kind errors[ERROR_KINDS_MAX];
     server_stats_lock(server);
     const struct observations *all = observations_of(server);
@@ -112,13 +112,13 @@ static void render_observations(struct server *server, struct metrics_text *out)
     gauge(out, "redis_slowlog_length", "Entries of the slow log.", (double)slow);
     gauge(out, "redis_slowlog_last_id", "Number of its newest entry.",
           next_id > 0 ? (double)(next_id - 1) : 0);
-    metrics_text_describe(out, "redis_errors_total", "counter", "Error replies by first word.");
+    metrics_describe(out, "redis_errors_total", "counter", "Error replies by first word.");
     for (size_t i = 0; i < count; i++)
-        metrics_text_append(out, "redis_errors_total{err=\"%s\"} %llu\n", errors[i].name,
-                            (unsigned long long)errors[i].count);
+        text_buffer_format(out, "redis_errors_total{err=\"%s\"} %llu\n", errors[i].name,
+                           (unsigned long long)errors[i].count);
 }
 
-static void render_databases(struct server *server, struct metrics_text *out) {
+static void render_databases(struct server *server, struct text_buffer *out) {
     static const struct {
         const char *name, *help;
     } ROWS[] = {{"redis_db_keys", "Keys."},
@@ -126,19 +126,19 @@ static void render_databases(struct server *server, struct metrics_text *out) {
                 {"redis_db_avg_ttl_seconds", "Average time to live of keys that expire."}};
     int64_t now_ms = (int64_t)(clock_wall_us() / 1000);
     for (size_t row = 0; row < sizeof(ROWS) / sizeof(ROWS[0]); row++) {
-        metrics_text_describe(out, ROWS[row].name, "gauge", ROWS[row].help);
+        metrics_describe(out, ROWS[row].name, "gauge", ROWS[row].help);
         for (uint32_t i = 0; i < server->node->keyspace.database_count; i++) {
             struct database_figures d;
             figures_database(server, i, now_ms, &d);
             if (d.keys == 0 && i > 0)
                 continue;
             double values[] = {(double)d.keys, (double)d.expiring, (double)d.average_ttl_ms / 1000};
-            metrics_text_append(out, "%s{db=\"db%u\"} %.17g\n", ROWS[row].name, i, values[row]);
+            text_buffer_format(out, "%s{db=\"db%u\"} %.17g\n", ROWS[row].name, i, values[row]);
         }
     }
 }
 
-static void render_command_rows(struct server *server, struct metrics_text *out, const char *name,
+static void render_command_rows(struct server *server, struct text_buffer *out, const char *name,
                                 int row) {
     for (int id = 0; id < COMMAND_COUNT; id++) {
         struct command_figures f;
@@ -147,12 +147,12 @@ static void render_command_rows(struct server *server, struct metrics_text *out,
             continue;
         double values[] = {(double)f.calls, (double)f.ns / 1e9, (double)f.failed,
                            (double)f.rejected};
-        metrics_text_append(out, "%s{cmd=\"%s\"} %.17g\n", name, command_table[id].name,
-                            values[row]);
+        text_buffer_format(out, "%s{cmd=\"%s\"} %.17g\n", name, command_table[id].name,
+                           values[row]);
     }
 }
 
-static void render_commands(struct server *server, struct metrics_text *out) {
+static void render_commands(struct server *server, struct text_buffer *out) {
     static const struct {
         const char *name, *help;
     } ROWS[] = {
@@ -162,12 +162,12 @@ static void render_commands(struct server *server, struct metrics_text *out) {
         {"redis_commands_rejected_calls_total", "Calls refused before execution."},
     };
     for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
-        metrics_text_describe(out, ROWS[i].name, "counter", ROWS[i].help);
+        metrics_describe(out, ROWS[i].name, "counter", ROWS[i].help);
         render_command_rows(server, out, ROWS[i].name, (int)i);
     }
 }
 
-void metrics_render(void *context, struct metrics_text *out) {
+void metrics_render(void *context, struct text_buffer *out) {
     struct server *server = context;
     render_server(server, out);
     render_clients(server, out);

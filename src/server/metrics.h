@@ -7,6 +7,6 @@
 #include "server/metrics_http.h"
 
 /* Append all metrics. `context` is the struct server. Any thread. */
-void metrics_render(void *context, struct metrics_text *out);
+void metrics_render(void *context, struct text_buffer *out);
 
 #endif

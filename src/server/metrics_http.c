@@ -8,6 +8,11 @@
 
 #include <string.h>
 
+void metrics_describe(struct text_buffer *text, const char *name, const char *type,
+                      const char *help) {
+    text_buffer_format(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
 #if defined(LARDER_HAVE_MICROHTTPD)
 #include <microhttpd.h>
 
@@ -41,7 +46,7 @@ static enum MHD_Result answer_plain(struct MHD_Connection *connection, unsigned 
 
 static enum MHD_Result answer_metrics(struct metrics_http *http,
                                       struct MHD_Connection *connection) {
-    struct metrics_text text = {.allocator = http->allocator};
+    struct text_buffer text = {.allocator = http->allocator};
     http->options.render(http->options.context, &text);
     enum MHD_Result result = MHD_NO;
     if (text.is_out_of_memory)
@@ -54,7 +59,7 @@ static enum MHD_Result answer_metrics(struct metrics_http *http,
 }
 
 static enum MHD_Result answer_health(struct metrics_http *http, struct MHD_Connection *connection) {
-    struct metrics_text text = {.allocator = http->allocator};
+    struct text_buffer text = {.allocator = http->allocator};
     bool is_healthy =
         http->options.is_healthy == NULL || http->options.is_healthy(http->options.context, &text);
     const char *fallback = is_healthy ? "ok\n" : "unhealthy\n";

@@ -6,7 +6,7 @@
 #ifndef LARDER_SERVER_METRICS_HTTP_H
 #define LARDER_SERVER_METRICS_HTTP_H
 
-#include "base/alloc.h"
+#include "base/text_buffer.h"
 #include "os/error_text.h"
 
 #include <stdbool.h>
@@ -14,30 +14,17 @@
 
 enum { METRICS_CONNECTIONS_MAX = 16, METRICS_IDLE_SECONDS = 10 };
 
-/* A growing text. Lack of memory is remembered and answered with status 503. */
-struct metrics_text {
-    const struct allocator *allocator;
-    char *data;
-    size_t size;
-    size_t capacity;
-    bool is_out_of_memory;
-};
-
-/* Append, printf-style. */
-void metrics_text_append(struct metrics_text *text, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
 /* Append the two comment lines that open a metric. `type`: "counter", "gauge" or "histogram". */
-void metrics_text_describe(struct metrics_text *text, const char *name, const char *type,
-                           const char *help);
+void metrics_describe(struct text_buffer *text, const char *name, const char *type,
+                      const char *help);
 
 struct metrics_http_options {
     const char *address; /* as socket_listen_tcp; default 127.0.0.1 */
     uint16_t port;       /* 0: any free one */
-    void (*render)(void *context, struct metrics_text *out); /* metrics thread */
+    void (*render)(void *context, struct text_buffer *out); /* metrics thread */
     /* False: 503 with what it wrote to `out` as the reason. Metrics thread. NULL: always healthy.
      */
-    bool (*is_healthy)(void *context, struct metrics_text *out);
+    bool (*is_healthy)(void *context, struct text_buffer *out);
     void *context; /* borrowed until stop */
 };
 

@@ -76,6 +76,15 @@ def expired_but_counted(arguments, peer, ours):
     return abs(int(peer[1:]) - int(ours[1:])) <= 3
 
 
+def sizes_below_2_63(arguments, peer, ours):
+    """Sizes of 2^63 and more are refused; CONFIG GET then shows the value from before."""
+    if name_of(arguments) != b"CONFIG" or len(arguments) < 2:
+        return False
+    if arguments[1].upper() == b"SET":
+        return peer == b"+OK\r\n" and b"must be between 0 and 9223372036854775807" in ours
+    return arguments[1].upper() == b"GET" and re.search(rb"\r\n(9223372036854775808|1844674407370955161\d)\r\n", peer)
+
+
 ALLOWANCES = (
     Allowance("D1", latest_expiry),
     Allowance("D2", bitcount_start_only),
@@ -85,6 +94,7 @@ ALLOWANCES = (
     Allowance("D13", getkeys_of_one_word),
     Allowance("D15", compact_after_no_change),
     Allowance("D16", expired_but_counted),
+    Allowance("D17", sizes_below_2_63),
 )
 
 

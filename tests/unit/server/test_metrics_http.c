@@ -19,17 +19,17 @@ struct source {
     _Atomic int lines;
 };
 
-static void render(void *context, struct metrics_text *out) {
+static void render(void *context, struct text_buffer *out) {
     struct source *source = context;
-    metrics_text_describe(out, "larder_up", "gauge", "Whether the server runs.");
+    metrics_describe(out, "larder_up", "gauge", "Whether the server runs.");
     for (int i = 0; i < source->lines; i++)
-        metrics_text_append(out, "larder_up{line=\"%d\"} 1\n", i);
+        text_buffer_format(out, "larder_up{line=\"%d\"} 1\n", i);
 }
 
-static bool is_healthy(void *context, struct metrics_text *out) {
+static bool is_healthy(void *context, struct text_buffer *out) {
     struct source *source = context;
     if (!source->is_healthy)
-        metrics_text_append(out, "loading\n");
+        text_buffer_format(out, "loading\n");
     return source->is_healthy;
 }
 
