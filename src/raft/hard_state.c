@@ -42,7 +42,8 @@ static enum slot_condition slot_decode(struct slice bytes, struct raft_hard_stat
     if (bytes.size != RAFT_HARD_STATE_BYTES)
         return SLOT_DAMAGED;
     struct byte_reader r = byte_reader_of(bytes);
-    bool is_ours = read_unsigned(&r, 4) == SLOT_MAGIC && read_unsigned(&r, 4) == SLOT_VERSION;
+    bool is_ours = read_unsigned(&r, 4) == SLOT_MAGIC;
+    is_ours &= read_unsigned(&r, 4) == SLOT_VERSION;
     out->cluster = read_id(&r);
     out->generation = (uint16_t)read_unsigned(&r, 2);
     is_ours &= read_unsigned(&r, 2) == 0;
