@@ -16,6 +16,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#if defined(LARDER_HAVE_JEMALLOC)
+/* Read by jemalloc at its start: give unused pages back within a second, by a thread of its own, so
+ * that resident memory follows what is used also when no client is active. */
+__attribute__((used, visibility("default"))) const char *malloc_conf =
+    "background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0";
+#endif
+
 enum { EXIT_OK = 0, EXIT_FAILED = 1, DESCRIPTORS_BESIDES_CLIENTS = 32 };
 
 struct program {
