@@ -177,7 +177,7 @@ struct transaction {
 };
 
 static void print_refusal(const struct transaction *t, struct slice name, const char *reason) {
-    int width = name.size > 128 ? 128 : (int)name.size;
+    int width = name.size > 400 ? 400 : (int)name.size;
     const char *data = (const char *)name.data;
     if (reason == NULL)
         (void)snprintf(t->error->text, sizeof(t->error->text),

@@ -8,7 +8,7 @@
 
 static void refuse_event(struct call *call, struct slice name) {
     reply_error_format(call->reply, "ERR No samples available for event '%.*s'",
-                       (int)(name.size < 128 ? name.size : 128), (const char *)name.data);
+                       (int)(name.size < 400 ? name.size : 400), (const char *)name.data);
 }
 
 /* A copy of an event's series; false: there is none. */

@@ -85,9 +85,29 @@ def sizes_below_2_63(arguments, peer, ours):
     return arguments[1].upper() == b"GET" and re.search(rb"\r\n(9223372036854775808|1844674407370955161\d)\r\n", peer)
 
 
+def wording_of_doctors(arguments, peer, ours):
+    """LATENCY DOCTOR and MEMORY DOCTOR answer a text; its words are ours."""
+    return (len(arguments) == 2 and arguments[1].upper() == b"DOCTOR" and peer[:1] in (b"$", b"=")
+            and ours[:1] == peer[:1])
+
+
+def own_memory_usage(arguments, peer, ours):
+    """Another engine, other numbers; a key stored with a time in the past is not there."""
+    words = [word.upper() for word in arguments[:2]]
+    return words == [b"MEMORY", b"USAGE"] and peer[:1] == b":" and ours[:1] in (b":", b"$", b"_")
+
+
+def size_with_zero_byte(arguments, peer, ours):
+    """A size ends where the argument ends, not at a zero byte in it."""
+    return (name_of(arguments) == b"CONFIG" and any(b"\0" in word for word in arguments[2:])
+            and peer == b"+OK\r\n" and ours.endswith(b"argument must be a memory value\r\n"))
+
+
 ALLOWANCES = (
     Allowance("D1", latest_expiry),
     Allowance("D2", bitcount_start_only),
+    Allowance("D6", wording_of_doctors),
+    Allowance("D7", own_memory_usage),
     Allowance("D10", hello_parses_first),
     Allowance("D11", hello_before_login),
     Allowance("D12", cursor_with_zero_byte),
@@ -95,6 +115,7 @@ ALLOWANCES = (
     Allowance("D15", compact_after_no_change),
     Allowance("D16", expired_but_counted),
     Allowance("D17", sizes_below_2_63),
+    Allowance("D18", size_with_zero_byte),
 )
 
 
