@@ -62,7 +62,7 @@ struct loop {
     struct loop_listener *listeners;
     size_t listener_count;
     bool is_accepting_late; /* out of descriptors: listeners wait for the next tick */
-    uint64_t now_ns; /* monotonic, read once per pass */
+    uint64_t now_ns;        /* monotonic, read once per pass */
     uint64_t next_tick_ns;
     uint64_t passes;
     _Atomic uint64_t busy_ns; /* spent serving, for INFO */

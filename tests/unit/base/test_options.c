@@ -212,8 +212,8 @@ static void globs_match_without_regard_to_case(void **state) {
         {"*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false},
     };
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++)
-        if (glob_match_any_case(slice_of_string(CASES[i].pattern), slice_of_string(CASES[i].name)) !=
-            CASES[i].matches)
+        if (glob_match_any_case(slice_of_string(CASES[i].pattern),
+                                slice_of_string(CASES[i].name)) != CASES[i].matches)
             fail_msg("pattern '%s', name '%s'", CASES[i].pattern, CASES[i].name);
 }
 
