@@ -5,7 +5,6 @@
 #include "client/async_internal.h"
 #include "client/command_text.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -63,30 +62,6 @@ void queue_pop(valkeyAsyncContext *ac) {
     callback_give_back(ac, head);
 }
 
-/* The words of a command on the wire. */
-struct words {
-    const char *at, *end;
-};
-
-static bool next_word(struct words *words, const char **word, size_t *size) {
-    const char *line =
-        words->at < words->end ? memchr(words->at, '\n', (size_t)(words->end - words->at)) : NULL;
-    if (line == NULL || *words->at != '$')
-        return false;
-    size_t length = (size_t)strtoull(words->at + 1, NULL, 10);
-    if (length > (size_t)(words->end - line - 1))
-        return false;
-    *word = line + 1;
-    *size = length;
-    words->at = line + 1 + length + 2;
-    return true;
-}
-
-static struct words words_of(const char *command, size_t size) {
-    const char *line = memchr(command, '\n', size);
-    return (struct words){.at = line == NULL ? command + size : line + 1, .end = command + size};
-}
-
 /* What a command's name means for the matching of replies. */
 struct meaning {
     enum waiting_kind kind;
@@ -114,25 +89,26 @@ static struct meaning meaning_of(valkeyAsyncContext *ac, const char *name, size_
 }
 
 /* Enter the channels of a SUBSCRIBE. Returns how many, -1 without memory: nothing is entered. */
-static int note_subscribe(struct dict **table, struct words words, const valkeyCallback *given) {
+static int note_subscribe(struct dict **table, struct command_cursor words,
+                          const valkeyCallback *given) {
     const char *name;
     size_t size;
     if (*table == NULL && (*table = subscriptions_create()) == NULL)
         return -1;
     int count = 0;
-    struct words again = words;
-    for (; next_word(&again, &name, &size); count++) {
+    struct command_cursor again = words;
+    for (; command_cursor_next(&again, &name, &size); count++) {
         if (subscriptions_get(*table, name, size) != NULL)
             continue;
-        struct words undo = words;
-        for (int i = 0; i < count && next_word(&undo, &name, &size); i++) {
+        struct command_cursor undo = words;
+        for (int i = 0; i < count && command_cursor_next(&undo, &name, &size); i++) {
             const valkeyCallback *entry = subscriptions_find(*table, name, size);
             if (entry != NULL && entry->pending_subs == 0 && !entry->subscribed)
                 subscriptions_remove(*table, name, size);
         }
         return -1;
     }
-    while (next_word(&words, &name, &size)) {
+    while (command_cursor_next(&words, &name, &size)) {
         valkeyCallback *entry = subscriptions_find(*table, name, size);
         entry->fn = given->fn;
         entry->privdata = given->privdata;
@@ -149,11 +125,11 @@ static bool note_end(valkeyCallback *entry, void *context) {
 }
 
 /* Mark the channels of an UNSUBSCRIBE. Returns how many confirmations it will get. */
-static int note_unsubscribe(struct dict *table, struct words words) {
+static int note_unsubscribe(struct dict *table, struct command_cursor words) {
     const char *name;
     size_t size;
     int count = 0;
-    for (; next_word(&words, &name, &size); count++) {
+    for (; command_cursor_next(&words, &name, &size); count++) {
         valkeyCallback *entry = subscriptions_find(table, name, size);
         if (entry != NULL)
             entry->unsubscribe_sent = 1;
@@ -172,10 +148,11 @@ static int enqueue(valkeyAsyncContext *ac, valkeyCallbackFn *fn, void *privdata,
     if (callback == NULL)
         return connection_fail_memory(&ac->c);
     *callback = (valkeyCallback){.fn = fn, .privdata = privdata};
-    struct words words = words_of(command, size);
+    struct command_cursor words;
     const char *name = "";
     size_t name_size = 0;
-    (void)next_word(&words, &name, &name_size);
+    if (command_cursor_open(&words, command, size))
+        (void)command_cursor_next(&words, &name, &name_size);
     struct meaning meaning = meaning_of(ac, name, name_size);
     callback->subscribed = (int)meaning.kind;
     if (meaning.kind == WAITING_SUBSCRIBE) {

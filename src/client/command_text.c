@@ -296,3 +296,40 @@ void command_array_write(int count, const char **words, const size_t *sizes, cha
     for (int i = 0; i < count; i++)
         out = write_word(out, words[i], sizes != NULL ? sizes[i] : strlen(words[i]));
 }
+
+bool command_read_number(const char *text, const char *end, size_t *out_value) {
+    size_t value = 0;
+    const char *at = text;
+    for (; at < end && *at >= '0' && *at <= '9'; at++) {
+        if (value > SIZE_MAX / 100)
+            return false;
+        value = value * 10 + (size_t)(*at - '0');
+    }
+    *out_value = value;
+    return at > text;
+}
+
+/* "<mark><number>" and the line's end; *at is moved behind it. */
+static bool read_header(const char **at, const char *end, char mark, size_t *out_value) {
+    const char *line = *at < end ? memchr(*at, '\n', (size_t)(end - *at)) : NULL;
+    if (line == NULL || **at != mark || !command_read_number(*at + 1, line, out_value))
+        return false;
+    *at = line + 1;
+    return true;
+}
+
+bool command_cursor_open(struct command_cursor *cursor, const char *command, size_t size) {
+    *cursor = (struct command_cursor){.at = command, .end = command + size};
+    return read_header(&cursor->at, cursor->end, '*', &cursor->count);
+}
+
+bool command_cursor_next(struct command_cursor *cursor, const char **word, size_t *size) {
+    if (!read_header(&cursor->at, cursor->end, '$', size))
+        return false;
+    size_t left = (size_t)(cursor->end - cursor->at);
+    if (left < 2 || *size > left - 2)
+        return false;
+    *word = cursor->at;
+    cursor->at += *size + 2;
+    return true;
+}

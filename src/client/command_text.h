@@ -6,6 +6,7 @@
 #define LARDER_CLIENT_COMMAND_TEXT_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { COMMAND_TEXT_INLINE = 512, COMMAND_WORDS_INLINE = 32 };
@@ -35,5 +36,18 @@ void command_words_write(const struct command_words *words, char *out);
 /* The same for an array of words; `sizes` NULL: C strings. */
 size_t command_array_size(int count, const char **words, const size_t *sizes);
 void command_array_write(int count, const char **words, const size_t *sizes, char *out);
+
+/* Looking through a command on the wire, whoever made it. */
+struct command_cursor {
+    const char *at, *end; /* behind the words read so far; the end of the command */
+    size_t count;         /* words announced */
+};
+
+/* False: it does not begin like a command. */
+bool command_cursor_open(struct command_cursor *cursor, const char *command, size_t size);
+/* The next word, borrowed from the command; false at the end and when it is malformed. */
+bool command_cursor_next(struct command_cursor *cursor, const char **word, size_t *size);
+/* The decimal number that these bytes begin with; false: there is none, or it is too large. */
+bool command_read_number(const char *text, const char *end, size_t *out_value);
 
 #endif

@@ -75,6 +75,13 @@ extern const valkeyContextFuncs TRANSPORT_TCP, TRANSPORT_UNIX, TRANSPORT_USERFD;
  * deadline, -1 on errors, which set c->err. */
 int connection_wait(valkeyContext *c, short events, long long deadline);
 
+/* sync.c */
+/* One write that never blocks; VALKEY_OK also when the socket took nothing. */
+int connection_write_some(valkeyContext *c);
+/* The next received reply that answers a command, NULL if there is none: pushes go to the callback
+ * and an attribute that precedes a reply is dropped. */
+int connection_next_answer(valkeyContext *c, void **reply);
+
 /* connect.c */
 int connect_tcp(valkeyContext *c, const valkeyOptions *options);
 int connect_unix(valkeyContext *c, const valkeyOptions *options);

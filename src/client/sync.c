@@ -30,8 +30,7 @@ int valkeyBufferRead(valkeyContext *c) {
     return VALKEY_OK;
 }
 
-/* One write; VALKEY_OK also when the socket took nothing. */
-static int write_some(valkeyContext *c) {
+int connection_write_some(valkeyContext *c) {
     struct output *output = &connection_of(c)->output;
     if (output_pending(output) == 0)
         return VALKEY_OK;
@@ -47,13 +46,13 @@ int valkeyBufferWrite(valkeyContext *c, int *done) {
         return VALKEY_ERR;
     const struct output *output = &connection_of(c)->output;
     size_t before = output_pending(output);
-    if (write_some(c) != VALKEY_OK)
+    if (connection_write_some(c) != VALKEY_OK)
         return VALKEY_ERR;
     if (before > 0 && output_pending(output) == before && c->flags & VALKEY_BLOCK) {
         int ready = connection_wait(c, POLLOUT, deadline_after(c->command_timeout));
         if (ready == 0)
             return connection_fail(c, VALKEY_ERR_TIMEOUT, "Timeout");
-        if (ready < 0 || write_some(c) != VALKEY_OK)
+        if (ready < 0 || connection_write_some(c) != VALKEY_OK)
             return VALKEY_ERR;
     }
     if (done != NULL)
@@ -64,7 +63,7 @@ int valkeyBufferWrite(valkeyContext *c, int *done) {
 /* Send everything, taking in what arrives meanwhile. Blocks. */
 static int send_all(valkeyContext *c, long long deadline) {
     const struct output *output = &connection_of(c)->output;
-    if (write_some(c) != VALKEY_OK)
+    if (connection_write_some(c) != VALKEY_OK)
         return VALKEY_ERR;
     while (output_pending(output) > 0) {
         int ready = connection_wait(c, POLLIN | POLLOUT, deadline);
@@ -72,7 +71,7 @@ static int send_all(valkeyContext *c, long long deadline) {
             return connection_fail(c, VALKEY_ERR_TIMEOUT, "Timeout");
         if (ready < 0)
             return VALKEY_ERR;
-        if (ready & POLLOUT && write_some(c) != VALKEY_OK)
+        if (ready & POLLOUT && connection_write_some(c) != VALKEY_OK)
             return VALKEY_ERR;
         if (ready & ~POLLOUT && valkeyBufferRead(c) != VALKEY_OK)
             return VALKEY_ERR;
@@ -86,9 +85,8 @@ int valkeyGetReplyFromReader(valkeyContext *c, void **reply) {
     return VALKEY_OK;
 }
 
-/* A reply that answers a command: pushes go to the callback, and an attribute that precedes a reply
- * is dropped. Only for replies made by this library. */
-static int next_answer(valkeyContext *c, void **reply) {
+/* Only replies made by this library can be told apart. */
+int connection_next_answer(valkeyContext *c, void **reply) {
     for (;;) {
         if (valkeyGetReplyFromReader(c, reply) != VALKEY_OK)
             return VALKEY_ERR;
@@ -122,7 +120,7 @@ static int wait_for_answer(valkeyContext *c, void **reply) {
     if (send_all(c, deadline) != VALKEY_OK)
         return VALKEY_ERR;
     for (bool is_first = true;; is_first = false) {
-        if (next_answer(c, reply) != VALKEY_OK)
+        if (connection_next_answer(c, reply) != VALKEY_OK)
             return VALKEY_ERR;
         if (*reply != NULL)
             return VALKEY_OK;
@@ -135,7 +133,7 @@ int valkeyGetReply(valkeyContext *c, void **reply) {
     void *answer = NULL;
     if (reply != NULL)
         *reply = NULL;
-    if (c->err != 0 || next_answer(c, &answer) != VALKEY_OK)
+    if (c->err != 0 || connection_next_answer(c, &answer) != VALKEY_OK)
         return VALKEY_ERR;
     if (answer == NULL && c->flags & VALKEY_BLOCK && wait_for_answer(c, &answer) != VALKEY_OK)
         return VALKEY_ERR;

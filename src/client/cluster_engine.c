@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Requests on their way. Driving sends what is unsent to all nodes, then takes answers from whoever
+ * has one, until the request that is waited for is answered. Redirected requests are sent on at
+ * once and keep their place in the pipeline, which is a matter of the list and not of the
+ * connections; those that a node can't serve just now are sent again after a growing, randomised
+ * delay. */
+#include "client/cluster_internal.h"
+
+#include "base/random.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DELAY_MIN_MS = 10, DELAY_DOUBLINGS = 6, REDIRECTS_AT_ONCE = 2, POLLED_MAX = 1024 };
+
+static void request_fail(struct request *request, int err, const char *text) {
+    request->state = REQUEST_FAILED;
+    request->err = err;
+    (void)snprintf(request->errstr, sizeof request->errstr, "%s", text);
+}
+
+static void fail_from_cluster(struct cluster *cluster, struct request *request) {
+    request_fail(request, cluster->context.err, cluster->context.errstr);
+}
+
+void cluster_node_fail(struct cluster *cluster, struct cluster_node *node, int err,
+                       const char *text) {
+    char copy[128];
+    (void)snprintf(copy, sizeof copy, "%s", text);
+    while (node->owed_count > 0) {
+        struct owed owed = owed_pop(cluster, node);
+        if (owed.kind == OWED_SLOTMAP)
+            cluster->slotmaps_owed--;
+        else if (owed.request != NULL)
+            request_fail(owed.request, err, copy);
+    }
+    node->base.failure_count++;
+    cluster->context.need_update_route = 1;
+    (void)cluster_fail(cluster, err, copy);
+    cluster_node_disconnect(node);
+}
+
+/* Put bytes into a connected node's output, to be answered later. */
+static int put(struct cluster *cluster, struct cluster_node *node, enum owed_kind kind,
+               struct request *request, const char *command, size_t size) {
+    char *room = owed_reserve(node) ? output_reserve(node->base.con, size) : NULL;
+    if (room == NULL)
+        return cluster_fail_memory(cluster);
+    memcpy(room, command, size);
+    output_commit(node->base.con, size);
+    owed_push(cluster, node, kind, request);
+    return VALKEY_OK;
+}
+
+static void send_to(struct cluster *cluster, struct cluster_node *node, struct request *request,
+                    bool is_asking) {
+    static const char ASKING[] = "*1\r\n$6\r\nASKING\r\n";
+    if (cluster_node_connect(cluster, node) != VALKEY_OK) {
+        cluster->context.need_update_route = 1;
+        fail_from_cluster(cluster, request);
+        return;
+    }
+    if ((is_asking &&
+         put(cluster, node, OWED_ASKING, NULL, ASKING, sizeof ASKING - 1) != VALKEY_OK) ||
+        put(cluster, node, OWED_REPLY, request, request->command, request->size) != VALKEY_OK) {
+        fail_from_cluster(cluster, request);
+        return;
+    }
+    request->state = REQUEST_SENT;
+    request->at = node;
+}
+
+static void send_by_slot(struct cluster *cluster, struct request *request) {
+    valkeyClusterNode *node = cluster->context.table[request->slot];
+    if (node != NULL) {
+        send_to(cluster, (struct cluster_node *)(void *)node, request, false);
+        return;
+    }
+    cluster->context.need_update_route = 1;
+    request_fail(request, VALKEY_ERR_OTHER, "slot not served by any node");
+}
+
+struct request *request_create(struct cluster *cluster, struct cluster_node *node, int slot,
+                               const char *command, size_t size) {
+    struct request *request = size > SIZE_MAX / 2 ? NULL : vk_malloc(sizeof *request + size);
+    if (request == NULL) {
+        (void)cluster_fail_memory(cluster);
+        return NULL;
+    }
+    *request = (struct request){.slot = node != NULL ? -1 : slot, .size = size};
+    memcpy(request->command, command, size);
+    if (node != NULL)
+        send_to(cluster, node, request, false);
+    else
+        send_by_slot(cluster, request);
+    if (request->state != REQUEST_FAILED)
+        return request;
+    (void)cluster_fail(cluster, request->err, request->errstr);
+    vk_free(request);
+    return NULL;
+}
+
+static void stop_waiting(struct cluster *cluster, const struct request *request) {
+    struct request **link = &cluster->waiting;
+    while (*link != NULL && *link != request)
+        link = &(*link)->next_waiting;
+    if (*link != NULL)
+        *link = request->next_waiting;
+}
+
+void request_destroy(struct cluster *cluster, struct request *request) {
+    if (request == NULL)
+        return;
+    if (request->state == REQUEST_WAITING)
+        stop_waiting(cluster, request);
+    if (request->state == REQUEST_SENT) {
+        struct cluster_node *node = request->at;
+        for (size_t i = 0; i < node->owed_count; i++) {
+            struct owed *owed = &node->owed[(node->owed_head + i) % node->owed_capacity];
+            if (owed->request == request)
+                owed->request = NULL;
+        }
+    }
+    freeReplyObject(request->reply);
+    vk_free(request);
+}
+
+/* Ask a connected node for the map, unless one is under way. */
+static int ask_slotmap(struct cluster *cluster, struct cluster_node *node) {
+    static const char SLOTS[] = "*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n";
+    static const char NODES[] = "*2\r\n$7\r\nCLUSTER\r\n$5\r\nNODES\r\n";
+    if (cluster->slotmaps_owed > 0)
+        return VALKEY_OK;
+    bool by_nodes = cluster->context.options & VALKEY_OPT_USE_CLUSTER_NODES;
+    if (put(cluster, node, OWED_SLOTMAP, NULL, by_nodes ? NODES : SLOTS, sizeof SLOTS - 1))
+        return VALKEY_ERR;
+    cluster->slotmaps_owed++;
+    return VALKEY_OK;
+}
+
+/* Send the request again after a while, if there is time left for that. */
+static void put_off(struct cluster *cluster, struct request *request) {
+    const struct timeval *timeout = cluster->context.command_timeout;
+    long long now_ms = clock_now_ms();
+    if (request->delays == 0)
+        request->first_delay_ms = now_ms;
+    int doublings = request->delays < DELAY_DOUBLINGS ? request->delays : DELAY_DOUBLINGS;
+    struct random random = random_seeded((uint64_t)now_ms ^ (uintptr_t)request);
+    uint64_t delay_ms = (uint64_t)DELAY_MIN_MS << doublings;
+    delay_ms = delay_ms / 2 + random_below(&random, delay_ms / 2 + 1);
+    request->retry_at_ms = now_ms + (long long)delay_ms;
+    request->delays++;
+    bool is_late = timeout == NULL
+                       ? request->delays > cluster->context.max_retry_count
+                       : request->retry_at_ms - request->first_delay_ms >=
+                             (long long)timeout->tv_sec * 1000 + timeout->tv_usec / 1000;
+    if (is_late) {
+        request_fail(request, ERROR_TOO_MANY_RETRIES, "too many cluster retries");
+        return;
+    }
+    request->state = REQUEST_WAITING;
+    request->next_waiting = cluster->waiting;
+    cluster->waiting = request;
+}
+
+static void redirect(struct cluster *cluster, struct cluster_node *from, struct request *request,
+                     const char *text, bool is_asking) {
+    int slot, port;
+    const char *host;
+    size_t host_size;
+    if (!cluster_parse_redirect(from, text, &slot, &host, &host_size, &port)) {
+        request_fail(request, VALKEY_ERR_PROTOCOL, "Malformed redirection");
+        return;
+    }
+    if (++request->redirects > cluster->context.max_retry_count) {
+        request_fail(request, ERROR_TOO_MANY_RETRIES, "too many cluster retries");
+        return;
+    }
+    struct cluster_node *node = cluster_node_get(cluster, host, host_size, port);
+    if (node == NULL) {
+        (void)cluster_fail_memory(cluster);
+        fail_from_cluster(cluster, request);
+        return;
+    }
+    if (!is_asking) {
+        node->is_mapped = true;
+        node->base.role = VALKEY_ROLE_PRIMARY;
+        cluster->context.table[slot] = &node->base;
+        /* Without memory the map stays old for now; that slot is right. */
+        (void)ask_slotmap(cluster, from);
+    }
+    /* Nodes that send us to and fro do not agree yet. */
+    if (request->redirects > REDIRECTS_AT_ONCE)
+        put_off(cluster, request);
+    else
+        send_to(cluster, node, request, is_asking);
+}
+
+static bool begins_with(const char *text, const char *word) {
+    return strncmp(text, word, strlen(word)) == 0;
+}
+
+/* An error that is about the cluster is acted on. False: it is the answer. */
+static bool handle_cluster_error(struct cluster *cluster, struct cluster_node *from,
+                                 struct request *request, const char *text) {
+    if (begins_with(text, "MOVED") || begins_with(text, "ASK ") || strcmp(text, "ASK") == 0) {
+        redirect(cluster, from, request, text, text[0] == 'A');
+        return true;
+    }
+    if (begins_with(text, "CLUSTERDOWN"))
+        (void)ask_slotmap(cluster, from);
+    else if (!begins_with(text, "TRYAGAIN") && !begins_with(text, "LOADING"))
+        return false;
+    put_off(cluster, request);
+    return true;
+}
+
+static void handle_answer(struct cluster *cluster, struct cluster_node *node, valkeyReply *reply) {
+    struct owed owed = owed_pop(cluster, node);
+    struct request *request = owed.request;
+    if (owed.kind == OWED_SLOTMAP) {
+        cluster->slotmaps_owed--;
+        cluster->was_slotmap_applied = cluster_map_apply(cluster, node, reply) == VALKEY_OK;
+    } else if (request != NULL) {
+        if (reply->type != VALKEY_REPLY_ERROR || request->slot < 0 ||
+            !handle_cluster_error(cluster, node, request, reply->str)) {
+            request->state = REQUEST_DONE;
+            request->reply = reply;
+            return;
+        }
+    }
+    freeReplyObject(reply);
+}
+
+/* Take all answers that have arrived from a node. */
+static void take_answers(struct cluster *cluster, struct cluster_node *node) {
+    while (node->base.con != NULL && node->owed_count > 0) {
+        void *reply = NULL;
+        valkeyContext *c = node->base.con;
+        if (connection_next_answer(c, &reply) != VALKEY_OK) {
+            cluster_node_fail(cluster, node, c->err, c->errstr);
+            return;
+        }
+        if (reply == NULL)
+            return;
+        handle_answer(cluster, node, reply);
+    }
+}
+
+/* Wait for the next answer of the only node that owes one: no poll(2) is needed. */
+static void wait_for_one(struct cluster *cluster, struct cluster_node *node) {
+    void *reply = NULL;
+    valkeyContext *c = node->base.con;
+    if (valkeyGetReply(c, &reply) != VALKEY_OK)
+        cluster_node_fail(cluster, node, c->err, c->errstr);
+    else
+        handle_answer(cluster, node, reply);
+}
+
+static void work_on(struct cluster *cluster, struct cluster_node *node, short ready) {
+    valkeyContext *c = node->base.con;
+    if ((ready & POLLOUT && connection_write_some(c) != VALKEY_OK) ||
+        (ready & ~POLLOUT && valkeyBufferRead(c) != VALKEY_OK))
+        cluster_node_fail(cluster, node, c->err, c->errstr);
+    else
+        take_answers(cluster, node);
+}
+
+/* Until the next request is to be sent again, at most `limit_ms` (-1: no limit). */
+static int wait_limit_ms(const struct cluster *cluster, int limit_ms) {
+    for (const struct request *at = cluster->waiting; at != NULL; at = at->next_waiting) {
+        int left_ms = deadline_left_ms(at->retry_at_ms);
+        if (limit_ms < 0 || left_ms < limit_ms)
+            limit_ms = left_ms;
+    }
+    return limit_ms;
+}
+
+/* Send to all nodes what they can take, wait until something happens, take what has arrived. */
+static void wait_for_any(struct cluster *cluster, long long deadline) {
+    struct pollfd polled[POLLED_MAX];
+    struct cluster_node *nodes[POLLED_MAX];
+    nfds_t count = 0;
+    for (size_t i = 0; i < cluster->node_count && count < POLLED_MAX; i++) {
+        struct cluster_node *node = cluster->nodes[i];
+        if (node->owed_count == 0)
+            continue;
+        struct output *output = &connection_of(node->base.con)->output;
+        if (output_pending(output) > 0 && connection_write_some(node->base.con) != VALKEY_OK) {
+            cluster_node_fail(cluster, node, node->base.con->err, node->base.con->errstr);
+            return;
+        }
+        short events = output_pending(output) > 0 ? POLLIN | POLLOUT : POLLIN;
+        polled[count] = (struct pollfd){.fd = node->base.con->fd, .events = events};
+        nodes[count++] = node;
+    }
+    int ready = poll(polled, count, wait_limit_ms(cluster, deadline_left_ms(deadline)));
+    for (nfds_t i = 0; ready > 0 && i < count; i++)
+        if (polled[i].revents != 0 && nodes[i]->owed_count > 0 &&
+            nodes[i]->base.con->fd == polled[i].fd)
+            work_on(cluster, nodes[i], polled[i].revents);
+}
+
+static void resend_due(struct cluster *cluster) {
+    long long now_ms = cluster->waiting == NULL ? 0 : clock_now_ms();
+    struct request *next;
+    for (struct request *at = cluster->waiting; at != NULL; at = next) {
+        next = at->next_waiting;
+        if (at->retry_at_ms > now_ms)
+            continue;
+        stop_waiting(cluster, at);
+        send_by_slot(cluster, at);
+    }
+}
+
+static struct cluster_node *only_busy_node(const struct cluster *cluster) {
+    for (size_t i = 0; i < cluster->node_count; i++)
+        if (cluster->nodes[i]->owed_count > 0)
+            return cluster->nodes[i];
+    return NULL;
+}
+
+static bool is_pending(const struct cluster *cluster, const struct request *request) {
+    if (request == NULL)
+        return cluster->slotmaps_owed > 0;
+    return request->state == REQUEST_SENT || request->state == REQUEST_WAITING;
+}
+
+/* Time is up: give up the nodes that let us wait. */
+static void time_out(struct cluster *cluster, struct request *request) {
+    if (request != NULL && request->state == REQUEST_WAITING) {
+        stop_waiting(cluster, request);
+        request_fail(request, VALKEY_ERR_TIMEOUT, "Timeout");
+        return;
+    }
+    for (size_t i = 0; i < cluster->node_count; i++) {
+        struct cluster_node *node = cluster->nodes[i];
+        if (node->owed_count > 0 && (request == NULL || request->at == node))
+            cluster_node_fail(cluster, node, VALKEY_ERR_TIMEOUT, "Timeout");
+    }
+}
+
+/* `request` NULL: work until no map is under way. */
+static void drive(struct cluster *cluster, struct request *request) {
+    long long deadline = DEADLINE_NONE;
+    bool has_deadline = false;
+    if (request != NULL && request->state == REQUEST_SENT)
+        take_answers(cluster, request->at);
+    while (is_pending(cluster, request)) {
+        resend_due(cluster);
+        if (!is_pending(cluster, request))
+            return;
+        if (cluster->busy == 1 && cluster->waiting == NULL) {
+            wait_for_one(cluster, request != NULL && request->state == REQUEST_SENT
+                                      ? request->at
+                                      : only_busy_node(cluster));
+            continue;
+        }
+        if (!has_deadline)
+            deadline = deadline_after(cluster->context.command_timeout);
+        has_deadline = true;
+        if (deadline_left_ms(deadline) == 0)
+            time_out(cluster, request);
+        else
+            wait_for_any(cluster, deadline);
+    }
+}
+
+void cluster_drive(struct cluster *cluster, struct request *request) {
+    drive(cluster, request);
+}
+
+void cluster_finish_updates(struct cluster *cluster) {
+    if (cluster->slotmaps_owed > 0)
+        drive(cluster, NULL);
+    if (cluster->context.route_version != cluster->swept_version) {
+        cluster->swept_version = cluster->context.route_version;
+        cluster_map_sweep(cluster);
+    }
+}
+
+static bool fetch_from(struct cluster *cluster, struct cluster_node *node) {
+    cluster->was_slotmap_applied = false;
+    if (cluster_node_connect(cluster, node) != VALKEY_OK || ask_slotmap(cluster, node) != VALKEY_OK)
+        return false;
+    drive(cluster, NULL);
+    return cluster->was_slotmap_applied;
+}
+
+/* Connected nodes first, from a random one on. */
+static bool fetch_from_known(struct cluster *cluster, bool is_connected) {
+    size_t count = cluster->node_count;
+    size_t first = count == 0 ? 0 : (size_t)random() % count;
+    for (size_t i = 0; i < count && i < cluster->node_count; i++) {
+        struct cluster_node *node = cluster->nodes[(first + i) % cluster->node_count];
+        if ((node->base.con != NULL) == is_connected && fetch_from(cluster, node))
+            return true;
+    }
+    return false;
+}
+
+static bool fetch_from_seeds(struct cluster *cluster) {
+    for (const char *at = cluster->seeds; *at != '\0';) {
+        size_t size = strcspn(at, ",");
+        const char *host;
+        size_t host_size;
+        int port;
+        if (!cluster_parse_seed(at, size, &host, &host_size, &port)) {
+            (void)cluster_fail(cluster, VALKEY_ERR_OTHER, "Invalid server address");
+            return false;
+        }
+        struct cluster_node *node = cluster_node_get(cluster, host, host_size, port);
+        if (node == NULL) {
+            (void)cluster_fail_memory(cluster);
+            return false;
+        }
+        if (fetch_from(cluster, node))
+            return true;
+        at += size + (at[size] == ',');
+    }
+    return false;
+}
+
+int cluster_update_map(struct cluster *cluster) {
+    bool is_fetched = fetch_from_known(cluster, true) || fetch_from_known(cluster, false) ||
+                      fetch_from_seeds(cluster);
+    cluster_finish_updates(cluster);
+    if (!is_fetched)
+        return VALKEY_ERR;
+    cluster_clear_error(cluster);
+    return VALKEY_OK;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inside the cluster part. The public context is the last member of a private one:
+ *
+ *     struct cluster
+ *       nodes[]      one per server: public struct first, its connection, what that owes us
+ *       requests     the pipeline, oldest first
+ *       waiting      requests to be sent again later
+ *
+ * A request is written to its node's output when it is made. The answers of a connection come in
+ * the order of its `owed` queue; an entry says what to do with the answer. */
+#ifndef LARDER_CLIENT_CLUSTER_INTERNAL_H
+#define LARDER_CLIENT_CLUSTER_INTERNAL_H
+
+#include "client/connection.h"
+#include "valkey/cluster.h"
+
+enum {
+    ERROR_TOO_MANY_RETRIES = 100, /* in cc->err */
+    RETRIES_DEFAULT = 5,
+};
+
+enum request_state { REQUEST_SENT, REQUEST_WAITING, REQUEST_DONE, REQUEST_FAILED };
+
+struct request {
+    struct request *next;         /* in the pipeline */
+    struct request *next_waiting; /* in the list of those to be sent again */
+    enum request_state state;
+    struct cluster_node *at; /* REQUEST_SENT: which owes the answer */
+    int slot;                /* -1: for one node only */
+    int redirects, delays;   /* how often it was redirected, and put off */
+    long long retry_at_ms, first_delay_ms;
+    void *reply; /* REQUEST_DONE: owned */
+    int err;     /* REQUEST_FAILED */
+    char errstr[128];
+    size_t size;
+    char command[];
+};
+
+enum owed_kind { OWED_REPLY, OWED_ASKING, OWED_SLOTMAP };
+
+struct owed {
+    enum owed_kind kind;
+    struct request *request; /* OWED_REPLY; NULL: nobody wants it any more */
+};
+
+struct cluster_node {
+    valkeyClusterNode base; /* first */
+    bool is_mapped;         /* serves slots, or replicates one that does */
+    struct owed *owed;      /* ring */
+    size_t owed_head, owed_count, owed_capacity;
+};
+
+struct cluster {
+    struct cluster_node **nodes;
+    size_t node_count, node_capacity;
+    char *seeds;              /* as given */
+    struct request *requests; /* pipeline */
+    struct request *last;     /* of the pipeline */
+    struct request *waiting;  /* in no order */
+    uint64_t swept_version;   /* route_version when nodes were last looked through */
+    size_t busy;              /* nodes that owe answers */
+    int slotmaps_owed;        /* answers to CLUSTER SLOTS under way */
+    bool was_slotmap_applied; /* by the last answer */
+    bool is_ready;            /* READY was told */
+    alignas(max_align_t) valkeyClusterContext context;
+};
+
+static inline struct cluster *cluster_of(valkeyClusterContext *cc) {
+    return (struct cluster *)(void *)((char *)cc - offsetof(struct cluster, context));
+}
+
+/* cluster.c: set and clear cc->err. fail returns VALKEY_ERR. */
+int cluster_fail(struct cluster *cluster, int err, const char *text);
+int cluster_fail_memory(struct cluster *cluster);
+void cluster_clear_error(struct cluster *cluster);
+void cluster_tell(struct cluster *cluster, int event);
+
+/* cluster_node.c */
+/* The node of that address, made if it is new; NULL without memory. */
+struct cluster_node *cluster_node_get(struct cluster *cluster, const char *host, size_t host_size,
+                                      int port);
+bool cluster_node_exists(const struct cluster *cluster, const valkeyClusterNode *node);
+void cluster_node_destroy(struct cluster_node *node);
+/* Connect if need be: callback, TLS, AUTH, SELECT. Blocks. On VALKEY_ERR cc->err is set. */
+int cluster_node_connect(struct cluster *cluster, struct cluster_node *node);
+/* Close the connection. */
+void cluster_node_disconnect(struct cluster_node *node);
+/* Room for one more owed answer; false without memory. */
+bool owed_reserve(struct cluster_node *node);
+void owed_push(struct cluster *cluster, struct cluster_node *node, enum owed_kind kind,
+               struct request *request);
+struct owed owed_pop(struct cluster *cluster, struct cluster_node *node);
+
+/* cluster_map.c: the answer to CLUSTER SLOTS or NODES from that node becomes the map. On VALKEY_ERR
+ * cc->err is set and the map is as before. */
+int cluster_map_apply(struct cluster *cluster, struct cluster_node *from, const valkeyReply *reply);
+/* Forget nodes that are not in the map, have no connection work and are not `keep`. */
+void cluster_map_sweep(struct cluster *cluster);
+/* A redirection "MOVED 1234 host:port" taken apart; an empty host is that of the connection. False:
+ * malformed. */
+bool cluster_parse_redirect(const struct cluster_node *from, const char *text, int *out_slot,
+                            const char **out_host, size_t *out_host_size, int *out_port);
+/* "host:port" where the last colon counts; false: not an address. */
+bool cluster_parse_seed(const char *text, size_t size, const char **out_host, size_t *out_host_size,
+                        int *out_port);
+
+/* cluster_engine.c */
+/* Make a request and put it into its node's output. `node` NULL: by slot. NULL on errors. */
+struct request *request_create(struct cluster *cluster, struct cluster_node *node, int slot,
+                               const char *command, size_t size);
+/* Nobody wants its answer any more. NULL is ignored. */
+void request_destroy(struct cluster *cluster, struct request *request);
+/* Work until the request has an answer or has failed. Blocks. */
+void cluster_drive(struct cluster *cluster, struct request *request);
+/* Fetch the map from any node. Blocks. */
+int cluster_update_map(struct cluster *cluster);
+/* Work until no map is under way, then forget nodes that are gone. Blocks. */
+void cluster_finish_updates(struct cluster *cluster);
+/* The node's connection is in error, or too slow: what it owes fails with this error. */
+void cluster_node_fail(struct cluster *cluster, struct cluster_node *node, int err,
+                       const char *text);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "support/real_cluster.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static void require(bool condition, const char *what) {
+    if (condition)
+        return;
+    (void)fprintf(stderr, "cluster: %s\n", what);
+    abort();
+}
+
+/* Run a command that must not fail. */
+#define RUN(c, ...)                                                                                \
+    do {                                                                                           \
+        valkeyReply *reply_ = valkeyCommand(c, __VA_ARGS__);                                       \
+        require(reply_ != NULL && reply_->type != VALKEY_REPLY_ERROR,                              \
+                reply_ != NULL ? reply_->str : (c)->errstr);                                       \
+        freeReplyObject(reply_);                                                                   \
+    } while (0)
+
+int real_cluster_first_slot(int node) {
+    return 16384 * node / CLUSTER_NODES;
+}
+
+static bool is_ok(valkeyContext *c) {
+    valkeyReply *reply = valkeyCommand(c, "CLUSTER INFO");
+    bool result = strstr(reply->str, "cluster_state:ok") != NULL &&
+                  strstr(reply->str, "cluster_known_nodes:3") != NULL;
+    freeReplyObject(reply);
+    reply = valkeyCommand(c, "CLUSTER SLOTS");
+    result = result && reply->elements == CLUSTER_NODES;
+    freeReplyObject(reply);
+    return result;
+}
+
+void real_cluster_start(struct real_cluster *cluster, int first_port, const char *password) {
+    const char *arguments[] = {"--cluster-enabled",
+                               "yes",
+                               "--cluster-node-timeout",
+                               "2000",
+                               "--requirepass",
+                               password == NULL ? "" : password,
+                               "--masterauth",
+                               password == NULL ? "" : password,
+                               NULL};
+    cluster->password = password;
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        cluster->servers[i] = real_server_start(first_port + i, arguments);
+        valkeyContext *c = cluster->control[i] = valkeyConnect("127.0.0.1", first_port + i);
+        if (password != NULL)
+            RUN(c, "AUTH %s", password);
+        RUN(c, "CLUSTER ADDSLOTSRANGE %d %d", real_cluster_first_slot(i),
+            real_cluster_first_slot(i + 1) - 1);
+        RUN(c, "CLUSTER SET-CONFIG-EPOCH %d", i + 1);
+        valkeyReply *id = valkeyCommand(c, "CLUSTER MYID");
+        (void)snprintf(cluster->ids[i], sizeof cluster->ids[i], "%s", id->str);
+        freeReplyObject(id);
+        if (i > 0)
+            RUN(c, "CLUSTER MEET 127.0.0.1 %d", first_port);
+    }
+    for (int i = 0, tries = 0; i < CLUSTER_NODES; tries++) {
+        require(tries < 3000, "does not come up");
+        if (is_ok(cluster->control[i])) {
+            i++;
+            continue;
+        }
+        struct timespec moment = {.tv_nsec = 5000000};
+        (void)nanosleep(&moment, NULL);
+    }
+}
+
+void real_cluster_stop(struct real_cluster *cluster) {
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        valkeyFree(cluster->control[i]);
+        real_server_stop(cluster->servers[i]);
+    }
+}
+
+static void move_key(const struct real_cluster *cluster, valkeyContext *source, int to,
+                     const char *key) {
+    int port = real_server_port(cluster->servers[to]);
+    if (cluster->password != NULL)
+        RUN(source, "MIGRATE 127.0.0.1 %d %s 0 5000 AUTH %s", port, key, cluster->password);
+    else
+        RUN(source, "MIGRATE 127.0.0.1 %d %s 0 5000", port, key);
+}
+
+static long current_epoch(valkeyContext *c) {
+    valkeyReply *reply = valkeyCommand(c, "CLUSTER INFO");
+    const char *field = strstr(reply->str, "cluster_current_epoch:");
+    long epoch = strtol(strchr(field, ':') + 1, NULL, 10);
+    freeReplyObject(reply);
+    return epoch;
+}
+
+/* Wait until all nodes know the newest epoch: two that take the same one would quarrel. */
+static void settle(const struct real_cluster *cluster) {
+    for (int i = 1, tries = 0; i < CLUSTER_NODES; tries++) {
+        require(tries < 5000, "does not settle");
+        if (current_epoch(cluster->control[i]) == current_epoch(cluster->control[0])) {
+            i++;
+            continue;
+        }
+        struct timespec moment = {.tv_nsec = 2000000};
+        (void)nanosleep(&moment, NULL);
+        i = 1;
+    }
+}
+
+void real_cluster_move(struct real_cluster *cluster, int slot, int from, int to) {
+    valkeyContext *source = cluster->control[from], *target = cluster->control[to];
+    RUN(target, "CLUSTER SETSLOT %d IMPORTING %s", slot, cluster->ids[from]);
+    RUN(source, "CLUSTER SETSLOT %d MIGRATING %s", slot, cluster->ids[to]);
+    for (;;) {
+        valkeyReply *keys = valkeyCommand(source, "CLUSTER GETKEYSINSLOT %d 100", slot);
+        size_t count = keys->elements;
+        for (size_t i = 0; i < count; i++)
+            move_key(cluster, source, to, keys->element[i]->str);
+        freeReplyObject(keys);
+        if (count == 0)
+            break;
+    }
+    for (int i = 0; i < CLUSTER_NODES; i++)
+        RUN(cluster->control[(to + i) % CLUSTER_NODES], "CLUSTER SETSLOT %d NODE %s", slot,
+            cluster->ids[to]);
+    settle(cluster);
+}

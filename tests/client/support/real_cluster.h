@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A cluster of three redis-server primaries, each with a third of the slots. */
+#ifndef LARDER_TESTS_CLIENT_REAL_CLUSTER_H
+#define LARDER_TESTS_CLIENT_REAL_CLUSTER_H
+
+#include "support/real_server.h"
+
+#include <valkey/valkey.h>
+
+enum { CLUSTER_NODES = 3 };
+
+struct real_cluster {
+    struct real_server *servers[CLUSTER_NODES];
+    valkeyContext *control[CLUSTER_NODES]; /* one connection to each */
+    char ids[CLUSTER_NODES][41];
+    const char *password; /* borrowed; may be NULL */
+};
+
+/* Start it on ports first_port to first_port + 2 and wait until all slots are served. `password`
+ * may be NULL. Ends the test program on failure. */
+void real_cluster_start(struct real_cluster *cluster, int first_port, const char *password);
+void real_cluster_stop(struct real_cluster *cluster);
+/* Move a slot with its keys to another node, as redis-cli does. */
+void real_cluster_move(struct real_cluster *cluster, int slot, int from, int to);
+/* The first and last slot of a node as it was started. */
+int real_cluster_first_slot(int node);
+
+#endif

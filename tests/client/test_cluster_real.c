@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The synchronous cluster interface against three redis-servers with a password, whose slots move
+ * while a long pipeline runs. */
+#include "support/real_cluster.h"
+#include "support/testing.h"
+
+#include <valkey/cluster.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+enum { FIRST_PORT = 21620, COMMANDS = 100000, MOVES = 200 };
+
+static struct real_cluster cluster;
+
+static valkeyClusterContext *connect_to_cluster(int flags) {
+    valkeyClusterOptions options = {
+        .initial_nodes = "127.0.0.1:21620", .password = "secret", .options = flags};
+    valkeyClusterContext *cc = valkeyClusterConnectWithOptions(&options);
+    assert_string_equal(cc->errstr, "");
+    return cc;
+}
+
+static void keys_of_all_slots_are_found(void **state) {
+    (void)state;
+    static const int FLAGS[] = {0, VALKEY_OPT_USE_CLUSTER_NODES};
+    for (size_t i = 0; i < COUNT_OF(FLAGS); i++) {
+        valkeyClusterContext *cc = connect_to_cluster(FLAGS[i]);
+        for (int key = 0; key < 500; key++) {
+            freeReplyObject(valkeyClusterCommand(cc, "SET key:%d %d", key, key));
+            valkeyReply *reply = valkeyClusterCommand(cc, "GET key:%d", key);
+            assert_int_equal(atoi(reply->str), key);
+            freeReplyObject(reply);
+        }
+        assert_true(cc->route_version == 1);
+        valkeyClusterFree(cc);
+    }
+}
+
+/* Moves slots around; even those of the keys in use. */
+static void *reshard(void *argument) {
+    atomic_bool *is_over = argument;
+    for (int i = 0; i < MOVES && !atomic_load(is_over); i++) {
+        int from = i % CLUSTER_NODES, to = (i + 1) % CLUSTER_NODES;
+        real_cluster_move(&cluster, real_cluster_first_slot(from) + i * 17, from, to);
+    }
+    return NULL;
+}
+
+static void a_long_pipeline_survives_resharding(void **state) {
+    (void)state;
+    valkeyClusterContext *cc = connect_to_cluster(0);
+    atomic_bool is_over = false;
+    pthread_t thread;
+    for (int i = 0; i < COMMANDS; i++)
+        assert_int_equal(valkeyClusterAppendCommand(cc, "SETEX k:%d 60 %d", i % 20000, i),
+                         VALKEY_OK);
+    assert_int_equal(pthread_create(&thread, NULL, reshard, &is_over), 0);
+    for (int i = 0; i < COMMANDS; i++) {
+        valkeyReply *reply;
+        if (valkeyClusterGetReply(cc, (void **)&reply) != VALKEY_OK)
+            fail_msg("command %d: %s", i, cc->errstr);
+        assert_string_equal(reply->str, "OK");
+        freeReplyObject(reply);
+    }
+    for (int i = 0; i < COMMANDS; i++)
+        assert_int_equal(valkeyClusterAppendCommand(cc, "GET k:%d", i % 20000), VALKEY_OK);
+    for (int i = 0; i < COMMANDS; i++) {
+        valkeyReply *reply;
+        if (valkeyClusterGetReply(cc, (void **)&reply) != VALKEY_OK)
+            fail_msg("reply %d: %s", i, cc->errstr);
+        assert_int_equal(reply->type, VALKEY_REPLY_STRING);
+        assert_int_equal(atoi(reply->str), COMMANDS - 20000 + i % 20000);
+        freeReplyObject(reply);
+    }
+    atomic_store(&is_over, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(cc->route_version > 1);
+    valkeyClusterFree(cc);
+}
+
+static void a_dead_node_is_an_error_for_its_keys_only(void **state) {
+    (void)state;
+    const struct timeval timeout = {.tv_sec = 1};
+    valkeyClusterContext *cc = connect_to_cluster(0);
+    assert_int_equal(valkeyClusterSetOptionTimeout(cc, timeout), VALKEY_OK);
+    real_server_pause(cluster.servers[2]);
+    assert_null(valkeyClusterCommand(cc, "GET foo"));
+    assert_string_equal(cc->errstr, "Timeout");
+    real_server_resume(cluster.servers[2]);
+    valkeyReply *reply = valkeyClusterCommand(cc, "GET bar");
+    assert_non_null(reply);
+    freeReplyObject(reply);
+    valkeyClusterFree(cc);
+}
+
+static int start(void **state) {
+    (void)state;
+    real_cluster_start(&cluster, FIRST_PORT, "secret");
+    return 0;
+}
+
+static int stop(void **state) {
+    (void)state;
+    real_cluster_stop(&cluster);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_of_all_slots_are_found),
+        cmocka_unit_test(a_long_pipeline_survives_resharding),
+        cmocka_unit_test(a_dead_node_is_an_error_for_its_keys_only),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
