@@ -59,7 +59,6 @@ struct server_thread {
 
 enum pause_mode { PAUSE_OFF, PAUSE_WRITES, PAUSE_ALL };
 
-struct tls_settings; /* tls_listener.c */
 struct slow_log;
 struct latency_monitor;
 
