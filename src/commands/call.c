@@ -24,6 +24,11 @@ static bool is_expired(const struct call *call, const struct entry *entry) {
            (call->flags & CALL_APPLY) == 0;
 }
 
+/* Others may want to know. */
+static void changed(const struct call *call, const struct key *key) {
+    notices_changed(&call->thread->notices, key->partition, key->collection, key->text);
+}
+
 bool call_peek(struct call *call, const struct key *key, struct entry *out) {
     return partition_find(call_partition(call, key), call->keyspace, key, out) &&
            !is_expired(call, out);
@@ -33,6 +38,8 @@ bool call_inspect(struct call *call, const struct key *key, struct entry *out) {
     bool is_there = call_peek(call, key, out);
     struct store_counters *counters = &call->thread->counters;
     counter_add(is_there ? &counters->hits : &counters->misses, 1);
+    if (!is_there)
+        call_notify(call, NOTICE_MISS, "keymiss", key);
     return is_there;
 }
 
@@ -52,6 +59,8 @@ bool call_write(struct call *call, const struct key *key, struct entry *out) {
         return true;
     partition_delete(p, call->keyspace, call->thread, out);
     counter_add(&call->thread->counters.expired_keys, 1);
+    changed(call, key);
+    call_notify(call, NOTICE_EXPIRED, "expired", key);
     call_effect_delete(call, key);
     return false;
 }
@@ -73,6 +82,9 @@ enum larder_status call_put(struct call *call, const struct key *key, const stru
     if (status != LARDER_OK)
         return status;
     call->changed = true;
+    changed(call, key);
+    if (old == NULL)
+        call_notify(call, NOTICE_NEW, "new", key);
     /* A blob that was there before keeps the reference it had; the one given is left over. */
     if (value.kind == VALUE_BLOB && old != NULL && old->value.kind == VALUE_BLOB &&
         old->value.blob == value.blob)
@@ -120,11 +132,20 @@ enum larder_status call_set_expiry(struct call *call, const struct key *key, str
                                    int64_t expiry_ms) {
     enum larder_status status = partition_set_expiry(call_partition(call, key), call->keyspace,
                                                      call->thread, entry, expiry_ms);
-    call->changed |= status == LARDER_OK;
+    if (status == LARDER_OK) {
+        call->changed = true;
+        changed(call, key);
+    }
     return status;
 }
 
 void call_delete(struct call *call, const struct key *key, const struct entry *entry) {
     partition_delete(call_partition(call, key), call->keyspace, call->thread, entry);
     call->changed = true;
+    changed(call, key);
+}
+
+void call_mark_changed(struct call *call, const struct key *key) {
+    call->changed = true;
+    changed(call, key);
 }

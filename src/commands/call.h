@@ -7,11 +7,12 @@
  *
  * Result of a command function:
  *   LARDER_OK         a reply (which may be an error reply) was written
- *   anything else     nothing was changed; the caller writes the error of that status, except
- *                     LARDER_NO_MEMORY, after which it fills the segment pool and runs the command
- *                     once more from the start before it answers OOM
- * In the latter case the caller takes back what stands in the reply (reply_cut) and commits the
- * effects as ever: an expired key that was in the way may have been deleted.
+ *   LARDER_AGAIN      only with CALL_MAY_BLOCK, nothing was changed and no reply written: the
+ * client is to wait as call->wait says; see "waiting" below anything else     nothing was changed;
+ * the caller writes the error of that status, except LARDER_NO_MEMORY, after which it fills the
+ * segment pool and runs the command once more from the start before it answers OOM In the latter
+ * case the caller takes back what stands in the reply (reply_cut) and commits the effects as ever:
+ * an expired key that was in the way may have been deleted.
  *
  * So a command reserves before it changes: a single call_put is atomic in itself; a command that
  * makes several calls call_reserve for each first. A write whose reply is larger than
@@ -36,6 +37,27 @@ enum {
 enum call_flags {
     CALL_NO_TOUCH = 1 << 0, /* CLIENT NO-TOUCH: reads don't count as uses */
     CALL_APPLY = 1 << 1, /* an effect is applied: expiry is the primary's business, no emission */
+    CALL_MAY_BLOCK = 1 << 2, /* a blocking command may answer LARDER_AGAIN; else it answers what it
+                                answers after its timeout (in EXEC, in scripts) */
+    CALL_SCRIPT = 1 << 3,    /* called by a script */
+};
+
+/* ---- waiting ----
+ * A blocking command (BLPOP, XREAD BLOCK ...) that finds nothing to do sets `wait` and returns
+ * LARDER_AGAIN. The node makes the client wait for the keys that the command names. When one of
+ * them was changed the same function is called again with `only_key` set to that key: it acts as if
+ * the others did not exist, and returns LARDER_AGAIN to wait on (then `wait` is ignored), or
+ * replies. When the time is over the node replies null. */
+struct call_wait {
+    int64_t until_ms;      /* wall clock when it gives up; 0: never */
+    bool is_array;         /* its null is a null array (BLPOP), else a null (BLMOVE) */
+    size_t argument_count; /* arguments to be replaced when it is called again: XREAD's $ */
+    struct call_wait_argument {
+        size_t index;
+        uint8_t text[48];
+        uint8_t size;
+    } * arguments; /* allocated with the keyspace's allocator; the node frees it */
+    size_t argument_capacity;
 };
 
 struct call {
@@ -50,10 +72,12 @@ struct call {
     uint32_t flags;    /* enum call_flags */
     struct key key;    /* the first key, hashed beforehand; key.text.data NULL when there is none */
     int64_t max_value_bytes; /* proto-max-bulk-len */
+    struct slice only_key;   /* a waiting command is served: only this key counts; data NULL: all */
     /* output */
     struct reply *reply;
-    bool changed;  /* something was changed: the command counts as a write that happened */
-    bool reserved; /* call_reserve was used: the caller ends the partitions' reservations */
+    bool changed;          /* something was changed: the command counts as a write that happened */
+    bool reserved;         /* call_reserve was used: the caller ends the partitions' reservations */
+    struct call_wait wait; /* with LARDER_AGAIN */
 };
 
 typedef enum larder_status (*command_function)(struct call *call);
@@ -111,6 +135,8 @@ enum larder_status call_put_string(struct call *call, const struct key *key,
                                    int64_t expiry_ms) REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
 enum larder_status call_set_expiry(struct call *call, const struct key *key, struct entry *entry,
                                    int64_t expiry_ms) REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
+/* The bytes of a blob were changed in place: as any change, it is told of. */
+void call_mark_changed(struct call *call, const struct key *key) REQUIRES(PARTITION_LOCK);
 /* Count a use of an entry whose blob was changed in place, or that is only touched (TOUCH). May
  * move the record: `entry` is decoded anew. */
 void call_use(struct call *call, const struct key *key, struct entry *entry)
@@ -118,6 +144,52 @@ void call_use(struct call *call, const struct key *key, struct entry *entry)
 /* Can't fail. */
 void call_delete(struct call *call, const struct key *key, const struct entry *entry)
     REQUIRES(PARTITION_LOCK);
+
+/* ---- containers ---- */
+
+static inline const struct object_context *call_objects(const struct call *call) {
+    return &call->keyspace->objects;
+}
+
+/* The container at a key, for reading; counts as call_read does. *out NULL: there is none. False:
+ * the key holds something else, WRONGTYPE was replied. Borrows until the next change. */
+bool call_read_object(struct call *call, const struct key *key, enum object_kind kind,
+                      const struct object **out) REQUIRES(PARTITION_LOCK);
+
+/* A container about to be changed. */
+struct object_edit {
+    struct key key;
+    struct entry entry;    /* when is_there */
+    struct object *object; /* NULL when it is not; functions of the container take its address */
+    bool is_there;
+};
+/* Look it up as call_write does. False: WRONGTYPE was replied. Until the commit no other change may
+ * be made in the key's partition. */
+bool call_edit_object(struct call *call, const struct key *key, enum object_kind kind,
+                      struct object_edit *out) REQUIRES(PARTITION_LOCK);
+/* The container was changed, maybe replaced, or is new (the command created it into edit->object).
+ * Stores it, counts its memory and a use; deletes the key when it is empty, and says so as the
+ * event "del" (so call_notify comes first). Emits no effect. Fails only for a new one, unless
+ * call_reserve(key, 0) was called: it is freed then, nothing changed. Errors: LARDER_NO_MEMORY. */
+enum larder_status call_commit_object(struct call *call, struct object_edit *edit)
+    REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
+/* The command looked, found nothing to change after all, or found no memory. What it may have moved
+ * or converted is stored; a new one is freed. Not counted as a change. */
+void call_leave_object(struct call *call, struct object_edit *edit) REQUIRES(PARTITION_LOCK);
+/* Store a new container under a key, whatever is there (`old` from call_write, or NULL). Takes
+ * ownership: it is freed on failure. An empty one deletes the key. Errors: LARDER_NO_MEMORY. */
+enum larder_status call_put_object(struct call *call, const struct key *key,
+                                   const struct entry *old, struct object *object,
+                                   int64_t expiry_ms) REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
+
+/* ---- keyspace events ---- */
+
+/* Tell of an event, which is a static text: call_notify(call, NOTICE_LIST, "lpush", &key). Changed
+ * keys are told of by the functions that change them. */
+static inline void call_notify(struct call *call, uint32_t class, const char *event,
+                               const struct key *key) {
+    notices_event(&call->thread->notices, class, event, key->partition, key->collection, key->text);
+}
 
 /* ---- effects: after the change, while the locks are held; they can't fail: effects_begin reserved
  * call_effect_bound(call), and a command whose effect carries a value that is not among its
@@ -139,6 +211,20 @@ void call_effect_set(struct call *call, const struct key *key, struct slice valu
 void call_effect_delete(struct call *call, const struct key *key);
 /* PEXPIREAT key expiry_ms, or PERSIST key for 0. */
 void call_effect_expiry(struct call *call, const struct key *key, int64_t expiry_ms);
+/* The effect of a value that no command spells out: of COPY, RENAME, SINTERSTORE, SORT STORE ... A
+ * string's is SET, a container's RESTORE with its serialised form. It takes memory, so it is made
+ * before the change, from the value as it will be stored, and emitted after it. */
+struct call_image {
+    struct blob *bytes; /* NULL: nobody listens, or it is a string */
+};
+enum larder_status call_image_create(struct call *call, const struct key *key,
+                                     const struct value *value,
+                                     struct call_image *out) LARDER_NODISCARD;
+/* Emit it for the key, and drop it. `value` is what was stored. */
+void call_effect_image(struct call *call, struct call_image *image, const struct key *key,
+                       const struct value *value, int64_t expiry_ms);
+/* Not needed after all. */
+void call_image_destroy(struct call_image *image);
 /* Room for an effect that carries `size` bytes beyond the command's own arguments. */
 enum larder_status call_reserve_effect(struct call *call, size_t size) LARDER_NODISCARD;
 
@@ -153,6 +239,14 @@ enum larder_status call_apply_effect(struct keyspace *keyspace, struct store_thr
     REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
 
 /* ---- arguments ---- */
+
+/* Note for a command that is to wait that argument `index` is to be `text` (at most 48 bytes) when
+ * it is called again. Errors: LARDER_NO_MEMORY. */
+enum larder_status call_wait_argument(struct call *call, size_t index,
+                                      struct slice text) LARDER_NODISCARD;
+/* Parse the timeout of a blocking command, seconds as a float (is_ms: an integer of milliseconds,
+ * as XREAD's) into call->wait.until_ms. False: the known error was replied. */
+bool call_timeout(struct call *call, struct slice text, bool is_ms);
 
 /* Parse an argument as Redis does, writing the known error reply when it is not one. */
 bool call_integer(struct call *call, struct slice text, int64_t *out);

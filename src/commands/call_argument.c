@@ -45,6 +45,59 @@ bool call_double(struct call *call, struct slice text, double *out) {
     return false;
 }
 
+enum larder_status call_wait_argument(struct call *call, size_t index, struct slice text) {
+    struct call_wait *wait = &call->wait;
+    if (wait->argument_count == wait->argument_capacity) {
+        size_t capacity = wait->argument_capacity == 0 ? 4 : 2 * wait->argument_capacity;
+        void *grown = allocator_resize(call->keyspace->allocator, wait->arguments,
+                                       wait->argument_capacity * sizeof(*wait->arguments),
+                                       capacity * sizeof(*wait->arguments));
+        if (grown == NULL)
+            return LARDER_NO_MEMORY;
+        wait->arguments = grown;
+        wait->argument_capacity = capacity;
+    }
+    struct call_wait_argument *argument = &wait->arguments[wait->argument_count++];
+    argument->index = index;
+    argument->size = (uint8_t)text.size;
+    memcpy(argument->text, text.data, text.size);
+    return LARDER_OK;
+}
+
+/* Milliseconds of a timeout in seconds, rounded up. False: out of range. */
+static bool seconds_to_ms(double seconds, int64_t *out_ms) {
+    double ms = ceil(seconds * 1000);
+    if (ms >= 9223372036854775808.0)
+        return false;
+    *out_ms = ms <= -9223372036854775808.0 ? INT64_MIN : (int64_t)ms;
+    return true;
+}
+
+bool call_timeout(struct call *call, struct slice text, bool is_ms) {
+    int64_t timeout_ms;
+    double seconds;
+    if (is_ms ? !slice_to_int64(text, &timeout_ms) : !parse_double(text, &seconds)) {
+        reply_error_format(call->reply, "ERR timeout is not %s or out of range",
+                           is_ms ? "an integer" : "a float");
+        return false;
+    }
+    if (!is_ms && !seconds_to_ms(seconds, &timeout_ms)) {
+        reply_error(call->reply, "ERR timeout is out of range");
+        return false;
+    }
+    if (timeout_ms < 0) {
+        reply_error(call->reply, "ERR timeout is negative");
+        return false;
+    }
+    call->wait.until_ms = 0;
+    if (timeout_ms > 0 &&
+        __builtin_add_overflow(timeout_ms, call->thread->now_ms, &call->wait.until_ms)) {
+        reply_error(call->reply, "ERR timeout is out of range");
+        return false;
+    }
+    return true;
+}
+
 enum larder_status call_syntax_error(struct call *call) {
     reply_error(call->reply, "ERR syntax error");
     return LARDER_OK;

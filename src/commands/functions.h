@@ -6,6 +6,15 @@
 #define LARDER_COMMANDS_FUNCTIONS_H
 
 #include "commands/call.h"
+#include "commands/dump_commands.h"
+#include "commands/geo_commands.h"
+#include "commands/hash_commands.h"
+#include "commands/hyperloglog_commands.h"
+#include "commands/list_commands.h"
+#include "commands/set_commands.h"
+#include "commands/sort_commands.h"
+#include "commands/sorted_set_commands.h"
+#include "commands/stream_commands.h"
 
 #define COMMAND_FUNCTION(name)                                                                     \
     enum larder_status command_##name(struct call *call) REQUIRES(PARTITION_LOCK)
@@ -77,6 +86,19 @@ COMMAND_FUNCTION(renamenx);
 COMMAND_FUNCTION(copy);
 COMMAND_FUNCTION(move);
 
+/* Data types have a header each with their rows. */
+#define COMMAND_ROW(id, function)                                                                  \
+    enum larder_status function(struct call *call) REQUIRES(PARTITION_LOCK);
+LIST_COMMANDS(COMMAND_ROW)
+SET_COMMANDS(COMMAND_ROW)
+HASH_COMMANDS(COMMAND_ROW)
+SORTED_SET_COMMANDS(COMMAND_ROW)
+STREAM_COMMANDS(COMMAND_ROW)
+HYPERLOGLOG_COMMANDS(COMMAND_ROW)
+GEO_COMMANDS(COMMAND_ROW)
+DUMP_COMMANDS(COMMAND_ROW)
+SORT_COMMANDS(COMMAND_ROW)
+#undef COMMAND_ROW
 #undef COMMAND_FUNCTION
 
 #endif

@@ -50,6 +50,7 @@ static const char *type_name(const struct value *value) {
     case VALUE_RAW:
     case VALUE_INTEGER:
     case VALUE_BLOB: break;
+    case VALUE_OBJECT: return object_kind_name(value->object->type->kind);
     }
     return "string";
 }

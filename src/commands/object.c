@@ -14,6 +14,7 @@ enum {
 static const char *encoding_name(const struct value *value) {
     switch (value->kind) {
     case VALUE_INTEGER: return "int";
+    case VALUE_OBJECT: return value->object->type->encoding;
     case VALUE_BYTES: return value->bytes.size <= EMBEDDED_STRING_MAX ? "embstr" : "raw";
     case VALUE_RAW:
     case VALUE_BLOB: break;

@@ -5,50 +5,60 @@
 #include "commands/functions.h"
 #include "commands/string_value.h"
 
-/* A value that stands on its own. */
+/* A value that stands on its own. A container is copied for COPY; RENAME and MOVE hand it over. */
 struct held_value {
     struct value value;
     uint8_t bytes[RECORD_INLINE_VALUE_MAX];
 };
 
-static void hold_value(struct held_value *held, const struct value *value) {
+static enum larder_status hold_value(struct held_value *held, const struct call *call,
+                                     const struct value *value, bool is_copied) {
     held->value = *value;
     switch (value->kind) {
-    case VALUE_INTEGER: return;
-    case VALUE_BLOB: blob_acquire(value->blob); return;
+    case VALUE_INTEGER: return LARDER_OK;
+    case VALUE_BLOB: blob_acquire(value->blob); return LARDER_OK;
+    case VALUE_OBJECT:
+        if (is_copied)
+            held->value.object =
+                value->object->type->copy(value->object, call->keyspace->allocator);
+        return held->value.object != NULL ? LARDER_OK : LARDER_NO_MEMORY;
     case VALUE_BYTES:
     case VALUE_RAW: break;
     }
     if (value->bytes.size > 0)
         memcpy(held->bytes, value->bytes.data, value->bytes.size);
     held->value.bytes.data = held->bytes;
+    return LARDER_OK;
 }
 
-static void drop_value(struct held_value *held) {
+static void drop_value(struct held_value *held, const struct call *call, bool is_copied) {
     if (held->value.kind == VALUE_BLOB)
         blob_release(held->value.blob);
+    else if (held->value.kind == VALUE_OBJECT && is_copied)
+        object_destroy(held->value.object, call->keyspace->allocator);
 }
 
 /* Store the entry's value and expiry under another key, whatever is there. */
 REQUIRES(PARTITION_LOCK)
 static enum larder_status duplicate(struct call *call, const struct entry *source,
-                                    const struct key *to) {
+                                    const struct key *to, bool is_copied) {
     struct held_value held;
     struct entry entry;
     int64_t expiry_ms = source->expiry_ms;
-    uint8_t scratch[INT64_TEXT_MAX];
-    hold_value(&held, &source->value);
-    struct slice text = value_text(&held.value, scratch);
-    if (call_reserve_effect(call, text.size + effects_part_bound(1, to->text.size)) != LARDER_OK) {
-        drop_value(&held);
+    if (hold_value(&held, call, &source->value, is_copied) != LARDER_OK)
         return LARDER_NO_MEMORY;
+    struct call_image image;
+    enum larder_status status = call_image_create(call, to, &held.value, &image);
+    if (status == LARDER_OK) {
+        const struct entry *old = call_write(call, to, &entry) ? &entry : NULL;
+        status = call_put(call, to, old, held.value, expiry_ms);
+        if (status == LARDER_OK)
+            call_effect_image(call, &image, to, &held.value, expiry_ms);
+        else
+            call_image_destroy(&image);
     }
-    const struct entry *old = call_write(call, to, &entry) ? &entry : NULL;
-    enum larder_status status = call_put(call, to, old, held.value, expiry_ms);
-    if (status == LARDER_OK)
-        call_effect_set(call, to, text, expiry_ms);
-    else
-        drop_value(&held);
+    if (status != LARDER_OK)
+        drop_value(&held, call, is_copied);
     return status;
 }
 
@@ -56,10 +66,12 @@ REQUIRES(PARTITION_LOCK)
 static enum larder_status transfer(struct call *call, const struct key *from,
                                    const struct entry *source, const struct key *to) {
     struct entry entry;
-    enum larder_status status = duplicate(call, source, to);
+    enum larder_status status = duplicate(call, source, to, false);
     if (status != LARDER_OK)
         return status;
     if (call_write(call, from, &entry)) {
+        if (entry.value.kind == VALUE_OBJECT)
+            partition_disown_object(call_partition(call, from), call->thread, &entry);
         call_delete(call, from, &entry);
         call_effect_delete(call, from);
     }
@@ -162,7 +174,7 @@ enum larder_status command_copy(struct call *call) {
     struct entry source;
     bool is_copied =
         call_read(call, &from, &source) && (replaces || is_free(call, &from, &source, &to));
-    if (is_copied && duplicate(call, &source, &to) != LARDER_OK)
+    if (is_copied && duplicate(call, &source, &to, true) != LARDER_OK)
         return LARDER_NO_MEMORY;
     reply_integer(call->reply, is_copied);
     return LARDER_OK;

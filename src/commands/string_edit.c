@@ -65,7 +65,7 @@ enum larder_status string_edit_commit(struct string_edit *edit, struct call *cal
                                       const struct key *key) {
     if (edit->is_in_place) {
         edit->blob->size = edit->size;
-        call->changed = true;
+        call_mark_changed(call, key);
         call_use(call, key, &edit->old);
         return LARDER_OK;
     }

@@ -29,6 +29,7 @@ static inline void reply_string(struct reply *reply, const struct value *value) 
     case VALUE_RAW: reply_bulk(reply, value->bytes); return;
     case VALUE_INTEGER: reply_bulk_integer(reply, value->integer); return;
     case VALUE_BLOB: reply_blob(reply, value->blob); return;
+    case VALUE_OBJECT: return; /* checked before */
     }
 }
 

@@ -21,7 +21,7 @@ static void sweep_partition(struct node_thread *thread, uint32_t id) {
         has_more = partition_has_expiring(p) && expiry_step(p, &node->keyspace, &thread->store, id,
                                                             thread->store.now_ms, SLICE_RECORDS);
         partition_unlock(node, id);
-        store_thread_free_dropped(&thread->store);
+        (void)store_thread_free_dropped(&thread->store);
     }
 }
 

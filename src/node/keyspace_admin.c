@@ -21,7 +21,7 @@ static void clear_all(struct node_thread *thread, struct node_flush *flush)
 static void balance(struct node_thread *thread) {
     if (thread->store.reserve.is_unbalanced)
         (void)node_thread_refill(thread);
-    store_thread_free_dropped(&thread->store);
+    (void)store_thread_free_dropped(&thread->store);
     store_thread_report(&thread->store, &thread->node->keyspace);
 }
 

@@ -64,7 +64,7 @@ static enum outcome evict_from(struct node_thread *thread, uint32_t id, int64_t 
     int64_t freed = eviction_step(p, &node->keyspace, &thread->store, id, goal_bytes, &evicted);
     bool has_more = eviction_age(p, &node->keyspace) != UINT64_MAX;
     partition_unlock(node, id);
-    store_thread_free_dropped(&thread->store);
+    (void)store_thread_free_dropped(&thread->store);
     store_thread_report(&thread->store, &node->keyspace);
     if (freed > 0)
         return STEP_FREED;

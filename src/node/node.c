@@ -88,7 +88,7 @@ enum larder_status node_thread_init(struct node_thread *thread, struct node *nod
     if (status != LARDER_OK)
         return status;
     thread->node = node;
-    store_thread_init(&thread->store, seed);
+    store_thread_init(&thread->store, &node->keyspace, seed);
     effects_init(&thread->effects, node->allocator);
     if (node->emits_effects)
         thread->store.effects = &thread->effects;
@@ -144,8 +144,8 @@ void node_thread_tick(struct node_thread *thread, int64_t now_ms) {
     thread->store.now_ms = now_ms;
     if (thread->store.reserve.is_unbalanced)
         (void)node_thread_refill(thread);
-    if (thread->store.dropped != NULL)
-        store_thread_free_dropped(&thread->store);
+    if (thread->store.dropped != NULL || thread->store.dropped_objects != NULL)
+        (void)store_thread_free_dropped(&thread->store);
     store_thread_report(&thread->store, &node->keyspace);
     if (thread->effects.used > 0 && thread->sink != NULL) {
         thread->sink(thread->sink_context, slice_of(thread->effects.data, thread->effects.used));

@@ -60,6 +60,10 @@ static void show_object(void *context, const struct entry *entry) {
         break;
     case VALUE_RAW: size = entry->value.bytes.size; break;
     case VALUE_BLOB: size = entry->value.blob->size; break;
+    case VALUE_OBJECT:
+        encoding = entry->value.object->type->encoding;
+        size = object_bytes(entry->value.object);
+        break;
     }
     (void)snprintf(shown->text, sizeof(shown->text),
                    "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:0 "

@@ -25,6 +25,7 @@ static void measure(void *context, const struct entry *entry) {
     case VALUE_INTEGER: bytes += sizeof(entry->value.integer); break;
     case VALUE_BYTES:
     case VALUE_RAW: bytes += entry->value.bytes.size; break;
+    case VALUE_OBJECT: bytes += EXTERNAL_POINTER_BYTES + object_bytes(entry->value.object); break;
     case VALUE_BLOB: bytes += EXTERNAL_POINTER_BYTES + blob_footprint(entry->value.blob); break;
     }
     *(size_t *)context = bytes;

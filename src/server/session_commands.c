@@ -72,6 +72,13 @@ const session_command session_commands[COMMAND_COUNT] = {
     [COMMAND_SWAPDB] = session_command_swapdb,
     [COMMAND_TIME] = session_command_time,
     [COMMAND_WAIT] = session_command_wait,
+#define COMMAND_ROW(id, function) [COMMAND_##id] = function,
+    TRANSACTION_COMMANDS(COMMAND_ROW)
+    PUBSUB_COMMANDS(COMMAND_ROW)
+    SCRIPT_COMMANDS(COMMAND_ROW)
+    ACL_COMMANDS(COMMAND_ROW)
+    TRACKING_COMMANDS(COMMAND_ROW)
+#undef COMMAND_ROW
 };
 
 void session_show_flags(struct session *session) {

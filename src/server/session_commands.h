@@ -3,6 +3,11 @@
 #ifndef LARDER_SERVER_SESSION_COMMANDS_H
 #define LARDER_SERVER_SESSION_COMMANDS_H
 
+#include "server/acl_commands.h"
+#include "server/pubsub_commands.h"
+#include "server/script_commands.h"
+#include "server/tracking_commands.h"
+#include "server/transaction_commands.h"
 #include "server/session.h"
 
 /* session_commands.c: the HELP of every container, made from the descriptions of its subcommands */
@@ -97,6 +102,14 @@ SESSION_COMMAND(info);
 SESSION_COMMAND(debug);
 SESSION_COMMAND(lolwut);
 
+/* Larger subjects have a header each with their rows. */
+#define COMMAND_ROW(id, function) void function(struct session *session, struct call *call);
+ACL_COMMANDS(COMMAND_ROW)
+PUBSUB_COMMANDS(COMMAND_ROW)
+SCRIPT_COMMANDS(COMMAND_ROW)
+TRACKING_COMMANDS(COMMAND_ROW)
+TRANSACTION_COMMANDS(COMMAND_ROW)
+#undef COMMAND_ROW
 #undef SESSION_COMMAND
 
 #endif

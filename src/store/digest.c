@@ -91,6 +91,38 @@ void digest_format(struct digest digest, uint8_t *out) {
     }
 }
 
+/* ---- containers ---- */
+
+struct element_sum {
+    bool is_ordered;
+    uint64_t position;
+    struct digest sum;
+};
+
+static void add_element(void *context, const struct slice *parts, size_t count) {
+    struct element_sum *to = context;
+    struct sip sip;
+    uint8_t size[8];
+    sip_init(&sip, to->is_ordered ? ++to->position : 0, count);
+    for (size_t i = 0; i < count; i++) {
+        bytes_put(size, parts[i].size, 8);
+        sip_add(&sip, slice_of(size, sizeof(size)));
+        sip_add(&sip, parts[i]);
+    }
+    to->sum = digest_add(to->sum, sip_finish(&sip));
+}
+
+/* The sum of its elements' hashes, which for ordered containers include the position. */
+static void sip_add_object(struct sip *sip, const struct object *object) {
+    struct element_sum elements = {.is_ordered = object->type->is_ordered};
+    object->type->visit(object, add_element, &elements);
+    uint8_t bytes[17];
+    bytes[0] = (uint8_t)object->type->kind;
+    bytes_put(bytes + 1, elements.sum.low, 8);
+    bytes_put(bytes + 9, elements.sum.high, 8);
+    sip_add(sip, slice_of(bytes, sizeof(bytes)));
+}
+
 struct digest digest_entry(const struct entry *entry, uint32_t database) {
     uint8_t text[INT64_TEXT_MAX], header[24];
     bytes_put(header, database, 8);
@@ -100,7 +132,10 @@ struct digest digest_entry(const struct entry *entry, uint32_t database) {
     sip_init(&sip, 0, 0);
     sip_add(&sip, slice_of(header, sizeof(header)));
     sip_add(&sip, entry->key);
-    sip_add(&sip, value_text(&entry->value, text));
+    if (entry->value.kind == VALUE_OBJECT)
+        sip_add_object(&sip, entry->value.object);
+    else
+        sip_add(&sip, value_text(&entry->value, text));
     return sip_finish(&sip);
 }
 

@@ -136,7 +136,7 @@ static void evict_from_queues(struct eviction *e, bool only_expiring) {
 /* ---- both kinds ---- */
 
 bool eviction_evict(struct eviction *e, const struct entry *entry) {
-    if (!partition_expel(e->p, e->keyspace, e->thread, e->partition_id, entry))
+    if (!partition_expel(e->p, e->keyspace, e->thread, e->partition_id, entry, NOTICE_EVICTED))
         return false;
     counter_add(&e->thread->counters.evicted_keys, 1);
     e->evicted++;

@@ -10,7 +10,7 @@
 enum { WORTH_SHARE = 16 /* of the live bytes */ };
 
 bool partition_expel(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
-                     uint32_t partition_id, const struct entry *entry) {
+                     uint32_t partition_id, const struct entry *entry, uint32_t class) {
     struct effects *effects = thread->effects;
     if (effects != NULL) {
         bool is_within = effects->record_end != effects->used;
@@ -27,13 +27,16 @@ bool partition_expel(struct partition *p, struct keyspace *keyspace, struct stor
         if (!is_within)
             effects_commit(effects);
     }
+    notices_changed(&thread->notices, partition_id, entry->collection, entry->key);
+    notices_event(&thread->notices, class, class == NOTICE_EXPIRED ? "expired" : "evicted",
+                  partition_id, entry->collection, entry->key);
     partition_remove(p, keyspace, thread, entry);
     return true;
 }
 
 static bool expel(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
                   uint32_t partition_id, const struct entry *entry) {
-    if (!partition_expel(p, keyspace, thread, partition_id, entry))
+    if (!partition_expel(p, keyspace, thread, partition_id, entry, NOTICE_EXPIRED))
         return false;
     counter_add(&thread->counters.expired_keys, 1);
     return true;

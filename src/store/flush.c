@@ -38,15 +38,19 @@ void partition_clear(struct partition *p, struct keyspace *keyspace, struct stor
     p->log_bytes = p->live_bytes = p->blob_bytes = p->record_count = 0;
 }
 
-/* Release the blobs of the record. Returns whether there were any. */
-static bool release_blobs(const uint8_t *record, const struct record_layout *l,
-                          struct store_thread *thread) {
+/* Free what the record holds outside the log: containers are dropped, since they may be large.
+ * Returns whether there was any. */
+static bool release_external(const uint8_t *record, const struct record_layout *l,
+                             struct store_thread *thread) {
     if ((l->flags & RECORD_DEAD) != 0)
         return false;
     size_t external = record_external_bytes(record, l);
     blob_release(record_key_blob(record, l));
-    if (record_kind(l->flags) == VALUE_BLOB)
-        blob_release(record_value(record, l).blob);
+    struct value value = record_value(record, l);
+    if (value.kind == VALUE_BLOB)
+        blob_release(value.blob);
+    else if (value.kind == VALUE_OBJECT)
+        store_thread_drop_object(thread, value.object);
     thread->memory_delta -= (int64_t)external;
     return external > 0;
 }
@@ -58,7 +62,7 @@ bool detached_free(struct detached *detached, struct store_thread *thread, uint3
         while (segment->external_bytes > 0 && at < segment->used && budget > 0) {
             uint8_t *record = (uint8_t *)segment + at;
             struct record_layout l = record_parse(record);
-            budget -= release_blobs(record, &l, thread);
+            budget -= release_external(record, &l, thread);
             at += l.size;
         }
         if (segment->external_bytes > 0 && at < segment->used) {

@@ -36,11 +36,14 @@ enum larder_status keyspace_init(struct keyspace *keyspace,
     for (uint32_t i = 0; i < keyspace->database_count; i++)
         atomic_init(&keyspace->collections[i], i);
     keyspace->next_collection = keyspace->database_count;
+    object_limits_init(&keyspace->limits);
+    keyspace->objects = (struct object_context){
+        .allocator = keyspace->allocator, .seed = &keyspace->seed, .limits = &keyspace->limits};
     return LARDER_OK;
 }
 
-/* Blobs are the only memory that records hold outside the pool. */
-static void free_blobs(struct partition *p) {
+/* Blobs and containers are the only memory that records hold outside the pool. */
+static void free_external(struct partition *p, const struct allocator *a) {
     for (unsigned q = 0; q < QUEUE_COUNT; q++) {
         for (struct segment *s = p->queues[q].oldest; s != NULL; s = s->newer) {
             for (uint32_t at = SEGMENT_HEADER; at < s->used;) {
@@ -50,8 +53,11 @@ static void free_blobs(struct partition *p) {
                 if ((layout.flags & RECORD_DEAD) != 0)
                     continue;
                 blob_release(record_key_blob(record, &layout));
-                if (record_kind(layout.flags) == VALUE_BLOB)
-                    blob_release(record_value(record, &layout).blob);
+                struct value value = record_value(record, &layout);
+                if (value.kind == VALUE_BLOB)
+                    blob_release(value.blob);
+                else if (value.kind == VALUE_OBJECT)
+                    object_destroy(value.object, a);
             }
         }
     }
@@ -62,7 +68,7 @@ void keyspace_finish(struct keyspace *keyspace) NO_THREAD_SAFETY {
     for (uint32_t i = 0; i < keyspace->partition_count; i++) {
         struct partition *p = &keyspace->partitions[i];
         if (p->blob_bytes > 0)
-            free_blobs(p);
+            free_external(p, a);
         index_finish(&p->index, a);
         eviction_finish(p, a);
         allocator_release(a, p->counts, p->count_capacity * sizeof(*p->counts));
@@ -94,8 +100,11 @@ void keyspace_prefetch_record(const void *bucket, uint64_t hash) {
     }
 }
 
-void store_thread_init(struct store_thread *thread, uint64_t seed) {
+void store_thread_init(struct store_thread *thread, const struct keyspace *keyspace,
+                       uint64_t seed) {
     memset(thread, 0, sizeof(*thread));
+    thread->allocator = keyspace->allocator;
+    notices_init(&thread->notices, keyspace->allocator);
     thread->random = random_seeded(seed);
     reserve_init(&thread->reserve);
 }
@@ -108,7 +117,9 @@ void store_thread_report(struct store_thread *thread, struct keyspace *keyspace)
 }
 
 void store_thread_finish(struct store_thread *thread, struct keyspace *keyspace) {
-    store_thread_free_dropped(thread);
+    while (store_thread_free_dropped(thread))
+        ;
+    notices_finish(&thread->notices);
     store_thread_report(thread, keyspace);
     reserve_drain(&thread->reserve, &keyspace->pool);
 }

@@ -14,6 +14,8 @@
 #include "base/lock_order.h"
 #include "base/random.h"
 #include "base/status.h"
+#include "ds/object.h"
+#include "store/notices.h"
 #include "store/pool.h"
 
 #include <stdatomic.h>
@@ -50,11 +52,15 @@ struct effects; /* store/effect.h */
 /* The calling thread as the store sees it: what it counts, what it draws from, where its effects
  * go. One per loop thread and per embedding thread; used by that thread only. */
 struct store_thread {
+    const struct allocator *allocator;
     struct store_counters counters;
     struct reserve reserve; /* runs and index pages at hand */
     int64_t memory_delta;   /* bytes of runs, pages and blobs taken (+) or given back (-), not yet
                                reported to keyspace->memory_bytes */
     struct blob *dropped;   /* blobs to free when no lock is held, linked through their bytes */
+    struct object *dropped_objects; /* containers likewise, a slice at a time, linked through
+                                       counted_bytes */
+    struct notices notices;         /* of the command that runs */
     struct random random;
     struct effects *effects; /* NULL: nobody listens, nothing is encoded */
     int64_t now_ms;          /* wall clock, fixed for a command */
@@ -70,6 +76,8 @@ struct keyspace {
     uint32_t database_count;
     uint32_t delete_command; /* command id in the effects of expiry and eviction: DEL */
     struct hash_seed seed;
+    struct object_limits limits;
+    struct object_context objects; /* of these: allocator, seed, limits */
     struct pool pool;
     /* atomic: written by CONFIG SET, read by any thread */
     _Atomic uint32_t policy;        /* enum eviction_policy */
@@ -106,15 +114,16 @@ static inline uint32_t keyspace_partition_id(const struct keyspace *keyspace, st
 }
 
 /* Start and stop using the keyspace from one thread. `seed` feeds the thread's random choices. */
-void store_thread_init(struct store_thread *thread, uint64_t seed);
+void store_thread_init(struct store_thread *thread, const struct keyspace *keyspace, uint64_t seed);
 /* Gives the reserve back to the pool, reports the delta, frees dropped blobs. */
 void store_thread_finish(struct store_thread *thread, struct keyspace *keyspace)
     REQUIRES(POOL_LOCK);
 
 /* Report the thread's memory_delta to the node-wide counter. Any time. */
 void store_thread_report(struct store_thread *thread, struct keyspace *keyspace);
-/* Free the blobs that were dropped under a lock. No lock is held. */
-void store_thread_free_dropped(struct store_thread *thread);
+/* Free the blobs and containers that were dropped under a lock, of large containers one slice; true
+ * when there is more. No lock is held. */
+bool store_thread_free_dropped(struct store_thread *thread);
 
 /* Bytes that segments, index pages and blobs occupy, as far as reported. */
 static inline int64_t keyspace_memory_bytes(const struct keyspace *keyspace) {

@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+enum { FREED_ELEMENTS = 2000 /* of large containers, per call outside the lock */ };
+
 struct key keyspace_key(const struct keyspace *keyspace, struct slice text, uint32_t collection) {
     return (struct key){
         .text = text,
@@ -26,12 +28,50 @@ void store_thread_drop(struct store_thread *thread, struct blob *blob) {
     thread->dropped = blob;
 }
 
-void store_thread_free_dropped(struct store_thread *thread) {
+void store_thread_drop_object(struct store_thread *thread, struct object *object) {
+    object->counted_bytes = (size_t)(uintptr_t)thread->dropped_objects;
+    thread->dropped_objects = object;
+}
+
+bool store_thread_free_dropped(struct store_thread *thread) {
     while (thread->dropped != NULL) {
         struct blob *blob = thread->dropped;
         memcpy(&thread->dropped, blob->data, sizeof(thread->dropped));
         blob_release(blob);
     }
+    size_t budget = FREED_ELEMENTS;
+    while (thread->dropped_objects != NULL && budget > 0) {
+        struct object *object = thread->dropped_objects;
+        struct object *next = (struct object *)(uintptr_t)object->counted_bytes;
+        size_t length = object_length(object) + 1;
+        if (!object->type->free_some(object, thread->allocator, budget))
+            return true;
+        thread->dropped_objects = next;
+        budget -= length < budget ? length : budget;
+    }
+    return thread->dropped_objects != NULL;
+}
+
+/* The value leaves the store. */
+static void drop_value(struct store_thread *thread, const struct value *value) {
+    if (value->kind == VALUE_BLOB)
+        store_thread_drop(thread, value->blob);
+    else if (value->kind == VALUE_OBJECT)
+        store_thread_drop_object(thread, value->object);
+}
+
+static size_t value_external_bytes(const struct value *value) {
+    if (value->kind == VALUE_BLOB)
+        return blob_footprint(value->blob);
+    return value->kind == VALUE_OBJECT ? value->object->counted_bytes : 0;
+}
+
+/* The same blob or container, so that storing one in place of the other drops nothing. */
+static bool is_same_value(const struct value *a, const struct value *b) {
+    if (a->kind != b->kind)
+        return false;
+    return (a->kind == VALUE_BLOB && a->blob == b->blob) ||
+           (a->kind == VALUE_OBJECT && a->object == b->object);
 }
 
 /* ---- counts per collection ---- */
@@ -103,6 +143,7 @@ static void decode(uint8_t *record, const struct record_layout *layout, index_wo
     out->hash = hash;
     out->record = record;
     out->word = word;
+    out->counted_bytes = out->value.kind == VALUE_OBJECT ? out->value.object->counted_bytes : 0;
 }
 
 void partition_decode(uint8_t *record, index_word *word, uint64_t hash, struct entry *out) {
@@ -140,9 +181,8 @@ bool partition_find(struct partition *p, const struct keyspace *keyspace, const 
 /* ---- storing ---- */
 
 size_t record_external_bytes(const uint8_t *record, const struct record_layout *layout) {
-    size_t bytes = 0;
-    if (record_kind(layout->flags) == VALUE_BLOB)
-        bytes += blob_footprint(record_value(record, layout).blob);
+    struct value value = record_value(record, layout);
+    size_t bytes = value_external_bytes(&value);
     const struct blob *key = record_key_blob(record, layout);
     return key == NULL ? bytes : bytes + blob_footprint(key);
 }
@@ -207,11 +247,10 @@ static bool overwrite_in_place(struct partition *p, struct keyspace *keyspace,
         (access_is_tracked(keyspace) && (l.flags & RECORD_HAS_ACCESS) == 0))
         return false;
     struct segment *segment = segment_of(old->record);
-    struct blob *old_blob = record_kind(l.flags) == VALUE_BLOB ? old->value.blob : NULL;
     struct blob *key_blob = record_key_blob(old->record, &l);
     size_t key_bytes = key_blob != NULL ? blob_footprint(key_blob) : 0;
-    size_t before = old_blob != NULL ? blob_footprint(old_blob) : 0;
-    size_t after = value->kind == VALUE_BLOB ? blob_footprint(value->blob) : 0;
+    size_t before = value_external_bytes(&old->value);
+    size_t after = value_external_bytes(value);
     if (before != after || old->expiry_ms != expiry_ms) {
         struct record_weight from = {l.size, key_bytes + before, old->expiry_ms};
         struct record_weight to = {l.size, key_bytes + after, expiry_ms};
@@ -229,8 +268,8 @@ static bool overwrite_in_place(struct partition *p, struct keyspace *keyspace,
         p->queues[segment->queue].bytes += after - before;
         thread->memory_delta += (int64_t)after - (int64_t)before;
     }
-    if (old_blob != NULL && (value->kind != VALUE_BLOB || value->blob != old_blob))
-        store_thread_drop(thread, old_blob);
+    if (!is_same_value(&old->value, value))
+        drop_value(thread, &old->value);
     access_touch(keyspace, thread, old->record, old->word);
     return true;
 }
@@ -250,7 +289,7 @@ static void append(struct partition *p, struct keyspace *keyspace, struct store_
     }
     write_record(record, l, key, key_blob, value, expiry_ms, access);
     size_t key_bytes = key_blob != NULL ? blob_footprint(key_blob) : 0;
-    size_t value_bytes = value->kind == VALUE_BLOB ? blob_footprint(value->blob) : 0;
+    size_t value_bytes = value_external_bytes(value);
     log_count(p, segment, record, l, key_bytes + value_bytes);
     if (old == NULL) {
         index_insert(&p->index, key->hash, (uint64_t)(uintptr_t)record, 0);
@@ -262,8 +301,7 @@ static void append(struct partition *p, struct keyspace *keyspace, struct store_
         return;
     }
     struct record_layout old_layout = record_parse(old->record);
-    struct blob *old_blob = old->value.kind == VALUE_BLOB ? old->value.blob : NULL;
-    size_t old_value_bytes = old_blob != NULL ? blob_footprint(old_blob) : 0;
+    size_t old_value_bytes = value_external_bytes(&old->value);
     uint64_t word = index_load(old->word);
     index_store(old->word, (word & ~INDEX_ADDRESS_MASK) | (uint64_t)(uintptr_t)record);
     access_touch(keyspace, thread, record, old->word);
@@ -271,8 +309,8 @@ static void append(struct partition *p, struct keyspace *keyspace, struct store_
     thread->memory_delta += (int64_t)value_bytes - (int64_t)old_value_bytes;
     count_expiry(count, old->expiry_ms, expiry_ms);
     log_kill(p, thread, old->record, &old_layout, old_value_bytes + key_bytes);
-    if (old_blob != NULL && (value->kind != VALUE_BLOB || value->blob != old_blob))
-        store_thread_drop(thread, old_blob);
+    if (!is_same_value(&old->value, value))
+        drop_value(thread, &old->value);
 }
 
 static struct blob *copy_key(const struct keyspace *keyspace, struct slice text) {
@@ -328,6 +366,8 @@ enum larder_status partition_put(struct partition *p, struct keyspace *keyspace,
         expiry_ms = RECORD_EXPIRY_MAX_MS;
     if (expiry_ms < 0)
         expiry_ms = 1; /* as long past as any */
+    if (value.kind == VALUE_OBJECT && (old == NULL || !is_same_value(&old->value, &value)))
+        value.object->counted_bytes = object_bytes(value.object);
     if (old != NULL && overwrite_in_place(p, keyspace, thread, old, &value, expiry_ms))
         return LARDER_OK;
     struct record_layout layout = plan(keyspace, key, &value, expiry_ms);
@@ -363,6 +403,43 @@ enum larder_status partition_set_expiry(struct partition *p, struct keyspace *ke
     return partition_put(p, keyspace, thread, &key, entry, entry->value, expiry_ms);
 }
 
+static void recount_external(struct partition *p, struct store_thread *thread,
+                             const struct entry *entry, const struct record_layout *l,
+                             size_t before, size_t after) {
+    struct segment *segment = segment_of(entry->record);
+    struct blob *key_blob = record_key_blob(entry->record, l);
+    size_t key_bytes = key_blob != NULL ? blob_footprint(key_blob) : 0;
+    struct record_weight from = {l->size, key_bytes + before, entry->expiry_ms};
+    struct record_weight to = {l->size, key_bytes + after, entry->expiry_ms};
+    segment_recount_record(segment, &from, &to);
+    p->blob_bytes += after - before;
+    p->queues[segment->queue].bytes += after - before;
+    thread->memory_delta += (int64_t)after - (int64_t)before;
+}
+
+void partition_disown_object(struct partition *p, struct store_thread *thread,
+                             struct entry *entry) {
+    struct record_layout l = record_parse(entry->record);
+    recount_external(p, thread, entry, &l, entry->counted_bytes, 0);
+    entry->record[0] = (uint8_t)((l.flags & ~(unsigned)RECORD_KIND_MASK) |
+                                 (unsigned)VALUE_BYTES << RECORD_KIND_SHIFT);
+    partition_decode(entry->record, entry->word, entry->hash, entry);
+}
+
+void partition_replace_object(struct partition *p, struct store_thread *thread, struct entry *entry,
+                              struct object *object) {
+    struct record_layout l = record_parse(entry->record);
+    size_t before = entry->counted_bytes, after = object_bytes(object);
+    object->counted_bytes = after;
+    if (object != entry->value.object) {
+        entry->value = value_of_object(object);
+        value_store(entry->record + l.key_at + l.key_size, &entry->value, l.value_size);
+    }
+    if (before != after)
+        recount_external(p, thread, entry, &l, before, after);
+    entry->counted_bytes = after;
+}
+
 void partition_delete(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
                       const struct entry *entry) {
     partition_remove(p, keyspace, thread, entry);
@@ -375,7 +452,6 @@ void partition_remove(struct partition *p, struct keyspace *keyspace, struct sto
     struct collection_count *count = find_count(p, layout.collection);
     size_t external = record_external_bytes(entry->record, &layout);
     struct blob *key_blob = record_key_blob(entry->record, &layout);
-    struct blob *value_blob = entry->value.kind == VALUE_BLOB ? entry->value.blob : NULL;
     count->keys--;
     count_expiry(count, entry->expiry_ms, 0);
     p->record_count--;
@@ -385,8 +461,7 @@ void partition_remove(struct partition *p, struct keyspace *keyspace, struct sto
     log_kill(p, thread, entry->record, &layout, external);
     if (key_blob != NULL)
         store_thread_drop(thread, key_blob);
-    if (value_blob != NULL)
-        store_thread_drop(thread, value_blob);
+    drop_value(thread, &entry->value);
     balance(p, keyspace, thread);
 }
 

@@ -49,6 +49,7 @@ struct entry {
     uint64_t hash;
     uint8_t *record;        /* in the log */
     _Atomic uint64_t *word; /* its index word */
+    size_t counted_bytes; /* of a container, as of the decoding: it may move while it is changed */
 };
 
 /* Find a live or expired entry. False when the key is not there. Does not count as a use. */
@@ -72,9 +73,9 @@ void partition_end_reserve(struct partition *p, struct store_thread *thread)
 
 /* Store a value under a key. `old` is the entry that partition_find returned for the key, or NULL
  * when there is none. Overwrites in place when the encoded record has the same length.
- * A VALUE_BLOB is taken over (the caller's reference passes to the store on success only); other
- * values are copied and must not point into this partition's log unless they are what `old` holds
- * in place. Errors: LARDER_NO_MEMORY, nothing changed. */
+ * A VALUE_BLOB or VALUE_OBJECT is taken over (the caller's reference passes to the store on success
+ * only); other values are copied and must not point into this partition's log unless they are what
+ * `old` holds in place. Errors: LARDER_NO_MEMORY, nothing changed. */
 enum larder_status partition_put(struct partition *p, struct keyspace *keyspace,
                                  struct store_thread *thread, const struct key *key,
                                  const struct entry *old, struct value value, int64_t expiry_ms)
@@ -85,6 +86,16 @@ enum larder_status partition_set_expiry(struct partition *p, struct keyspace *ke
                                         struct store_thread *thread, struct entry *entry,
                                         int64_t expiry_ms)
     REQUIRES(PARTITION_LOCK) LARDER_NODISCARD;
+
+/* The container of an entry was changed and is now at `object`, maybe another place: point the
+ * record there and count its memory. Of the old one nothing is left. Can't fail. */
+void partition_replace_object(struct partition *p, struct store_thread *thread, struct entry *entry,
+                              struct object *object) REQUIRES(PARTITION_LOCK);
+
+/* The container of an entry belongs to somebody else from now on; the entry is to be deleted next.
+ */
+void partition_disown_object(struct partition *p, struct store_thread *thread, struct entry *entry)
+    REQUIRES(PARTITION_LOCK);
 
 /* Remove the entry. Can't fail. */
 void partition_delete(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,

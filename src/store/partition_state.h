@@ -105,16 +105,18 @@ size_t record_external_bytes(const uint8_t *record, const struct record_layout *
 uint8_t *partition_move_record(struct partition *p, struct store_thread *thread, uint8_t *record,
                                const struct record_layout *layout, index_word *word,
                                struct segment *into, unsigned frequency);
-/* Delete an entry that goes without being asked to, expired or evicted, with a DEL effect: a part
+/* Delete an entry that goes without being asked to, with an event (NOTICE_EXPIRED or
+ * NOTICE_EVICTED) and a DEL effect: a part
  * of the thread's record being written, or a record of its own. False without memory for the
  * effect: nothing changed. No cleaning. In expiry.c. */
 bool partition_expel(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
-                     uint32_t partition_id, const struct entry *entry);
+                     uint32_t partition_id, const struct entry *entry, uint32_t class);
 /* partition_delete without cleaning afterwards. */
 void partition_remove(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,
                       const struct entry *entry);
 /* Give a blob back once no lock is held. */
 void store_thread_drop(struct store_thread *thread, struct blob *blob);
+void store_thread_drop_object(struct store_thread *thread, struct object *object);
 
 /* ---- cleaner.c ---- */
 

@@ -9,8 +9,8 @@
  *   expiry: milliseconds of wall clock, little-endian 48 bit, 0 = never
  *   access: 24 bits, LRU seconds or LFU {minutes 16, counter 8}
  *   integers take 1, 2, 4 or 8 bytes, little-endian two's complement
- *   external values (VALUE_BLOB) are a pointer of 8 bytes; the blob's footprint counts for the
- *   segment that holds the record
+ *   external values (VALUE_BLOB, VALUE_OBJECT) are a pointer of 8 bytes; their footprint counts for
+ *   the segment that holds the record
  *
  * A record of 16 B key and 32 B value takes 51 bytes. */
 #ifndef LARDER_STORE_RECORD_H
@@ -18,12 +18,14 @@
 
 #include "base/blob.h"
 #include "base/slice.h"
+#include "ds/object.h"
 
 enum value_kind {
     VALUE_BYTES,   /* inline */
     VALUE_INTEGER, /* an int64 whose canonical decimal text is the value */
     VALUE_BLOB,    /* external bytes */
     VALUE_RAW,     /* inline, and grown by APPEND or SETRANGE: OBJECT ENCODING says raw */
+    VALUE_OBJECT,  /* a container; the record owns it */
 };
 
 struct value {
@@ -32,6 +34,7 @@ struct value {
         struct slice bytes;
         int64_t integer;
         struct blob *blob;
+        struct object *object;
     };
 };
 
@@ -53,11 +56,16 @@ static inline struct value value_of_blob(struct blob *blob) {
     return (struct value){.kind = VALUE_BLOB, .blob = blob};
 }
 
-/* The string's bytes: in place, or the integer's text written at `scratch` (INT64_TEXT_MAX). */
+static inline struct value value_of_object(struct object *object) {
+    return (struct value){.kind = VALUE_OBJECT, .object = object};
+}
+
+/* The bytes of a string: in place, or the integer's text written at `scratch` (INT64_TEXT_MAX). */
 static inline struct slice value_text(const struct value *value, uint8_t *scratch) {
     switch (value->kind) {
     case VALUE_INTEGER: return slice_of(scratch, int64_format(value->integer, scratch));
     case VALUE_BLOB: return blob_slice(value->blob);
+    case VALUE_OBJECT: return slice_of(NULL, 0);
     case VALUE_BYTES:
     case VALUE_RAW: break;
     }

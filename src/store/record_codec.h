@@ -122,6 +122,7 @@ static inline struct value record_value(const uint8_t *record, const struct reco
         break;
     }
     case VALUE_BLOB: memcpy(&value.blob, at, sizeof(value.blob)); break;
+    case VALUE_OBJECT: memcpy(&value.object, at, sizeof(value.object)); break;
     case VALUE_BYTES:
     case VALUE_RAW: value.bytes = slice_of(at, l->value_size); break;
     }
@@ -144,6 +145,7 @@ static inline unsigned value_stored_size(const struct value *value) {
             return 2;
         return value->integer == (int32_t)value->integer ? 4 : 8;
     case VALUE_BLOB: return sizeof(struct blob *);
+    case VALUE_OBJECT: return sizeof(struct object *);
     case VALUE_BYTES:
     case VALUE_RAW: break;
     }
@@ -154,6 +156,7 @@ static inline void value_store(uint8_t *at, const struct value *value, unsigned 
     switch (value->kind) {
     case VALUE_INTEGER: bytes_put(at, (uint64_t)value->integer, size); return;
     case VALUE_BLOB: memcpy(at, &value->blob, sizeof(value->blob)); return;
+    case VALUE_OBJECT: memcpy(at, &value->object, sizeof(value->object)); return;
     case VALUE_BYTES:
     case VALUE_RAW: memmove(at, value->bytes.data, size); return;
     }

@@ -24,7 +24,7 @@ struct store_fixture *store_fixture_create(const struct store_fixture_options *o
     };
     assert_int_equal(keyspace_init(&f->keyspace, &keyspace_options), LARDER_OK);
     atomic_store(&f->keyspace.policy, (uint32_t)options->policy);
-    store_thread_init(&f->thread, options->seed + 1);
+    store_thread_init(&f->thread, &f->keyspace, options->seed + 1);
     f->thread.now_ms = 1700000000000;
     store_fixture_rest(f);
     return f;
@@ -44,7 +44,7 @@ struct partition *store_fixture_partition(struct store_fixture *f, const struct 
 }
 
 void store_fixture_rest(struct store_fixture *f) NO_THREAD_SAFETY {
-    store_thread_free_dropped(&f->thread);
+    (void)store_thread_free_dropped(&f->thread);
     reserve_reset_targets(&f->thread.reserve);
     if (f->thread.reserve.is_starved || f->thread.reserve.is_unbalanced) {
         enum larder_status status = reserve_fill(&f->thread.reserve, &f->keyspace.pool);
@@ -53,7 +53,7 @@ void store_fixture_rest(struct store_fixture *f) NO_THREAD_SAFETY {
 }
 
 enum larder_status store_fixture_refill(struct store_fixture *f) NO_THREAD_SAFETY {
-    store_thread_free_dropped(&f->thread);
+    (void)store_thread_free_dropped(&f->thread);
     reserve_raise(&f->thread.reserve);
     return reserve_fill(&f->thread.reserve, &f->keyspace.pool);
 }

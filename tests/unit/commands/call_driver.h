@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "commands/call.h"
+#include "store/digest.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,7 +103,7 @@ static inline void driver_init(struct driver *d, uint32_t partition_count) {
         .seed = 7,
     };
     assert_int_equal(keyspace_init(&d->keyspace, &options), LARDER_OK);
-    store_thread_init(&d->thread, 11);
+    store_thread_init(&d->thread, &d->keyspace, 11);
     d->thread.now_ms = DRIVER_NOW_MS;
     effects_init(&d->effects, &d->allocator);
     d->thread.effects = &d->effects;
@@ -121,7 +122,7 @@ static inline void driver_finish(struct driver *d) NO_THREAD_SAFETY {
 /* What a node does between batches, and after a failure for lack of memory. */
 static inline bool driver_fill(struct driver *d) NO_THREAD_SAFETY {
     bool is_filled = reserve_fill(&d->thread.reserve, &d->keyspace.pool) == LARDER_OK;
-    store_thread_free_dropped(&d->thread);
+    (void)store_thread_free_dropped(&d->thread);
     return is_filled;
 }
 
@@ -263,6 +264,17 @@ static inline const char *driver_run(struct driver *d, const char *line) {
 
 /* ---- what a keyspace holds ---- */
 
+static inline void driver_print_element(void *context, const struct slice *parts, size_t count) {
+    FILE *out = context;
+    for (size_t i = 0; i < count; i++) {
+        fputc(i == 0 ? '(' : ' ', out);
+        for (size_t k = 0; k < parts[i].size; k++)
+            fprintf(out, parts[i].data[k] >= ' ' && parts[i].data[k] < 127 ? "%c" : "\\%02x",
+                    parts[i].data[k]);
+    }
+    fputc(')', out);
+}
+
 /* Keys of database 0, expired ones included. */
 static inline uint64_t driver_key_count(struct driver *d) NO_THREAD_SAFETY {
     uint64_t count = 0;
@@ -292,6 +304,16 @@ static inline char *driver_image(struct driver *d, const char *const *keys, size
             uint8_t scratch[INT64_TEXT_MAX];
             struct slice text = value_text(&entry.value, scratch);
             fprintf(out, "%u %s=", database, keys[i]);
+            if (entry.value.kind == VALUE_OBJECT) {
+                /* Unordered containers show their elements as a digest, which no order changes. */
+                const struct object_type *type = entry.value.object->type;
+                uint8_t digest[DIGEST_TEXT_BYTES];
+                digest_format(digest_entry(&entry, database), digest);
+                fprintf(out, "%s %d %.*s", type->encoding, (int)object_length(entry.value.object),
+                        DIGEST_TEXT_BYTES, (const char *)digest);
+                if (type->is_ordered)
+                    type->visit(entry.value.object, driver_print_element, out);
+            }
             for (size_t k = 0; k < text.size; k++)
                 fprintf(out, text.data[k] >= ' ' && text.data[k] < 127 ? "%c" : "\\%02x",
                         text.data[k]);

@@ -3,6 +3,7 @@
  * succeeds or leaves keys and effects as they were, succeeds when it is run again, and loses no
  * memory either way. */
 #include "unit/commands/call_driver.h"
+#include "unit/commands/workloads/workloads.h"
 
 static unsigned refusals; /* commands that ran out of memory in the current test */
 static char large[5000], middle[1900], long_key[1500];
@@ -11,7 +12,7 @@ static const char *const KEYS[] = {"s", "i", "l", "m", "x", "n", "n1", "n2", "n3
 enum { KEY_COUNT = sizeof(KEYS) / sizeof(*KEYS), DATABASES = 2 };
 
 /* @l stands for a large value, @m for the largest of inline size, @k for a long key. */
-static const char *const LINES[] = {"GET l",
+static const char *const LINES[] = {ALL_MEMORY_WORKLOADS "GET l",
                                     "MGET s l i",
                                     "STRLEN l",
                                     "GETRANGE l 0 -1",
@@ -104,6 +105,11 @@ static struct driver *prepared(void) {
     fill_line("MSET s small i 12 l @l m @m", line);
     EXPECT(d, line, "+OK\r\n");
     EXPECT(d, "SET x expiring PX 5000", "+OK\r\n");
+    static const char *const PREPARATIONS[] = {ALL_MEMORY_PREPARATIONS NULL};
+    for (size_t i = 0; PREPARATIONS[i] != NULL; i++) {
+        fill_line(PREPARATIONS[i], line);
+        assert_true(driver_run(d, line)[0] != '-');
+    }
     /* Let replies and effects start from nothing, so that their allocations are met too. */
     reply_finish(&d->reply);
     reply_init(&d->reply, &d->allocator);

@@ -2,6 +2,7 @@
 /* A random workload of all write commands runs on one keyspace; its effects, applied to an empty
  * one whose clock stands elsewhere, give the same keys, values and expiry times. */
 #include "unit/commands/call_driver.h"
+#include "unit/commands/workloads/workloads.h"
 
 #include <time.h>
 
@@ -17,7 +18,7 @@ enum { KEY_COUNT = sizeof(KEYS) / sizeof(*KEYS) };
 /* $k key, $v small value, $l large value, $i integer, $f float, $b bit offset, $o byte offset,
  * $t lifetime in ms, $d database */
 static const char *const TEMPLATES[] = {
-    "SET $k $v",
+    ALL_EFFECT_WORKLOADS "SET $k $v",
     "SET $k $v",
     "SET $k $l",
     "SET $k $i",

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The workloads of all data types. */
+#ifndef LARDER_TESTS_WORKLOADS_H
+#define LARDER_TESTS_WORKLOADS_H
+
+#include "unit/commands/workloads/dump.h"
+#include "unit/commands/workloads/geo.h"
+#include "unit/commands/workloads/hash.h"
+#include "unit/commands/workloads/hyperloglog.h"
+#include "unit/commands/workloads/list.h"
+#include "unit/commands/workloads/set.h"
+#include "unit/commands/workloads/sort.h"
+#include "unit/commands/workloads/sorted_set.h"
+#include "unit/commands/workloads/stream.h"
+
+/* clang-format off */
+#define ALL_EFFECT_WORKLOADS LIST_EFFECT_WORKLOAD SET_EFFECT_WORKLOAD HASH_EFFECT_WORKLOAD SORTED_SET_EFFECT_WORKLOAD STREAM_EFFECT_WORKLOAD HYPERLOGLOG_EFFECT_WORKLOAD GEO_EFFECT_WORKLOAD DUMP_EFFECT_WORKLOAD SORT_EFFECT_WORKLOAD
+#define ALL_MEMORY_PREPARATIONS LIST_MEMORY_PREPARATION SET_MEMORY_PREPARATION HASH_MEMORY_PREPARATION SORTED_SET_MEMORY_PREPARATION STREAM_MEMORY_PREPARATION HYPERLOGLOG_MEMORY_PREPARATION GEO_MEMORY_PREPARATION DUMP_MEMORY_PREPARATION SORT_MEMORY_PREPARATION
+#define ALL_MEMORY_WORKLOADS LIST_MEMORY_WORKLOAD SET_MEMORY_WORKLOAD HASH_MEMORY_WORKLOAD SORTED_SET_MEMORY_WORKLOAD STREAM_MEMORY_WORKLOAD HYPERLOGLOG_MEMORY_WORKLOAD GEO_MEMORY_WORKLOAD DUMP_MEMORY_WORKLOAD SORT_MEMORY_WORKLOAD
+/* clang-format on */
+
+#endif
