@@ -72,7 +72,11 @@ struct call {
     uint32_t flags;    /* enum call_flags */
     struct key key;    /* the first key, hashed beforehand; key.text.data NULL when there is none */
     int64_t max_value_bytes; /* proto-max-bulk-len */
-    struct slice only_key;   /* a waiting command is served: only this key counts; data NULL: all */
+    /* Have the partition of a key locked that the command does not name (SORT BY); NULL: all are.
+     * It can't fail for a command that node_has_unknown_keys tells of. */
+    bool (*hold)(struct call *call, const struct key *key);
+    void *hold_context;
+    struct slice only_key; /* a waiting command is served: only this key counts; data NULL: all */
     /* output */
     struct reply *reply;
     bool changed;          /* something was changed: the command counts as a write that happened */

@@ -17,9 +17,12 @@ static void sweep_partition(struct node_thread *thread, uint32_t id) {
     for (unsigned i = 0; i < SLICES_PER_PARTITION && has_more; i++) {
         if (thread->store.reserve.is_unbalanced)
             (void)node_thread_refill(thread);
-        partition_lock(node, id);
+        if (!partition_try_lock(node, id))
+            return;
+        node_listen(thread);
         has_more = partition_has_expiring(p) && expiry_step(p, &node->keyspace, &thread->store, id,
                                                             thread->store.now_ms, SLICE_RECORDS);
+        node_tell(thread);
         partition_unlock(node, id);
         (void)store_thread_free_dropped(&thread->store);
     }

@@ -8,6 +8,7 @@
  * where the locks are held (renumber, clear_all). */
 #include "node/keyspace_admin.h"
 
+#include "node/interest.h"
 #include "node/node_internal.h"
 
 static void clear_all(struct node_thread *thread, struct node_flush *flush)
@@ -18,16 +19,39 @@ static void clear_all(struct node_thread *thread, struct node_flush *flush)
                         &flush->detached);
 }
 
+/* No lock is held, unless the thread is in a section. */
 static void balance(struct node_thread *thread) {
+    if (thread->section.kind == SECTION_NONE)
+        node_serve_deferred(thread);
     if (thread->store.reserve.is_unbalanced)
         (void)node_thread_refill(thread);
     (void)store_thread_free_dropped(&thread->store);
     store_thread_report(&thread->store, &thread->node->keyspace);
 }
 
+/* Those who wait for keys may have waited for nothing (a consumer group that is gone). */
+static void tell_flushed(struct node_thread *thread, uint32_t database) REQUIRES(PARTITION_LOCK) {
+    struct node *node = thread->node;
+    if (atomic_load_explicit(&node->changes_wanted, memory_order_relaxed) == 0)
+        return;
+    node_listen(thread);
+    /* Inside a section a record is being written already. */
+    bool is_recorded = thread->store.effects != NULL && thread->section.kind == SECTION_NONE &&
+                       effects_begin(&thread->effects, 0) == LARDER_OK;
+    for (uint32_t i = 0; i < node->keyspace.database_count; i++)
+        if (database == UINT32_MAX || database == i)
+            node_serve_database(thread, i);
+    if (node->listener.flushed != NULL)
+        node->listener.flushed(node->listener.context, thread, database);
+    if (is_recorded)
+        effects_commit(&thread->effects);
+}
+
 void node_flush_all(struct node_thread *thread, struct node_flush *flush) {
     partition_lock_all(thread->node);
+    node_touch_database(thread, UINT32_MAX, UINT32_MAX);
     clear_all(thread, flush);
+    tell_flushed(thread, UINT32_MAX);
     partition_unlock_all(thread->node);
     balance(thread);
 }
@@ -47,6 +71,7 @@ static bool is_only_one(struct keyspace *keyspace, uint32_t database) REQUIRES(P
 void node_flush_database(struct node_thread *thread, uint32_t database, struct node_flush *flush) {
     struct keyspace *keyspace = &thread->node->keyspace;
     partition_lock_all(thread->node);
+    node_touch_database(thread, database, UINT32_MAX);
     if (is_only_one(keyspace, database)) {
         clear_all(thread, flush);
     } else {
@@ -55,6 +80,7 @@ void node_flush_database(struct node_thread *thread, uint32_t database, struct n
         flush->has_dead = true;
         flush->next_partition = 0;
     }
+    tell_flushed(thread, database);
     partition_unlock_all(thread->node);
     balance(thread);
 }
@@ -87,12 +113,18 @@ bool node_flush_step(struct node_thread *thread, struct node_flush *flush, uint3
     return flush->detached.segments != NULL || flush->has_dead;
 }
 
-void node_swap_databases(struct node *node, uint32_t a, uint32_t b) {
+void node_swap_databases(struct node_thread *thread, uint32_t a, uint32_t b) {
+    struct node *node = thread->node;
     _Atomic uint32_t *collections = node->keyspace.collections;
     partition_lock_all(node);
+    node_touch_database(thread, a, b);
+    node_touch_database(thread, b, a);
     uint32_t first = atomic_load_explicit(&collections[a], memory_order_relaxed);
     uint32_t second = atomic_load_explicit(&collections[b], memory_order_relaxed);
     atomic_store_explicit(&collections[a], second, memory_order_relaxed);
     atomic_store_explicit(&collections[b], first, memory_order_relaxed);
+    tell_flushed(thread, a);
+    tell_flushed(thread, b);
     partition_unlock_all(node);
+    balance(thread);
 }

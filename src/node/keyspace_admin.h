@@ -24,6 +24,6 @@ void node_flush_database(struct node_thread *thread, uint32_t database, struct n
 bool node_flush_step(struct node_thread *thread, struct node_flush *flush, uint32_t budget);
 
 /* Exchange the contents of two databases. */
-void node_swap_databases(struct node *node, uint32_t a, uint32_t b);
+void node_swap_databases(struct node_thread *thread, uint32_t a, uint32_t b);
 
 #endif

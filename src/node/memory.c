@@ -28,7 +28,8 @@ static void note_peak(struct node *node, int64_t used) {
 }
 
 static uint64_t age_of(struct node *node, uint32_t id) {
-    partition_lock(node, id);
+    if (!partition_try_lock(node, id))
+        return UINT64_MAX;
     uint64_t age = eviction_age(keyspace_partition(&node->keyspace, id), &node->keyspace);
     partition_unlock(node, id);
     return age;
@@ -60,9 +61,12 @@ static enum outcome evict_from(struct node_thread *thread, uint32_t id, int64_t 
     uint32_t evicted = 0;
     if (thread->store.reserve.is_unbalanced)
         (void)node_thread_refill(thread);
-    partition_lock(node, id);
+    if (!partition_try_lock(node, id))
+        return STEP_MOVED;
+    node_listen(thread);
     int64_t freed = eviction_step(p, &node->keyspace, &thread->store, id, goal_bytes, &evicted);
     bool has_more = eviction_age(p, &node->keyspace) != UINT64_MAX;
+    node_tell(thread);
     partition_unlock(node, id);
     (void)store_thread_free_dropped(&thread->store);
     store_thread_report(&thread->store, &node->keyspace);

@@ -2,6 +2,7 @@
 /* A node's life, its threads and its totals. */
 #include "node/node.h"
 
+#include "node/interest.h"
 #include "node/node_internal.h"
 #include "os/process.h"
 #include "store/partition.h"
@@ -53,7 +54,12 @@ enum larder_status node_create(const struct node_options *options, struct node *
         allocator_release(a, node, sizeof(*node));
         return status;
     }
-    if (create_locks(node) != LARDER_OK) {
+    atomic_store(&node->busy_after_ms, 5000);
+    node->interests =
+        allocator_allocate_zeroed(a, node->keyspace.partition_count * sizeof(*node->interests));
+    if (node->interests == NULL || create_locks(node) != LARDER_OK) {
+        allocator_release(a, node->interests,
+                          node->keyspace.partition_count * sizeof(*node->interests));
         keyspace_finish(&node->keyspace);
         allocator_release(a, node, sizeof(*node));
         return LARDER_NO_MEMORY;
@@ -67,6 +73,7 @@ void node_destroy(struct node *node) {
         return;
     const struct allocator *a = node->allocator;
     allocator_release(a, node->lock_memory, lock_memory_bytes(node));
+    interest_finish(node);
     keyspace_finish(&node->keyspace);
     allocator_release(a, node, sizeof(*node));
 }
@@ -128,6 +135,7 @@ void node_thread_finish(struct node_thread *thread) {
     store_thread_finish(&thread->store, &node->keyspace);
     pool_unlock(node);
     effects_finish(&thread->effects);
+    node_section_finish(thread);
     allocator_release(node->allocator, thread->locked,
                       thread->locked_capacity * sizeof(*thread->locked));
 }
@@ -175,38 +183,4 @@ struct node_totals node_totals(struct node *node) {
         .evicted_keys = sum.evicted_keys,
         .records_moved = sum.records_moved,
     };
-}
-
-/* ---- locks ---- */
-
-static int compare_ids(const void *a, const void *b) {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-void partition_set_lock(struct node *node, uint32_t *ids, size_t *count) NO_THREAD_SAFETY {
-    qsort(ids, *count, sizeof(*ids), compare_ids);
-    size_t unique = 0;
-    for (size_t i = 0; i < *count; i++) {
-        if (unique > 0 && ids[unique - 1] == ids[i])
-            continue;
-        ids[unique++] = ids[i];
-        lock_acquire(&node->locks[ids[i]].lock);
-    }
-    *count = unique;
-}
-
-void partition_set_unlock(struct node *node, const uint32_t *ids, size_t count) NO_THREAD_SAFETY {
-    for (size_t i = count; i-- > 0;)
-        lock_release(&node->locks[ids[i]].lock);
-}
-
-void partition_lock_all(struct node *node) NO_THREAD_SAFETY {
-    for (uint32_t id = 0; id < node->keyspace.partition_count; id++)
-        lock_acquire(&node->locks[id].lock);
-}
-
-void partition_unlock_all(struct node *node) NO_THREAD_SAFETY {
-    for (uint32_t id = node->keyspace.partition_count; id-- > 0;)
-        lock_release(&node->locks[id].lock);
 }

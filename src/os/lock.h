@@ -26,6 +26,9 @@ static inline bool lock_try_acquire(struct lock *lock) {
                                                    memory_order_acquire, memory_order_relaxed);
 }
 
+/* As lock_acquire, but gives up after about `us` microseconds. True: the lock is the caller's. */
+bool lock_acquire_for(struct lock *lock, uint32_t us);
+
 /* Blocks until the lock is the caller's. */
 static inline void lock_acquire(struct lock *lock) {
     if (!lock_try_acquire(lock))

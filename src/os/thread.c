@@ -89,6 +89,10 @@ unsigned thread_core_count(void) {
     return count > 0 ? (unsigned)count : 1;
 }
 
+uint64_t os_thread_self(void) {
+    return (uint64_t)(uintptr_t)pthread_self();
+}
+
 void thread_yield(void) {
     (void)sched_yield();
 }

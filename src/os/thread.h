@@ -45,6 +45,9 @@ void os_thread_join(struct os_thread *thread);
 /* Cores that this process may run on, at least 1. */
 unsigned thread_core_count(void);
 
+/* A number that no other thread of the process has while this one lives; never 0. */
+uint64_t os_thread_self(void);
+
 /* Let another runnable thread go first. */
 void thread_yield(void);
 

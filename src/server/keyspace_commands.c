@@ -254,6 +254,6 @@ void session_command_swapdb(struct session *session, struct call *call) {
         return;
     }
     if (a != b)
-        node_swap_databases(node, (uint32_t)a, (uint32_t)b);
+        node_swap_databases(&session->thread->node_thread, (uint32_t)a, (uint32_t)b);
     reply_ok(call->reply);
 }

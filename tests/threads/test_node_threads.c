@@ -119,7 +119,7 @@ static void disturb(struct worker *w) {
         while (node_flush_step(&w->client.thread, &flush, FLUSH_BUDGET))
             node_client_tick(&w->client, 0);
     } else if (choice < 4) {
-        node_swap_databases(w->f->node, 4, 5);
+        node_swap_databases(&w->client.thread, 4, 5);
     } else {
         w->client.database = 4 + draw(w, 2);
         (void)sprintf(w->line, choice < 20 ? "MSET f%u 1 g%u 2" : "DEL f%u g%u", choice, choice);

@@ -198,12 +198,12 @@ static void exchanged_databases_keep_their_contents(void **state) {
     setup(&f);
     fill(&f, 0, 10);
     fill(&f, 3, 20);
-    node_swap_databases(f.node, 0, 3);
+    node_swap_databases(&f.client.thread, 0, 3);
     assert_int_equal(node_key_count(f.node, 0), 20);
     assert_int_equal(node_key_count(f.node, 3), 10);
     f.client.database = 0;
     assert_string_equal(node_client_run(&f.client, "GET key:15"), "$8\r\nvalue:15\r\n");
-    node_swap_databases(f.node, 0, 3);
+    node_swap_databases(&f.client.thread, 0, 3);
     assert_string_equal(node_client_run(&f.client, "GET key:15"), "$-1\r\n");
     teardown(&f);
 }
