@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { OS_THREAD_ANY_CORE = -1, OS_THREAD_NAME_MAX = 16 };
 
