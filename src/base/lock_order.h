@@ -9,6 +9,7 @@
  *   CONFIG_LOCK      one CONFIG SET, REWRITE or reload at a time; may wait for the kernel
  *   SCRIPT_LOCK      at most one operation whose keys are not known beforehand
  *   PARTITION_LOCK   one partition's index, log and counters; several only in ascending order
+ *   CHANNEL_LOCK     one stripe of the channels; several only in ascending order
  *   EFFECT_LOCK      one thread's effect staging buffer
  *   POOL_LOCK        the node's pools of log segments and index pages
  *   STATS_LOCK       slow log, latency events, client registry: short lists
@@ -43,7 +44,8 @@ extern struct lock_class MAILBOX_LOCK ACQUIRED_BEFORE(LOG_LOCK);
 extern struct lock_class STATS_LOCK ACQUIRED_BEFORE(MAILBOX_LOCK);
 extern struct lock_class POOL_LOCK ACQUIRED_BEFORE(STATS_LOCK);
 extern struct lock_class EFFECT_LOCK ACQUIRED_BEFORE(POOL_LOCK);
-extern struct lock_class PARTITION_LOCK ACQUIRED_BEFORE(EFFECT_LOCK);
+extern struct lock_class CHANNEL_LOCK ACQUIRED_BEFORE(EFFECT_LOCK);
+extern struct lock_class PARTITION_LOCK ACQUIRED_BEFORE(CHANNEL_LOCK);
 extern struct lock_class SCRIPT_LOCK ACQUIRED_BEFORE(PARTITION_LOCK);
 extern struct lock_class CONFIG_LOCK ACQUIRED_BEFORE(SCRIPT_LOCK);
 

@@ -256,6 +256,12 @@ enum larder_status connection_send(struct connection *c, const struct reply *rep
     return status;
 }
 
+enum larder_status connection_queue(struct connection *c, const struct reply *reply,
+                                    struct reply_mark from, struct reply_mark to) {
+    struct cursor cursor = {from.used, from.reference_count, 0};
+    return queue_rest(c, reply, cursor, to);
+}
+
 enum larder_status connection_send_bytes(struct connection *c, struct slice bytes) {
     struct connection_output *out = ensure_output(c);
     if (out == NULL)

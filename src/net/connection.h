@@ -69,6 +69,10 @@ enum larder_status connection_keep(struct connection *c, const uint8_t *data,
  * connection is over. */
 enum larder_status connection_send(struct connection *c, const struct reply *reply,
                                    struct reply_mark from, struct reply_mark to) LARDER_NODISCARD;
+/* Put the part behind what waits; connection_flush is to send it. Errors: LARDER_NO_MEMORY: the
+ * connection is over. */
+enum larder_status connection_queue(struct connection *c, const struct reply *reply,
+                                    struct reply_mark from, struct reply_mark to) LARDER_NODISCARD;
 /* Append bytes behind what waits, and send what can be sent. Same errors. */
 enum larder_status connection_send_bytes(struct connection *c, struct slice bytes) LARDER_NODISCARD;
 /* Send what waits. LARDER_AGAIN: not all of it yet. */

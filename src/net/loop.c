@@ -389,6 +389,8 @@ static void pass(struct loop *loop) {
             watch_listeners(loop, true);
         loop->handler.tick(loop);
     }
+    if (loop->handler.end_pass != NULL)
+        loop->handler.end_pass(loop);
     if (loop->queue != NULL)
         close_broken(loop);
     if (event_count > 0)

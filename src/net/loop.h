@@ -2,7 +2,7 @@
 /* An event loop: one thread, its poller, its connections, messages from other threads and a
  * periodic tick. A pass of the loop serves all ready connections as one batch:
  *
- *   wait -> messages -> batch(ready connections) -> tick if it is due -> close what is over
+ *   wait -> messages -> batch(ready connections) -> tick if it is due -> end -> close what is over
  *
  * The handler receives, executes and sends (src/server/batch.c); the loop knows no protocol.
  * Functions are for the loop's thread unless they say otherwise. */
@@ -41,6 +41,8 @@ struct loop_handler {
     void (*batch)(struct loop *loop, struct connection **ready, size_t count);
     void (*closing)(struct loop *loop, struct connection *connection);
     void (*tick)(struct loop *loop);
+    /* All else of a pass is done, but for closing what is over. NULL: nothing to do. */
+    void (*end_pass)(struct loop *loop);
     /* A peer was accepted on a listener: say which loop serves it, and make its TLS session if the
      * listener asks for one. May refuse by closing peer->fd and returning NULL. */
     struct loop *(*place)(struct loop *loop, const struct loop_listener *listener,

@@ -7,6 +7,7 @@
  *
  * What a batch takes from one connection is bounded (COMMANDS_PER_SESSION, RECEIVE_BYTES), so that
  * one busy client can't hold up the others; what remains is served in the next pass. */
+#include "server/delivery.h"
 #include "server/observe.h"
 
 #include <strings.h>
@@ -248,6 +249,8 @@ static void run_request(struct server_thread *thread, struct session *session,
         session_close_after_reply(session);
         return;
     }
+    if (session->recipient != NULL)
+        delivery_settle(session);
     if (request->argc == 0 || dispatch(thread, session, request, arguments_of(thread, request)))
         session->used = request->end;
     else

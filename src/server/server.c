@@ -8,6 +8,7 @@
 
 #include "os/file.h"
 #include "os/process.h"
+#include "server/delivery.h"
 #include "server/listeners.h"
 #include "server/observe.h"
 #include "server/renamed_commands.h"
@@ -90,8 +91,13 @@ static void tick(struct loop *loop) {
     }
 }
 
+static void end_pass(struct loop *loop) {
+    delivery_end_pass(thread_of_loop(loop));
+}
+
 static void finish_thread(struct server_thread *thread) {
     loop_finish(&thread->loop);
+    delivery_thread_finish(thread);
     node_thread_finish(&thread->node_thread);
     server_thread_finish_batch(thread);
     allocator_release(thread->server->allocator, thread->statistics.commands,
@@ -107,6 +113,7 @@ static enum larder_status init_thread(struct server *server, unsigned index) {
         .batch = server_batch,
         .closing = session_closing,
         .tick = tick,
+        .end_pass = end_pass,
         .place = listeners_place,
     };
     thread->server = server;
@@ -117,6 +124,8 @@ static enum larder_status init_thread(struct server *server, unsigned index) {
         return LARDER_NO_MEMORY;
     enum larder_status status = server_thread_init_batch(thread);
     if (status == LARDER_OK)
+        status = delivery_thread_init(thread);
+    if (status == LARDER_OK)
         status = node_thread_init(&thread->node_thread, server->node);
     if (status == LARDER_OK) {
         status = loop_init(&thread->loop, server->allocator, index, &handler);
@@ -124,6 +133,7 @@ static enum larder_status init_thread(struct server *server, unsigned index) {
             node_thread_finish(&thread->node_thread);
     }
     if (status != LARDER_OK) {
+        delivery_thread_finish(thread);
         server_thread_finish_batch(thread);
         allocator_release(server->allocator, thread->statistics.commands,
                           COMMAND_COUNT * sizeof(*thread->statistics.commands));

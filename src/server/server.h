@@ -52,6 +52,7 @@ struct server_thread {
     size_t request_count, request_capacity;
     uint8_t *scratch; /* input arena of the batch */
     struct thread_statistics statistics;
+    struct delivery_thread *delivery; /* owned: its mailbox; see delivery.h */
     int64_t now_ms;         /* wall clock at the start of the pass */
     uint64_t command_began; /* cycles: when the command before ended, or the batch began to run */
     bool is_out_of_memory;  /* writes that need memory are refused in this batch */

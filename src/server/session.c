@@ -5,6 +5,7 @@
 
 #include "base/text_buffer.h"
 #include "os/clock.h"
+#include "server/delivery.h"
 
 #include <stdio.h>
 
@@ -99,6 +100,7 @@ void session_closing(struct loop *loop, struct connection *connection) {
     if ((session->flags & SESSION_MONITOR) != 0)
         atomic_fetch_sub(&server->monitor_count, 1);
     request_partial_destroy(session->partial);
+    delivery_dismiss(session);
     node_account(server->node,
                  -(int64_t)sizeof(struct session) -
                      (int64_t)atomic_load_explicit(&session->memory_bytes, memory_order_relaxed));

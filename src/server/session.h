@@ -15,8 +15,9 @@ enum session_flag {
     SESSION_NO_EVICT = 1 << 4,
     SESSION_NO_TOUCH = 1 << 5,
     SESSION_MONITOR = 1 << 6,
-    SESSION_PAUSED = 1 << 7,  /* a command waits for the end of CLIENT PAUSE */
-    SESSION_CLOSING = 1 << 8, /* executes nothing more */
+    SESSION_PAUSED = 1 << 7,     /* a command waits for the end of CLIENT PAUSE */
+    SESSION_CLOSING = 1 << 8,    /* executes nothing more */
+    SESSION_SUBSCRIBER = 1 << 9, /* has subscriptions */
 };
 
 struct session {
@@ -26,6 +27,7 @@ struct session {
     struct session *registry_next, *registry_previous; /* guarded by STATS_LOCK */
     uint64_t id;
     struct request_partial *partial;
+    struct recipient *recipient; /* NULL: nothing can come out of turn; see delivery.h */
     uint32_t database;
     uint32_t flags; /* enum session_flag */
     uint8_t protocol;
