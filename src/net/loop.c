@@ -346,9 +346,12 @@ static void close_broken(struct loop *loop) {
 static int wait_ms(const struct loop *loop) {
     if (loop->queue != NULL)
         return 0;
-    if (loop->now_ns >= loop->next_tick_ns)
+    uint64_t next_ns = loop->next_tick_ns;
+    if (loop->wake_at_ns != 0 && loop->wake_at_ns < next_ns)
+        next_ns = loop->wake_at_ns;
+    if (loop->now_ns >= next_ns)
         return 0;
-    return (int)((loop->next_tick_ns - loop->now_ns + NS_PER_MS - 1) / NS_PER_MS);
+    return (int)((next_ns - loop->now_ns + NS_PER_MS - 1) / NS_PER_MS);
 }
 
 static void pass(struct loop *loop) {
@@ -382,6 +385,10 @@ static void pass(struct loop *loop) {
         loop->ready[i]->flags &= ~(uint32_t)CONNECTION_IS_READY;
     if (ready_count > 0)
         loop->handler.batch(loop, loop->ready, ready_count);
+    if (loop->wake_at_ns != 0 && loop->now_ns >= loop->wake_at_ns) {
+        loop->wake_at_ns = 0;
+        loop->handler.wake(loop);
+    }
     if (loop->now_ns >= loop->next_tick_ns) {
         loop->next_tick_ns =
             loop->now_ns + atomic_load_explicit(&loop->tick_ms, memory_order_relaxed) * NS_PER_MS;

@@ -43,6 +43,8 @@ struct loop_handler {
     void (*tick)(struct loop *loop);
     /* All else of a pass is done, but for closing what is over. NULL: nothing to do. */
     void (*end_pass)(struct loop *loop);
+    /* The time of loop_wake_at has come. NULL when it is not used. */
+    void (*wake)(struct loop *loop);
     /* A peer was accepted on a listener: say which loop serves it, and make its TLS session if the
      * listener asks for one. May refuse by closing peer->fd and returning NULL. */
     struct loop *(*place)(struct loop *loop, const struct loop_listener *listener,
@@ -66,6 +68,7 @@ struct loop {
     bool is_accepting_late; /* out of descriptors: listeners wait for the next tick */
     uint64_t now_ns;        /* monotonic, read once per pass */
     uint64_t next_tick_ns;
+    uint64_t wake_at_ns; /* 0: not asked for */
     uint64_t passes;
     _Atomic uint64_t busy_ns; /* spent serving, for INFO */
     /* atomic */
@@ -103,6 +106,12 @@ void loop_post(struct loop *loop, struct loop_message *message);
  * Errors: LARDER_NO_MEMORY. */
 enum larder_status loop_adopt(struct loop *loop, const struct socket_peer *peer,
                               struct tls_session *tls) LARDER_NODISCARD;
+
+/* Have handler.wake called once at this monotonic time, or at an earlier one asked for before. */
+static inline void loop_wake_at(struct loop *loop, uint64_t time_ns) {
+    if (loop->wake_at_ns == 0 || time_ns < loop->wake_at_ns)
+        loop->wake_at_ns = time_ns;
+}
 
 /* Bring the poller in line with what the connection waits for. */
 void loop_watch(struct loop *loop, struct connection *connection);

@@ -21,6 +21,7 @@ enum {
     REPLY_FLUSH_BYTES = 1 << 20,
     REPLY_KEEP_BYTES = 4 << 20,
     REQUESTS_PER_PART = 4096,
+    KEPT_WHILE_BLOCKED_BYTES = 1 << 20,
 };
 
 enum larder_status server_thread_init_batch(struct server_thread *thread) {
@@ -183,6 +184,16 @@ static void read_commands(struct server_thread *thread, struct session *session)
     loop_break(&thread->loop, &session->connection);
 }
 
+/* While a command waits, what comes is only kept, up to a limit. */
+static void keep_for_later(struct session *session) {
+    struct connection *c = &session->connection;
+    session->has_more = false;
+    if (session->received_size > KEPT_WHILE_BLOCKED_BYTES) {
+        c->flags |= CONNECTION_PAUSED;
+        loop_watch(c->loop, c);
+    }
+}
+
 /* Receive from one connection and read its commands. */
 static void take_in(struct server_thread *thread, struct session *session, uint8_t *scratch) {
     struct connection *c = &session->connection;
@@ -199,6 +210,10 @@ static void take_in(struct server_thread *thread, struct session *session, uint8
         atomic_store_explicit(&session->active_ms, thread->now_ms, memory_order_relaxed);
     } else if (status != LARDER_AGAIN) {
         loop_break(&thread->loop, c);
+    }
+    if ((session->flags & SESSION_BLOCKED) != 0) {
+        keep_for_later(session);
+        return;
     }
     /* A command that was held back may be all there is: its bytes are in its partial. */
     if (status == LARDER_OK || session->received_size > 0 || session->has_more)
@@ -236,7 +251,7 @@ static void hold_back(struct session *session, struct request *request) {
 
 static void run_request(struct server_thread *thread, struct session *session,
                         struct request *request) {
-    if ((session->flags & (SESSION_CLOSING | SESSION_PAUSED)) != 0)
+    if ((session->flags & (SESSION_CLOSING | SESSION_PAUSED | SESSION_BLOCKED)) != 0)
         return;
     if (request->is_broken) {
         struct reply_mark begin = reply_mark(&thread->reply);
@@ -269,8 +284,13 @@ static void run_session(struct server_thread *thread, struct session *session) {
             request_partial_destroy(request->partial);
     }
     session->reply_end = reply_mark(&thread->reply);
-    if ((session->flags & SESSION_PAUSED) == 0)
+    if ((session->flags & SESSION_BLOCKED) != 0) {
+        /* What stands behind the blocking command is read again when it has its reply. */
+        request_partial_destroy(session->partial);
+        session->partial = NULL;
+    } else if ((session->flags & SESSION_PAUSED) == 0) {
         session->used = session->consumed; /* what a partial took is used too */
+    }
 }
 
 /* ---- sending ---- */
@@ -292,7 +312,8 @@ static void finish_session(struct server_thread *thread, struct session *session
         return;
     }
     bool has_buffered = c->tls != NULL && tls_session_has_buffered(c->tls);
-    if ((session->has_more || has_buffered) && (session->flags & SESSION_PAUSED) == 0)
+    if ((session->has_more || has_buffered) &&
+        (session->flags & (SESSION_PAUSED | SESSION_BLOCKED)) == 0)
         loop_queue(&thread->loop, c);
     session_note(session);
 }

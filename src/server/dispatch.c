@@ -7,6 +7,8 @@
 
 #include "base/command_keys.h"
 #include "commands/functions.h"
+#include "server/blocking.h"
+#include "server/transaction.h"
 
 static const char OUT_OF_MEMORY_TEXT[] = "OOM command not allowed when used memory > 'maxmemory'.";
 
@@ -108,6 +110,11 @@ static bool is_admitted(struct server_thread *thread, struct session *session,
         reply_error(reply, "NOAUTH Authentication required.");
         return false;
     }
+    if (session->transaction != NULL && (spec->flags & COMMAND_FLAG_NO_MULTI) != 0 &&
+        spec->id != COMMAND_MULTI && spec->id != COMMAND_WATCH) {
+        reply_error(reply, "ERR Command not allowed inside a transaction");
+        return false;
+    }
     return true;
 }
 
@@ -142,9 +149,11 @@ static void hand_over_memory(struct server_thread *thread, struct session *sessi
 static bool has_memory(struct server_thread *thread, const struct session *session,
                        const struct request *request, const struct slice *argv) {
     const struct command_spec *spec = request->spec;
+    struct node *node = thread->server->node;
+    if (spec->id == COMMAND_EXEC && session->transaction != NULL)
+        spec = transaction_heaviest(session);
     if ((spec->flags & COMMAND_FLAG_WRITE) == 0)
         return true;
-    struct node *node = thread->server->node;
     if (atomic_load_explicit(&node->max_memory_bytes, memory_order_relaxed) == 0)
         return true;
     size_t bytes = coming_bytes(session, request, argv);
@@ -157,22 +166,30 @@ static bool has_memory(struct server_thread *thread, const struct session *sessi
 /* ---- running ---- */
 
 static void run(struct server_thread *thread, struct session *session,
-                const struct request *request, const struct slice *argv) {
-    const struct command_spec *spec = request->spec;
+                const struct command_input *input) {
+    const struct command_spec *spec = input->spec;
     struct call call = {
         .spec = spec,
-        .argc = request->argc,
-        .argv = argv,
-        .argv_blobs = request->partial != NULL ? request->partial->blobs : NULL,
+        .argc = input->argc,
+        .argv = input->argv,
+        .argv_blobs = input->blobs,
         .database = session->database,
         .flags = (session->flags & SESSION_NO_TOUCH) != 0 ? CALL_NO_TOUCH : 0,
-        .key = request->key,
+        .key = input->key,
         .reply = &thread->reply,
     };
-    if (command_functions[spec->id] != NULL)
-        node_execute(&thread->node_thread, &call);
-    else
+    if (command_functions[spec->id] == NULL) {
         session_commands[spec->id](session, &call);
+        return;
+    }
+    if ((spec->flags & COMMAND_FLAG_BLOCKING) != 0 &&
+        thread->node_thread.section.kind == SECTION_NONE && blocking_prepare(thread, session))
+        call.flags |= CALL_MAY_BLOCK;
+    struct waiter *waiter = node_execute(&thread->node_thread, &call);
+    if (waiter != NULL)
+        blocking_begin(thread, session, waiter);
+    allocator_release(thread->server->allocator, call.wait.arguments,
+                      call.wait.argument_capacity * sizeof(*call.wait.arguments));
 }
 
 static unsigned latency_bucket(uint64_t ns) {
@@ -229,38 +246,16 @@ static void settle(struct session *session, struct reply_mark begin) {
         session->flags = (session->flags & ~(uint32_t)SESSION_SKIP_NEXT) | SESSION_REPLY_SKIP;
 }
 
-bool dispatch(struct server_thread *thread, struct session *session, const struct request *request,
-              const struct slice *argv) {
+void dispatch_run(struct server_thread *thread, struct session *session,
+                  const struct command_input *input) {
     struct server *server = thread->server;
-    const struct command_spec *spec = request->spec;
+    const struct command_spec *spec = input->spec;
     struct reply *reply = &thread->reply;
     struct reply_mark begin = reply_mark(reply);
-    counter_add(&thread->statistics.commands_processed, 1);
-    if (!is_admitted(thread, session, spec, request->argc, argv)) {
-        if (spec != NULL)
-            counter_add(&thread->statistics.commands[spec->id].rejected, 1);
-        settle(session, begin);
-        return true;
-    }
-    if (atomic_load_explicit(&server->pause_mode, memory_order_relaxed) != PAUSE_OFF &&
-        session_is_held_back(session, spec)) {
-        session->flags |= SESSION_PAUSED;
-        session->connection.flags |= CONNECTION_PAUSED;
-        loop_watch(&thread->loop, &session->connection);
-        return false;
-    }
-    if (!has_memory(thread, session, request, argv)) {
-        reply_error(reply, OUT_OF_MEMORY_TEXT);
-        counter_add(&thread->statistics.commands[spec->id].rejected, 1);
-        settle(session, begin);
-        return true;
-    }
     if (atomic_load_explicit(&server->monitor_count, memory_order_relaxed) > 0)
-        observe_before(session, spec, request->argc, argv);
+        observe_before(session, spec, input->argc, input->argv);
     atomic_store_explicit(&session->last_command, spec->id, memory_order_relaxed);
-    run(thread, session, request, argv);
-    if (request->partial != NULL)
-        hand_over_memory(thread, session);
+    run(thread, session, input);
     uint64_t now = cycle_clock_now(&thread->cycles);
     uint64_t ns = cycle_clock_to_ns(&thread->cycles, now - thread->command_began);
     thread->command_began = now; /* of the next one in the batch */
@@ -269,9 +264,61 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
     if (ns >= 1000 * 16 ||
         atomic_load_explicit(&server->slow_log_threshold_us, memory_order_relaxed) < 16) {
         if (is_slow(server, ns / 1000))
-            observe_slow(session, spec, request->argc, argv, ns / 1000);
+            observe_slow(session, spec, input->argc, input->argv, ns / 1000);
     }
     counter_add(&session->command_count, 1);
+}
+
+/* A command that is refused while a transaction is put together spoils it. */
+static void refused(struct server_thread *thread, struct session *session,
+                    const struct command_spec *spec, struct reply_mark begin) {
+    if (spec != NULL)
+        counter_add(&thread->statistics.commands[spec->id].rejected, 1);
+    if (session->transaction != NULL)
+        transaction_spoil(session, spec, begin);
+    settle(session, begin);
+}
+
+static bool is_paused(struct session *session, const struct command_spec *spec) {
+    return atomic_load_explicit(&session->server->pause_mode, memory_order_relaxed) != PAUSE_OFF &&
+           session_is_held_back(session, spec);
+}
+
+bool dispatch(struct server_thread *thread, struct session *session, const struct request *request,
+              const struct slice *argv) {
+    const struct command_spec *spec = request->spec;
+    struct reply *reply = &thread->reply;
+    struct reply_mark begin = reply_mark(reply);
+    counter_add(&thread->statistics.commands_processed, 1);
+    if (!is_admitted(thread, session, spec, request->argc, argv)) {
+        refused(thread, session, spec, begin);
+        return true;
+    }
+    bool is_queued = session->transaction != NULL && transaction_takes(spec);
+    if (!is_queued && is_paused(session, spec)) {
+        session->flags |= SESSION_PAUSED;
+        session->connection.flags |= CONNECTION_PAUSED;
+        loop_watch(&thread->loop, &session->connection);
+        return false;
+    }
+    if (!has_memory(thread, session, request, argv)) {
+        reply_error(reply, OUT_OF_MEMORY_TEXT);
+        refused(thread, session, spec, begin);
+        return true;
+    }
+    struct command_input input = {
+        .spec = spec,
+        .argc = request->argc,
+        .argv = argv,
+        .blobs = request->partial != NULL ? request->partial->blobs : NULL,
+        .key = request->key,
+    };
+    if (is_queued)
+        transaction_queue(thread, session, &input);
+    else
+        dispatch_run(thread, session, &input);
+    if (request->partial != NULL)
+        hand_over_memory(thread, session);
     settle(session, begin);
     return true;
 }

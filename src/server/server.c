@@ -8,6 +8,7 @@
 
 #include "os/file.h"
 #include "os/process.h"
+#include "server/blocking.h"
 #include "server/delivery.h"
 #include "server/listeners.h"
 #include "server/observe.h"
@@ -21,10 +22,18 @@
 enum { SWEEP_SHARE_PERCENT = 2 };
 
 void server_config_lock(struct server *server) NO_THREAD_SAFETY {
-    lock_acquire(&server->config_lock);
+    uint64_t self = os_thread_self();
+    if (atomic_load_explicit(&server->config_owner, memory_order_relaxed) != self) {
+        lock_acquire(&server->config_lock);
+        atomic_store_explicit(&server->config_owner, self, memory_order_relaxed);
+    }
+    server->config_depth++;
 }
 
 void server_config_unlock(struct server *server) NO_THREAD_SAFETY {
+    if (--server->config_depth > 0)
+        return;
+    atomic_store_explicit(&server->config_owner, 0, memory_order_relaxed);
     lock_release(&server->config_lock);
 }
 
@@ -95,9 +104,16 @@ static void end_pass(struct loop *loop) {
     delivery_end_pass(thread_of_loop(loop));
 }
 
+static void wake(struct loop *loop) {
+    struct server_thread *thread = thread_of_loop(loop);
+    read_clock(thread);
+    blocking_check(thread);
+}
+
 static void finish_thread(struct server_thread *thread) {
     loop_finish(&thread->loop);
     delivery_thread_finish(thread);
+    blocking_finish(thread);
     node_thread_finish(&thread->node_thread);
     server_thread_finish_batch(thread);
     allocator_release(thread->server->allocator, thread->statistics.commands,
@@ -114,6 +130,7 @@ static enum larder_status init_thread(struct server *server, unsigned index) {
         .closing = session_closing,
         .tick = tick,
         .end_pass = end_pass,
+        .wake = wake,
         .place = listeners_place,
     };
     thread->server = server;
@@ -160,7 +177,12 @@ static enum larder_status create_node(struct server *server) {
         .partition_count = (uint32_t)server->config.partitions,
         .database_count = (uint32_t)server->config.databases,
     };
-    return node_create(&options, &server->node);
+    enum larder_status status = node_create(&options, &server->node);
+    if (status == LARDER_OK) {
+        server->node->listener.context = server;
+        server->node->listener.served = blocking_served;
+    }
+    return status;
 }
 
 static enum larder_status create_threads(struct server *server) {

@@ -55,7 +55,9 @@ struct server_thread {
     struct delivery_thread *delivery; /* owned: its mailbox; see delivery.h */
     int64_t now_ms;         /* wall clock at the start of the pass */
     uint64_t command_began; /* cycles: when the command before ended, or the batch began to run */
-    bool is_out_of_memory;  /* writes that need memory are refused in this batch */
+    struct session_wait *spare_wait;             /* for the next blocking command */
+    struct session_wait *first_wait, *last_wait; /* those with a deadline, earliest first */
+    bool is_out_of_memory; /* writes that need memory are refused in this batch */
 };
 
 enum pause_mode { PAUSE_OFF, PAUSE_WRITES, PAUSE_ALL };
@@ -78,6 +80,8 @@ struct server {
 
     /* guarded by CONFIG_LOCK */
     struct lock config_lock;
+    _Atomic uint64_t config_owner; /* os_thread_self of the holder: EXEC takes it beforehand */
+    uint32_t config_depth;
     struct server_config config;
 
     /* atomic copies of settings that threads read on every command */
@@ -188,6 +192,20 @@ void server_batch(struct loop *loop, struct connection **ready, size_t count);
  * was not executed, the session waits (CLIENT PAUSE) and the command is to be read again. */
 bool dispatch(struct server_thread *thread, struct session *session, const struct request *request,
               const struct slice *argv);
+
+/* One command that was admitted, in MULTI, in a script or alone. */
+struct command_input {
+    const struct command_spec *spec;
+    size_t argc;
+    const struct slice *argv;
+    struct blob *const *blobs; /* per argument, or NULL */
+    struct key key;            /* hashed beforehand, or zero */
+};
+
+/* Run it and count it. Its reply goes to thread->reply (one reply, unless it waits); inside a
+ * section of the node it runs there. */
+void dispatch_run(struct server_thread *thread, struct session *session,
+                  const struct command_input *input);
 
 /* A command about sessions or the server. Writes exactly one reply. */
 typedef void (*session_command)(struct session *session, struct call *call);

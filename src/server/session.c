@@ -3,6 +3,9 @@
  * a session are atomic copies that its own thread brings up to date after each batch. */
 #include "server/session.h"
 
+#include "server/blocking.h"
+#include "server/transaction.h"
+
 #include "base/text_buffer.h"
 #include "os/clock.h"
 #include "server/delivery.h"
@@ -101,6 +104,8 @@ void session_closing(struct loop *loop, struct connection *connection) {
         atomic_fetch_sub(&server->monitor_count, 1);
     request_partial_destroy(session->partial);
     delivery_dismiss(session);
+    blocking_abandon(session);
+    transaction_discard(session);
     node_account(server->node,
                  -(int64_t)sizeof(struct session) -
                      (int64_t)atomic_load_explicit(&session->memory_bytes, memory_order_relaxed));
@@ -247,7 +252,7 @@ static void check(struct session *session, int64_t now_ms, bool is_pause_over) {
     uint32_t timeout_s = atomic_load_explicit(&server->idle_timeout_s, memory_order_relaxed);
     int64_t idle_ms = now_ms - atomic_load_explicit(&session->active_ms, memory_order_relaxed);
     bool is_idle = timeout_s > 0 && idle_ms > 1000 * (int64_t)timeout_s &&
-                   (session->flags & (SESSION_MONITOR | SESSION_PAUSED)) == 0;
+                   (session->flags & (SESSION_MONITOR | SESSION_PAUSED | SESSION_BLOCKED)) == 0;
     bool is_slow = is_over_soft_limit(session, now_ms);
     if (is_idle || is_slow) {
         server_stats_lock(server);
@@ -309,8 +314,10 @@ static void describe_flags(uint32_t flags, char *out) {
     char *at = out;
     if ((flags & SESSION_MONITOR) != 0)
         *at++ = 'O';
-    if ((flags & SESSION_PAUSED) != 0)
+    if ((flags & (SESSION_PAUSED | SESSION_BLOCKED)) != 0)
         *at++ = 'b';
+    if ((flags & SESSION_MULTI) != 0)
+        *at++ = 'x';
     if ((flags & SESSION_CLOSING) != 0)
         *at++ = 'c';
     if ((flags & SESSION_NO_EVICT) != 0)
@@ -342,8 +349,10 @@ void session_describe(const struct session *s, int64_t now_ms, struct text_buffe
         (long long)((now_ms - s->created_ms) / 1000),
         (long long)((now_ms - atomic_load_explicit(&s->active_ms, memory_order_relaxed)) / 1000),
         flags);
-    text_buffer_format(out, "db=%u sub=0 psub=0 ssub=0 multi=-1 watch=0 qbuf=%llu qbuf-free=0 ",
+    text_buffer_format(out, "db=%u sub=0 psub=0 ssub=0 multi=%d watch=%u qbuf=%llu qbuf-free=0 ",
                        atomic_load_explicit(&s->shown_database, memory_order_relaxed),
+                       atomic_load_explicit(&s->shown_queued, memory_order_relaxed) - 1,
+                       atomic_load_explicit(&s->shown_watched, memory_order_relaxed),
                        shown(&s->input_bytes));
     text_buffer_format(out, "argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%llu oll=0 omem=%llu ",
                        shown(&s->output_bytes), shown(&s->output_bytes));

@@ -5,6 +5,7 @@
 #ifndef LARDER_SERVER_SESSION_H
 #define LARDER_SERVER_SESSION_H
 
+#include "node/waiting.h"
 #include "server/server.h"
 
 enum session_flag {
@@ -18,6 +19,8 @@ enum session_flag {
     SESSION_PAUSED = 1 << 7,     /* a command waits for the end of CLIENT PAUSE */
     SESSION_CLOSING = 1 << 8,    /* executes nothing more */
     SESSION_SUBSCRIBER = 1 << 9, /* has subscriptions */
+    SESSION_BLOCKED = 1 << 10,   /* a command waits: nothing is executed until it has its reply */
+    SESSION_MULTI = 1 << 11,     /* commands are queued for EXEC */
 };
 
 struct session {
@@ -32,6 +35,9 @@ struct session {
     uint32_t flags; /* enum session_flag */
     uint8_t protocol;
     int64_t created_ms;
+    struct transaction *transaction; /* NULL: not in MULTI */
+    struct watch_set watched;
+    struct session_wait *wait;    /* of the blocking command; NULL: none */
     int64_t output_soft_since_ms; /* since when the soft output limit is exceeded; 0: it is not */
     /* of the batch being served */
     uint8_t *received;
@@ -45,7 +51,8 @@ struct session {
     /* atomic: written by the session's thread, shown by CLIENT LIST of any */
     _Atomic int64_t active_ms;    /* of the last command */
     _Atomic int32_t last_command; /* id, -1 for none */
-    _Atomic uint32_t shown_database, shown_flags, shown_protocol;
+    _Atomic uint32_t shown_database, shown_flags, shown_protocol, shown_watched;
+    _Atomic int32_t shown_queued; /* commands in MULTI, plus 1; 0: not in MULTI */
     _Atomic uint64_t input_bytes, output_bytes, memory_bytes; /* held right now */
     _Atomic uint64_t net_received, net_sent, command_count;
     _Atomic bool is_killed; /* by another thread: close at the next occasion */
