@@ -150,6 +150,18 @@ struct server_config {
     struct option_integers client_output_buffer_limit; /* 3 numbers per config_client_class */
 
     /* slow log and latency */
+    /* when a container stops being compact */
+    int64_t list_max_listpack_size;
+    int64_t hash_max_listpack_entries;
+    int64_t hash_max_listpack_value_bytes;
+    int64_t zset_max_listpack_entries;
+    int64_t zset_max_listpack_value_bytes;
+    int64_t set_max_intset_entries;
+    int64_t set_max_listpack_entries;
+    int64_t set_max_listpack_value_bytes;
+    int64_t hll_sparse_max_bytes;
+    int64_t stream_node_max_bytes;
+    int64_t stream_node_max_entries;
     int64_t slowlog_log_slower_than_us; /* -1 off, 0 everything */
     int64_t slowlog_max_len;
     int64_t latency_monitor_threshold_ms; /* 0 off */

@@ -178,6 +178,42 @@ OBEYED(DECIMALS, "latency-tracking-info-percentiles", NULL, "50 99 99.9",
        "Percentiles of the execution times that INFO latencystats shows.", RANGE(0, 100))
 
 #undef SECTION
+#define SECTION "Data types"
+OBEYED(INTEGER, "list-max-listpack-size", "list-max-ziplist-size", "-2", 0,
+       list_max_listpack_size,
+       "Largest block of a list: elements, or -1 to -5 for 4 to 64 kb.", RANGE(INT_MIN, INT_MAX))
+OBEYED(INTEGER, "hash-max-listpack-entries", "hash-max-ziplist-entries", "512", 0,
+       hash_max_listpack_entries,
+       "Most fields of a compact hash.", RANGE(0, LLONG_MAX))
+OBEYED(MEMORY, "hash-max-listpack-value", "hash-max-ziplist-value", "64", 0,
+       hash_max_listpack_value_bytes,
+       "Longest field or value in a compact hash.", RANGE(0, LLONG_MAX))
+OBEYED(INTEGER, "zset-max-listpack-entries", "zset-max-ziplist-entries", "128", 0,
+       zset_max_listpack_entries,
+       "Most members of a compact sorted set.", RANGE(0, LLONG_MAX))
+OBEYED(MEMORY, "zset-max-listpack-value", "zset-max-ziplist-value", "64", 0,
+       zset_max_listpack_value_bytes,
+       "Longest member of a compact sorted set.", RANGE(0, LLONG_MAX))
+OBEYED(INTEGER, "set-max-intset-entries", NULL, "512", 0,
+       set_max_intset_entries,
+       "Most members of a compact set of integers.", RANGE(0, LLONG_MAX))
+OBEYED(INTEGER, "set-max-listpack-entries", NULL, "128", 0,
+       set_max_listpack_entries,
+       "Most members of a compact set.", RANGE(0, LLONG_MAX))
+OBEYED(MEMORY, "set-max-listpack-value", NULL, "64", 0,
+       set_max_listpack_value_bytes,
+       "Longest member of a compact set.", RANGE(0, LLONG_MAX))
+OBEYED(MEMORY, "hll-sparse-max-bytes", NULL, "3000", 0,
+       hll_sparse_max_bytes,
+       "Largest sparse form of a HyperLogLog.", RANGE(0, LLONG_MAX))
+OBEYED(MEMORY, "stream-node-max-bytes", NULL, "4096", 0,
+       stream_node_max_bytes,
+       "Largest node of a stream; 0 for any size.", RANGE(0, LLONG_MAX))
+OBEYED(INTEGER, "stream-node-max-entries", NULL, "100", 0,
+       stream_node_max_entries,
+       "Most entries of a node of a stream; 0 for any number.", RANGE(0, LLONG_MAX))
+
+#undef SECTION
 #define SECTION "Files"
 OBEYED(LINES, "include", NULL, NULL, OPTION_IMMUTABLE | OPTION_FILE_ONLY | OPTION_MERGE, include,
        "Reads another file, or all files that match a pattern, in this place.")

@@ -204,31 +204,8 @@ STORED(INTEGER, "notify-keyspace-events", NULL, NULL, 0,
        "Classes of keyspace events that are published.", .codec = &CONFIG_EVENTS_CODEC)
 STORED(INTEGER, "tracking-table-max-keys", NULL, "1000000", 0,
        "Keys remembered for client-side caching.", RANGE(0, LLONG_MAX))
-STORED(INTEGER, "list-max-listpack-size", "list-max-ziplist-size", "-2", 0,
-       "Largest compact part of a list: elements, or -1 to -5 for 4 to 64 kb.",
-       RANGE(INT_MIN, INT_MAX))
 STORED(INTEGER, "list-compress-depth", NULL, "0", 0,
        "Parts at both ends of a list that are not compressed.", RANGE(0, INT_MAX))
-STORED(INTEGER, "hash-max-listpack-entries", "hash-max-ziplist-entries", "512", 0,
-       "Most fields of a compact hash.", RANGE(0, LLONG_MAX))
-STORED(MEMORY, "hash-max-listpack-value", "hash-max-ziplist-value", "64", 0,
-       "Longest value in a compact hash.", RANGE(0, LLONG_MAX))
-STORED(INTEGER, "zset-max-listpack-entries", "zset-max-ziplist-entries", "128", 0,
-       "Most members of a compact sorted set.", RANGE(0, LLONG_MAX))
-STORED(MEMORY, "zset-max-listpack-value", "zset-max-ziplist-value", "64", 0,
-       "Longest value in a compact sorted set.", RANGE(0, LLONG_MAX))
-STORED(INTEGER, "set-max-intset-entries", NULL, "512", 0,
-       "Most members of a compact set of integers.", RANGE(0, LLONG_MAX))
-STORED(INTEGER, "set-max-listpack-entries", NULL, "128", 0,
-       "Most members of a compact set.", RANGE(0, LLONG_MAX))
-STORED(MEMORY, "set-max-listpack-value", NULL, "64", 0,
-       "Longest member of a compact set.", RANGE(0, LLONG_MAX))
-STORED(MEMORY, "hll-sparse-max-bytes", NULL, "3000", 0,
-       "Largest sparse form of a HyperLogLog.", RANGE(0, LLONG_MAX))
-STORED(MEMORY, "stream-node-max-bytes", NULL, "4096", 0,
-       "Largest node of a stream.", RANGE(0, LLONG_MAX))
-STORED(INTEGER, "stream-node-max-entries", NULL, "100", 0,
-       "Most entries of a node of a stream.", RANGE(0, LLONG_MAX))
 STORED(BOOL, "lazyfree-lazy-eviction", NULL, "no", 0,
        "Free evicted values in the background.")
 STORED(BOOL, "lazyfree-lazy-expire", NULL, "no", 0,

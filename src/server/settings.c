@@ -60,6 +60,25 @@ static bool apply_limits(void *context, const struct server_config *config,
     return true;
 }
 
+static bool apply_containers(void *context, const struct server_config *config,
+                             const char **out_reason) {
+    (void)out_reason;
+    struct server *server = context;
+    struct object_limits *limits = &server->node->keyspace.limits;
+    STORE(limits->list_size, config->list_max_listpack_size);
+    STORE(limits->hash_entries, config->hash_max_listpack_entries);
+    STORE(limits->hash_value_bytes, config->hash_max_listpack_value_bytes);
+    STORE(limits->sorted_set_entries, config->zset_max_listpack_entries);
+    STORE(limits->sorted_set_value_bytes, config->zset_max_listpack_value_bytes);
+    STORE(limits->set_integer_entries, config->set_max_intset_entries);
+    STORE(limits->set_entries, config->set_max_listpack_entries);
+    STORE(limits->set_value_bytes, config->set_max_listpack_value_bytes);
+    STORE(limits->hyperloglog_sparse_bytes, config->hll_sparse_max_bytes);
+    STORE(limits->stream_node_bytes, config->stream_node_max_bytes);
+    STORE(limits->stream_node_entries, config->stream_node_max_entries);
+    return true;
+}
+
 static bool apply_observers(void *context, const struct server_config *config,
                             const char **out_reason) {
     (void)out_reason;
@@ -228,6 +247,17 @@ static const struct {
     {"latency-monitor-threshold", apply_observers},
     {"latency-tracking", apply_observers},
     {"active-expire-effort", apply_observers},
+    {"list-max-listpack-size", apply_containers},
+    {"hash-max-listpack-entries", apply_containers},
+    {"hash-max-listpack-value", apply_containers},
+    {"zset-max-listpack-entries", apply_containers},
+    {"zset-max-listpack-value", apply_containers},
+    {"set-max-intset-entries", apply_containers},
+    {"set-max-listpack-entries", apply_containers},
+    {"set-max-listpack-value", apply_containers},
+    {"hll-sparse-max-bytes", apply_containers},
+    {"stream-node-max-bytes", apply_containers},
+    {"stream-node-max-entries", apply_containers},
     {"requirepass", apply_access},
     {"protected-mode", apply_access},
     {"loglevel", apply_log},
@@ -261,6 +291,7 @@ enum larder_status settings_apply_all(struct server *server, struct error_text *
     (void)apply_memory(server, &server->config, &reason);
     (void)apply_limits(server, &server->config, &reason);
     (void)apply_observers(server, &server->config, &reason);
+    (void)apply_containers(server, &server->config, &reason);
     (void)apply_access(server, &server->config, &reason);
     (void)apply_log(server, &server->config, &reason);
     (void)apply_loops(server, &server->config, &reason);
