@@ -50,7 +50,7 @@ enum call_flags {
  * replies. When the time is over the node replies null. */
 struct call_wait {
     int64_t until_ms;      /* wall clock when it gives up; 0: never */
-    bool is_array;         /* its null is a null array (BLPOP), else a null (BLMOVE) */
+    bool is_array;         /* its null is a null array */
     size_t argument_count; /* arguments to be replaced when it is called again: XREAD's $ */
     struct call_wait_argument {
         size_t index;

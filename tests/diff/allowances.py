@@ -103,6 +103,20 @@ def size_with_zero_byte(arguments, peer, ours):
             and peer == b"+OK\r\n" and ours.endswith(b"argument must be a memory value\r\n"))
 
 
+LEAST = b"-9223372036854775808"
+
+
+def least_integer_has_no_negative(arguments, _peer, ours):
+    """LPOS RANK and LREM refuse the one integer whose negative is none."""
+    return name_of(arguments) in (b"LPOS", b"LREM") and LEAST in arguments and b"value must between" in ours
+
+
+def small_lists_are_listpacks(arguments, peer, ours):
+    """OBJECT ENCODING tells a small list from a large one."""
+    return ([word.upper() for word in arguments[:2]] == [b"OBJECT", b"ENCODING"]
+            and peer == b"$9\r\nquicklist\r\n" and ours == b"$8\r\nlistpack\r\n")
+
+
 ALLOWANCES = (
     Allowance("D1", latest_expiry),
     Allowance("D2", bitcount_start_only),
@@ -116,11 +130,13 @@ ALLOWANCES = (
     Allowance("D16", expired_but_counted),
     Allowance("D17", sizes_below_2_63),
     Allowance("D18", size_with_zero_byte),
+    Allowance("L1", small_lists_are_listpacks),
+    Allowance("L2", least_integer_has_no_negative),
 )
 
 
 def documented_ids(text):
-    return set(re.findall(r"^\| (D\d+) \|", text, re.MULTILINE))
+    return set(re.findall(r"^\| ([A-Z]\d+) \|", text, re.MULTILINE))
 
 
 def load():

@@ -176,7 +176,38 @@ def pattern(random):
                           b"\\", b"k[\\1]", b"*bin", b"[", b"k[12345", b"k[a-", b"?*?", b"*[0-9]"))
 
 
+def place(random):
+    """Of an element, in a list of about twenty; or a count of them that may be negative."""
+    roll = random.random()
+    if roll < 0.88:
+        return b"%d" % random.randint(-12, 12)
+    return random.choice(EDGE_NUMBERS if roll < 0.95 else WRONG_NUMBERS)
+
+
+def element(random):
+    """Few values, so that they meet; some of every form that a packed element has."""
+    roll = random.random()
+    if roll < 0.7:
+        return random.choice((b"a", b"b", b"c", b"1", b"2", b"", b"-3", b"127", b"128", b"70000"))
+    if roll < 0.97:
+        return value(random)[:4000]
+    return block(random)
+
+
+def block(random):
+    """About as long as a block of a list."""
+    return bytes([random.randrange(256)]) * random.choice((60, 64, 4000, 5000, 8100, 8191, 8192, 8193, 20000))
+
+
 PLACEHOLDERS = {
+    "list": choice(*(b"k1", b"k2", b"k3") * 6, b"k4", b"k5"),
+    "place": place,
+    "pop_count": choice(*(b"1", b"2", b"3") * 4, b"0", b"5", b"100", b"-1", b"abc", b"9223372036854775807",
+                        b"9223372036854775808"),
+    "element": element,
+    "block": block,
+    "timeout": choice(*(b"0", b"1", b"0.5", b"10") * 5, b"-1", b"abc", b"", b"1e400", b"inf", b"nan", b"0x1", b"-0",
+                      b"99999999999999999999"),
     "key": key,
     "value": value,
     "text": choice(*TEXTS),

@@ -8,7 +8,7 @@ import importlib
 
 import grammar
 
-GROUPS = ("strings", "bitmaps", "generic", "connection", "server", "protocol")
+GROUPS = ("strings", "bitmaps", "generic", "connection", "server", "protocol", "lists")
 
 
 @dataclasses.dataclass(frozen=True)

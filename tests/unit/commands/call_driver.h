@@ -37,9 +37,11 @@ struct driver {
     uint32_t database;
     uint32_t flags;
     int64_t max_value_bytes;
-    bool retries;    /* after LARDER_NO_MEMORY, as a node does */
-    bool uses_blobs; /* large arguments arrive in blobs */
-    bool changed;    /* of the last call */
+    bool retries;          /* after LARDER_NO_MEMORY, as a node does */
+    bool uses_blobs;       /* large arguments arrive in blobs */
+    struct slice only_key; /* for the next calls; data NULL: all keys count */
+    bool changed;          /* of the last call */
+    struct call_wait wait; /* of the last call */
     enum larder_status status;
     struct slice words[DRIVER_WORDS_MAX];
     char line[DRIVER_LINE_MAX];
@@ -111,7 +113,14 @@ static inline void driver_init(struct driver *d, uint32_t partition_count) {
     d->reply.protocol = 2;
 }
 
+static inline void driver_drop_wait(struct driver *d) {
+    allocator_release(&d->allocator, d->wait.arguments,
+                      d->wait.argument_capacity * sizeof(*d->wait.arguments));
+    d->wait = (struct call_wait){0};
+}
+
 static inline void driver_finish(struct driver *d) NO_THREAD_SAFETY {
+    driver_drop_wait(d);
     reply_finish(&d->reply);
     effects_finish(&d->effects);
     store_thread_finish(&d->thread, &d->keyspace);
@@ -177,8 +186,10 @@ static inline enum larder_status driver_call(struct driver *d, const struct slic
         .database = d->database,
         .flags = d->flags,
         .max_value_bytes = d->max_value_bytes,
+        .only_key = d->only_key,
         .reply = &d->reply,
     };
+    driver_drop_wait(d);
     struct slice first = driver_first_key(spec, argv, argc);
     if (first.data != NULL)
         call.key = call_key(&call, first);
@@ -201,6 +212,7 @@ static inline enum larder_status driver_call(struct driver *d, const struct slic
     for (size_t i = 0; i < argc; i++)
         blob_release(blobs[i]);
     d->changed = call.changed;
+    d->wait = call.wait;
     return status;
 }
 

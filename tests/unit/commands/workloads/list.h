@@ -8,7 +8,21 @@
 
 /* Lines that prepare the keys which the lines of test_command_memory.c use, and these lines, each
  * ended by a comma. */
-#define LIST_MEMORY_PREPARATION
-#define LIST_MEMORY_WORKLOAD
+#define LIST_MEMORY_PREPARATION                                                                    \
+    "RPUSH list a b c 1 2 3 a", "RPUSH tall @m @m @m @m @m a b", "RPUSH one x",
+#define LIST_MEMORY_WORKLOAD                                                                       \
+    "LPUSH list x", "LPUSH list @l", "RPUSH list @m @m @m @m @m @m", "LPUSH n @l @l",              \
+        "RPUSH n a b c", "RPUSH n @m @m @m @m @m @m", "RPUSH tall @l @m a", "LPUSHX list @m",      \
+        "RPUSHX one @l", "LPOP list", "LPOP one", "RPOP tall 3", "LPOP tall 100", "LPOP tall",     \
+        "LINSERT list BEFORE b @m", "LINSERT list AFTER 1 @l", "LINSERT tall BEFORE a @m",         \
+        "LINSERT tall AFTER b @l", "LSET list 1 @l", "LSET list 1 @m", "LSET tall 1 x",            \
+        "LSET tall 2 @l", "LREM list 0 a", "LREM tall 4 @m", "LTRIM list 1 3", "LTRIM tall 5 6",   \
+        "LTRIM tall 9 8", "LRANGE tall 0 -1", "LINDEX tall 2", "LPOS list a COUNT 0",              \
+        "LMOVE list n LEFT RIGHT", "LMOVE tall n LEFT LEFT", "LMOVE tall list RIGHT LEFT",         \
+        "LMOVE tall tall LEFT RIGHT", "LMOVE one n LEFT LEFT", "LMOVE one tall LEFT LEFT",         \
+        "RPOPLPUSH list list", "LMPOP 2 n tall LEFT COUNT 3", "BLPOP n list 0", "BRPOP tall 0",    \
+        "BLMOVE tall n LEFT RIGHT 0", "BRPOPLPUSH list tall 0", "BLMPOP 0 2 n list RIGHT COUNT 9", \
+           "DEL tall", "TYPE list",          \
+        "OBJECT ENCODING tall",
 
 #endif
