@@ -61,7 +61,8 @@ static int compare_ids(const void *a, const void *b) {
 
 size_t partition_set_sort(uint32_t *ids, size_t count) {
     size_t unique = 0;
-    qsort(ids, count, sizeof(*ids), compare_ids);
+    if (count > 1)
+        qsort(ids, count, sizeof(*ids), compare_ids);
     for (size_t i = 0; i < count; i++)
         if (unique == 0 || ids[unique - 1] != ids[i])
             ids[unique++] = ids[i];

@@ -51,7 +51,10 @@ static bool matches(const struct client_filter *filter, const struct session *s,
     struct client_traits traits = {
         .id = s->id,
         .is_me = s == me,
-        .type = CLIENT_TYPE_NORMAL,
+        .type =
+            (atomic_load_explicit(&s->shown_flags, memory_order_relaxed) & SESSION_SUBSCRIBER) != 0
+                ? CLIENT_TYPE_PUBSUB
+                : CLIENT_TYPE_NORMAL,
         .user = "default",
         .address = address,
         .local_address = local,

@@ -8,7 +8,7 @@
 #include "base/slice.h"
 #include "base/status.h"
 
-/* What a client may be. All of ours are normal until there are replicas and subscriptions. */
+/* What a client may be. Ours are normal or subscribers until there are replicas. */
 enum client_type {
     CLIENT_TYPE_NORMAL,
     CLIENT_TYPE_PRIMARY,

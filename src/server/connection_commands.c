@@ -2,12 +2,21 @@
 /* Commands about the connection itself: who is there, which protocol and database it speaks to. */
 #include "server/auth.h"
 #include "server/client_filter.h"
+#include "server/pubsub.h"
 #include "server/session_commands.h"
 
+/* In subscriber mode a reply has to look like a message. */
+static void reply_subscriber_pong(struct call *call) {
+    reply_array(call->reply, 2);
+    reply_bulk_text(call->reply, "pong");
+    reply_bulk(call->reply, call->argc == 2 ? call->argv[1] : SLICE_LITERAL(""));
+}
+
 void session_command_ping(struct session *session, struct call *call) {
-    (void)session;
     if (call->argc > 2)
         (void)!call_wrong_arity(call);
+    else if (session->protocol != 3 && (session->flags & SESSION_SUBSCRIBER) != 0)
+        reply_subscriber_pong(call);
     else if (call->argc == 2)
         reply_bulk(call->reply, call->argv[1]);
     else
@@ -156,6 +165,7 @@ void session_command_reset(struct session *session, struct call *call) {
     struct server *server = session->server;
     if ((session->flags & SESSION_MONITOR) != 0)
         atomic_fetch_sub(&server->monitor_count, 1);
+    pubsub_leave(session);
     session->flags = 0;
     if (!atomic_load_explicit(&server->requires_password, memory_order_relaxed))
         session->flags = SESSION_AUTHENTICATED;

@@ -162,7 +162,9 @@ struct recipient *delivery_enlist(struct session *session) {
     r->next_of_id = *bucket;
     *bucket = r;
     d->recipient_count++;
+    server_stats_lock(session->server);
     session->recipient = r;
+    server_stats_unlock(session->server);
     node_account(session->server->node, (int64_t)sizeof(*r));
     return r;
 }

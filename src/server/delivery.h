@@ -36,12 +36,14 @@ struct recipient {
     uint32_t group_count;
     bool is_unsent;
     struct subscriptions *subscriptions; /* of pubsub.h; NULL: none */
+    _Atomic uint32_t shown_counts[3];    /* subscriptions, by enum channel_kind */
 };
 
 /* Sessions of one thread that get the same messages. Members are the thread's own; a publisher
  * reads `count` and commits under the lock by which members come and go (CHANNEL_LOCK). */
 struct delivery_group {
-    unsigned thread; /* immutable */
+    unsigned thread;                      /* immutable */
+    struct delivery_group *next_of_owner; /* its owner's */
     uint32_t count;
     struct delivery_member *members;
     _Atomic uint64_t sent;       /* messages committed so far */
@@ -59,7 +61,7 @@ struct delivery_member {
 /* ---- recipients: the session's thread ---- */
 
 /* The session's recipient, made if there is none. Borrows: valid until the session is closed.
- * NULL: no memory. */
+ * NULL: no memory. Takes STATS_LOCK, under which other threads may look at session->recipient. */
 struct recipient *delivery_enlist(struct session *session);
 /* The session is closed; it has left its groups. Nothing is done when it has no recipient. */
 void delivery_dismiss(struct session *session);

@@ -8,6 +8,7 @@
 #include "base/command_keys.h"
 #include "commands/functions.h"
 #include "server/blocking.h"
+#include "server/pubsub.h"
 #include "server/transaction.h"
 
 static const char OUT_OF_MEMORY_TEXT[] = "OOM command not allowed when used memory > 'maxmemory'.";
@@ -84,6 +85,22 @@ static void drop_http(struct session *session) {
     loop_break(session->connection.loop, &session->connection);
 }
 
+/* A client that speaks RESP2 could not tell other replies from messages. */
+static bool is_for_subscribers(const struct command_spec *spec) {
+    switch (spec->id) {
+    case COMMAND_PING:
+    case COMMAND_PSUBSCRIBE:
+    case COMMAND_PUNSUBSCRIBE:
+    case COMMAND_QUIT:
+    case COMMAND_RESET:
+    case COMMAND_SSUBSCRIBE:
+    case COMMAND_SUBSCRIBE:
+    case COMMAND_SUNSUBSCRIBE:
+    case COMMAND_UNSUBSCRIBE: return true;
+    default: return false;
+    }
+}
+
 /* Whether the command may run; else its error was written. */
 static bool is_admitted(struct server_thread *thread, struct session *session,
                         const struct command_spec *spec, size_t argc, const struct slice *argv) {
@@ -113,6 +130,14 @@ static bool is_admitted(struct server_thread *thread, struct session *session,
     if (session->transaction != NULL && (spec->flags & COMMAND_FLAG_NO_MULTI) != 0 &&
         spec->id != COMMAND_MULTI && spec->id != COMMAND_WATCH) {
         reply_error(reply, "ERR Command not allowed inside a transaction");
+        return false;
+    }
+    if (session->protocol != 3 && (session->flags & SESSION_SUBSCRIBER) != 0 &&
+        !is_for_subscribers(spec)) {
+        reply_error_format(reply,
+                           "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING "
+                           "/ QUIT / RESET are allowed in this context",
+                           spec->name);
         return false;
     }
     return true;
@@ -238,10 +263,11 @@ static void settle(struct session *session, struct reply_mark begin) {
         observe_error(session->server,
                       slice_of(reply->data + begin.used, reply->used - begin.used));
     }
-    bool is_muted = (session->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) != 0;
+    bool is_muted = (session->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) != 0 &&
+                    (session->flags & SESSION_PUSHED) == 0;
     if (is_muted)
         reply_cut(&session->thread->reply, begin);
-    session->flags &= ~(uint32_t)SESSION_REPLY_SKIP;
+    session->flags &= ~(uint32_t)(SESSION_REPLY_SKIP | SESSION_PUSHED);
     if ((session->flags & SESSION_SKIP_NEXT) != 0)
         session->flags = (session->flags & ~(uint32_t)SESSION_SKIP_NEXT) | SESSION_REPLY_SKIP;
 }
@@ -317,6 +343,8 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
         transaction_queue(thread, session, &input);
     else
         dispatch_run(thread, session, &input);
+    if (thread->held_publications != NULL)
+        pubsub_let_go(thread);
     if (request->partial != NULL)
         hand_over_memory(thread, session);
     settle(session, begin);

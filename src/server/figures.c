@@ -117,6 +117,7 @@ static void add_session(const struct session *s, struct session_figures *out) RE
     uint64_t input = load(&s->input_bytes), output = load(&s->output_bytes);
     out->count++;
     out->monitors += (flags & SESSION_MONITOR) != 0;
+    out->subscribers += (flags & SESSION_SUBSCRIBER) != 0;
     out->paused += (flags & SESSION_PAUSED) != 0;
     out->memory_bytes += sizeof(*s) + load(&s->memory_bytes);
     out->largest_input = input > out->largest_input ? input : out->largest_input;

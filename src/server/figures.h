@@ -47,7 +47,7 @@ struct figures_base {
 };
 
 struct session_figures {
-    uint32_t count, monitors, paused;
+    uint32_t count, monitors, subscribers, paused;
     uint64_t memory_bytes;   /* of all sessions, themselves included */
     uint64_t largest_input;  /* bytes */
     uint64_t largest_output; /* bytes */

@@ -131,7 +131,7 @@ void info_append_clients(const struct info_context *info) {
     info_number(info, "client_recent_max_output_buffer", (int64_t)sessions.largest_output);
     info_number(info, "blocked_clients", 0);
     info_number(info, "tracking_clients", 0);
-    info_number(info, "pubsub_clients", 0);
+    info_number(info, "pubsub_clients", sessions.subscribers);
     info_number(info, "watching_clients", 0);
     info_number(info, "clients_in_timeout_table", 0);
     info_number(info, "total_watched_keys", 0);

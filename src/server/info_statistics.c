@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* INFO: stats, cpu, commandstats, errorstats, latencystats. */
 #include "server/info_sections.h"
+#include "server/pubsub.h"
 
 #include "os/process.h"
 #include "server/figures.h"
@@ -36,6 +37,15 @@ static void append_traffic(const struct info_context *info, const uint64_t *valu
     info_number(info, "rejected_connections", (int64_t)value[COUNTER_CONNECTIONS_REJECTED]);
 }
 
+static void append_channels(const struct info_context *info) {
+    info_number(info, "pubsub_channels",
+                (int64_t)pubsub_channel_count(info->server, CHANNEL_PLAIN));
+    info_number(info, "pubsub_patterns",
+                (int64_t)pubsub_channel_count(info->server, CHANNEL_PATTERN));
+    info_number(info, "pubsubshard_channels",
+                (int64_t)pubsub_channel_count(info->server, CHANNEL_SHARD));
+}
+
 static void append_keys(const struct info_context *info, const uint64_t *value) {
     ZEROS(info, "sync_full", "sync_partial_ok", "sync_partial_err");
     info_number(info, "expired_keys", (int64_t)value[COUNTER_EXPIRED]);
@@ -47,11 +57,12 @@ static void append_keys(const struct info_context *info, const uint64_t *value) 
           "current_eviction_exceeded_time");
     info_number(info, "keyspace_hits", (int64_t)value[COUNTER_HITS]);
     info_number(info, "keyspace_misses", (int64_t)value[COUNTER_MISSES]);
-    ZEROS(info, "pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec",
-          "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys",
-          "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",
-          "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time",
-          "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes");
+    append_channels(info);
+    ZEROS(info, "latest_fork_usec", "total_forks", "migrate_cached_sockets",
+          "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
+          "active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time",
+          "current_active_defrag_time", "tracking_total_keys", "tracking_total_items",
+          "tracking_total_prefixes");
 }
 
 void info_append_stats(const struct info_context *info) {

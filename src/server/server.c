@@ -9,9 +9,9 @@
 #include "os/file.h"
 #include "os/process.h"
 #include "server/blocking.h"
-#include "server/delivery.h"
 #include "server/listeners.h"
 #include "server/observe.h"
+#include "server/pubsub.h"
 #include "server/renamed_commands.h"
 #include "server/session.h"
 #include "server/settings.h"
@@ -221,6 +221,8 @@ enum larder_status server_create(const struct server_options *options, struct se
     if (status == LARDER_OK)
         status = observe_init(server);
     if (status == LARDER_OK)
+        status = pubsub_create(server);
+    if (status == LARDER_OK)
         status = create_threads(server);
     if (status == LARDER_OK)
         status = renamed_commands_init(server, error);
@@ -283,6 +285,7 @@ void server_destroy_parts(struct server *server) {
         finish_thread(&server->threads[server->thread_count - 1]);
     free(server->threads);
     renamed_commands_finish(server);
+    pubsub_destroy(server);
     observe_finish(server);
     node_destroy(server->node);
     tls_context_release(server->tls);

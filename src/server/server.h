@@ -53,7 +53,9 @@ struct server_thread {
     uint8_t *scratch; /* input arena of the batch */
     struct thread_statistics statistics;
     struct delivery_thread *delivery; /* owned: its mailbox; see delivery.h */
-    int64_t now_ms;         /* wall clock at the start of the pass */
+    struct held_publication *held_publications; /* of the section being run; see pubsub.h */
+    struct held_publication *last_held_publication;
+    int64_t now_ms;                   /* wall clock at the start of the pass */
     uint64_t command_began; /* cycles: when the command before ended, or the batch began to run */
     struct session_wait *spare_wait;             /* for the next blocking command */
     struct session_wait *first_wait, *last_wait; /* those with a deadline, earliest first */
@@ -61,6 +63,13 @@ struct server_thread {
 };
 
 enum pause_mode { PAUSE_OFF, PAUSE_WRITES, PAUSE_ALL };
+
+/* Bytes that a client may leave unread. */
+struct output_limit {
+    _Atomic uint64_t hard_bytes; /* 0: none */
+    _Atomic uint64_t soft_bytes; /* for longer than soft_s; 0: none */
+    _Atomic uint32_t soft_s;
+};
 
 struct slow_log;
 struct latency_monitor;
@@ -89,9 +98,7 @@ struct server {
     _Atomic bool protected_mode;
     _Atomic uint32_t max_clients;
     _Atomic uint64_t query_buffer_limit;
-    _Atomic uint64_t output_hard_limit; /* of normal clients; 0 none */
-    _Atomic uint64_t output_soft_limit;
-    _Atomic uint32_t output_soft_s;
+    struct output_limit output_limits[2]; /* of normal clients, of subscribers */
     _Atomic uint32_t idle_timeout_s;
     _Atomic uint32_t keepalive_s;
     _Atomic int64_t slow_log_threshold_us;
@@ -116,6 +123,7 @@ struct server {
     struct server_totals totals;        /* of sessions that are gone, rejected connections, ... */
 
     struct tls_context *tls; /* NULL: no TLS */
+    struct pubsub *pubsub;   /* owned; see pubsub.h */
 
     /* immutable after create: rename-command */
     struct renamed_command *renamed;

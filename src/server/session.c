@@ -8,7 +8,7 @@
 
 #include "base/text_buffer.h"
 #include "os/clock.h"
-#include "server/delivery.h"
+#include "server/pubsub.h"
 
 #include <stdio.h>
 
@@ -103,6 +103,7 @@ void session_closing(struct loop *loop, struct connection *connection) {
     if ((session->flags & SESSION_MONITOR) != 0)
         atomic_fetch_sub(&server->monitor_count, 1);
     request_partial_destroy(session->partial);
+    pubsub_leave(session);
     delivery_dismiss(session);
     blocking_abandon(session);
     transaction_discard(session);
@@ -139,6 +140,10 @@ static void store_u64(_Atomic uint64_t *field, uint64_t value) {
     atomic_store_explicit(field, value, memory_order_relaxed);
 }
 
+static const struct output_limit *output_limit(const struct session *session) {
+    return &session->server->output_limits[(session->flags & SESSION_SUBSCRIBER) != 0];
+}
+
 void session_note(struct session *session) {
     struct server *server = session->server;
     struct connection *c = &session->connection;
@@ -157,7 +162,7 @@ void session_note(struct session *session) {
     if (input == 0 && output == 0)
         return;
     uint64_t query_limit = atomic_load_explicit(&server->query_buffer_limit, memory_order_relaxed);
-    uint64_t hard = atomic_load_explicit(&server->output_hard_limit, memory_order_relaxed);
+    uint64_t hard = atomic_load_explicit(&output_limit(session)->hard_bytes, memory_order_relaxed);
     bool is_over_query = input > query_limit;
     bool is_over_output = hard > 0 && output > hard;
     if (!is_over_query && !is_over_output)
@@ -226,16 +231,15 @@ bool session_is_held_back(const struct session *session, const struct command_sp
 }
 
 static bool is_over_soft_limit(struct session *session, int64_t now_ms) {
-    struct server *server = session->server;
-    uint64_t soft = atomic_load_explicit(&server->output_soft_limit, memory_order_relaxed);
+    const struct output_limit *limit = output_limit(session);
+    uint64_t soft = atomic_load_explicit(&limit->soft_bytes, memory_order_relaxed);
     if (soft == 0 || connection_pending(&session->connection) <= soft) {
         session->output_soft_since_ms = 0;
         return false;
     }
     if (session->output_soft_since_ms == 0)
         session->output_soft_since_ms = now_ms;
-    int64_t allowed_ms =
-        1000 * (int64_t)atomic_load_explicit(&server->output_soft_s, memory_order_relaxed);
+    int64_t allowed_ms = 1000 * (int64_t)atomic_load_explicit(&limit->soft_s, memory_order_relaxed);
     return now_ms - session->output_soft_since_ms > allowed_ms;
 }
 
@@ -252,7 +256,8 @@ static void check(struct session *session, int64_t now_ms, bool is_pause_over) {
     uint32_t timeout_s = atomic_load_explicit(&server->idle_timeout_s, memory_order_relaxed);
     int64_t idle_ms = now_ms - atomic_load_explicit(&session->active_ms, memory_order_relaxed);
     bool is_idle = timeout_s > 0 && idle_ms > 1000 * (int64_t)timeout_s &&
-                   (session->flags & (SESSION_MONITOR | SESSION_PAUSED | SESSION_BLOCKED)) == 0;
+                   (session->flags &
+                    (SESSION_MONITOR | SESSION_SUBSCRIBER | SESSION_PAUSED | SESSION_BLOCKED)) == 0;
     bool is_slow = is_over_soft_limit(session, now_ms);
     if (is_idle || is_slow) {
         server_stats_lock(server);
@@ -314,6 +319,8 @@ static void describe_flags(uint32_t flags, char *out) {
     char *at = out;
     if ((flags & SESSION_MONITOR) != 0)
         *at++ = 'O';
+    if ((flags & SESSION_SUBSCRIBER) != 0)
+        *at++ = 'P';
     if ((flags & (SESSION_PAUSED | SESSION_BLOCKED)) != 0)
         *at++ = 'b';
     if ((flags & SESSION_MULTI) != 0)
@@ -349,11 +356,13 @@ void session_describe(const struct session *s, int64_t now_ms, struct text_buffe
         (long long)((now_ms - s->created_ms) / 1000),
         (long long)((now_ms - atomic_load_explicit(&s->active_ms, memory_order_relaxed)) / 1000),
         flags);
-    text_buffer_format(out, "db=%u sub=0 psub=0 ssub=0 multi=%d watch=%u qbuf=%llu qbuf-free=0 ",
+    text_buffer_format(out, "db=%u sub=%u psub=%u ssub=%u multi=%d watch=%u ",
                        atomic_load_explicit(&s->shown_database, memory_order_relaxed),
+                       pubsub_count(s, CHANNEL_PLAIN), pubsub_count(s, CHANNEL_PATTERN),
+                       pubsub_count(s, CHANNEL_SHARD),
                        atomic_load_explicit(&s->shown_queued, memory_order_relaxed) - 1,
-                       atomic_load_explicit(&s->shown_watched, memory_order_relaxed),
-                       shown(&s->input_bytes));
+                       atomic_load_explicit(&s->shown_watched, memory_order_relaxed));
+    text_buffer_format(out, "qbuf=%llu qbuf-free=0 ", shown(&s->input_bytes));
     text_buffer_format(out, "argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%llu oll=0 omem=%llu ",
                        shown(&s->output_bytes), shown(&s->output_bytes));
     text_buffer_format(out, "tot-mem=%llu events=%s cmd=%s user=default redir=-1 resp=%u ",

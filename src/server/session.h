@@ -21,6 +21,7 @@ enum session_flag {
     SESSION_SUBSCRIBER = 1 << 9, /* has subscriptions */
     SESSION_BLOCKED = 1 << 10,   /* a command waits: nothing is executed until it has its reply */
     SESSION_MULTI = 1 << 11,     /* commands are queued for EXEC */
+    SESSION_PUSHED = 1 << 12,    /* the command's reply is a push, not muted by CLIENT REPLY */
 };
 
 struct session {

@@ -6,9 +6,9 @@
 #include "server/acl_commands.h"
 #include "server/pubsub_commands.h"
 #include "server/script_commands.h"
+#include "server/session.h"
 #include "server/tracking_commands.h"
 #include "server/transaction_commands.h"
-#include "server/session.h"
 
 /* session_commands.c: the HELP of every container, made from the descriptions of its subcommands */
 void session_command_help(struct session *session, struct call *call);
@@ -110,6 +110,21 @@ SCRIPT_COMMANDS(COMMAND_ROW)
 TRACKING_COMMANDS(COMMAND_ROW)
 TRANSACTION_COMMANDS(COMMAND_ROW)
 #undef COMMAND_ROW
+/* pubsub_commands.c */
+SESSION_COMMAND(subscribe);
+SESSION_COMMAND(psubscribe);
+SESSION_COMMAND(ssubscribe);
+SESSION_COMMAND(unsubscribe);
+SESSION_COMMAND(punsubscribe);
+SESSION_COMMAND(sunsubscribe);
+SESSION_COMMAND(publish);
+SESSION_COMMAND(spublish);
+SESSION_COMMAND(pubsub_channels);
+SESSION_COMMAND(pubsub_shardchannels);
+SESSION_COMMAND(pubsub_numsub);
+SESSION_COMMAND(pubsub_shardnumsub);
+SESSION_COMMAND(pubsub_numpat);
+
 #undef SESSION_COMMAND
 
 #endif

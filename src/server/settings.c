@@ -43,18 +43,22 @@ static bool apply_memory(void *context, const struct server_config *config,
     return true;
 }
 
+static void apply_output_limit(struct output_limit *limit, const int64_t *items) {
+    STORE(limit->hard_bytes, (uint64_t)items[0]);
+    STORE(limit->soft_bytes, (uint64_t)items[1]);
+    STORE(limit->soft_s, (uint32_t)items[2]);
+}
+
 static bool apply_limits(void *context, const struct server_config *config,
                          const char **out_reason) {
     (void)out_reason;
     struct server *server = context;
-    const int64_t *normal =
-        config->client_output_buffer_limit.items + 3 * (size_t)CONFIG_CLIENT_NORMAL;
+    const int64_t *limits = config->client_output_buffer_limit.items;
     STORE(server->max_clients, (uint32_t)config->maxclients);
     STORE(server->query_buffer_limit, (uint64_t)config->client_query_buffer_limit_bytes);
     STORE(server->node->max_value_bytes, config->proto_max_bulk_len_bytes);
-    STORE(server->output_hard_limit, (uint64_t)normal[0]);
-    STORE(server->output_soft_limit, (uint64_t)normal[1]);
-    STORE(server->output_soft_s, (uint32_t)normal[2]);
+    apply_output_limit(&server->output_limits[0], limits + 3 * (size_t)CONFIG_CLIENT_NORMAL);
+    apply_output_limit(&server->output_limits[1], limits + 3 * (size_t)CONFIG_CLIENT_PUBSUB);
     STORE(server->idle_timeout_s, (uint32_t)config->timeout_s);
     STORE(server->keepalive_s, (uint32_t)config->tcp_keepalive_s);
     return true;
