@@ -2,10 +2,10 @@
 /* Every write first makes room for all it will append, so that it happens whole or not at all. */
 #include "wire/reply.h"
 
-#include <math.h>
+#include "base/double_text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum {
     REPLY_FIRST_CAPACITY = 1024,
@@ -257,24 +257,9 @@ void reply_push(struct reply *reply, size_t count) {
     aggregate(reply, reply->protocol == 3 ? '>' : '*', count);
 }
 
-/* The shortest decimal that reads back as the same double. */
-static size_t format_double(double value, char *out, size_t capacity) {
-    if (isinf(value))
-        return (size_t)snprintf(out, capacity, "%s", value > 0 ? "inf" : "-inf");
-    if (isnan(value))
-        return (size_t)snprintf(out, capacity, "nan");
-    int size = 0;
-    for (int digits = 15; digits <= 17; digits++) {
-        size = snprintf(out, capacity, "%.*g", digits, value);
-        if (strtod(out, NULL) == value)
-            break;
-    }
-    return (size_t)size;
-}
-
 void reply_double(struct reply *reply, double value) {
-    char text[40];
-    size_t size = format_double(value, text, sizeof(text));
+    uint8_t text[DOUBLE_FORMAT_MAX];
+    size_t size = double_format(value, text);
     if (reply->protocol != 3) {
         reply_bulk(reply, slice_of(text, size));
         return;

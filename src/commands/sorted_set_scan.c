@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* ZSCAN, and ZRANDMEMBER, which is a choice of ranks. */
+#include "base/glob.h"
+#include "commands/functions.h"
+#include "commands/sorted_set_range.h"
+
+/* ---- ZSCAN ---- */
+
+enum { SCAN_COUNT_DEFAULT = 10 };
+
+struct scan {
+    struct reply *reply;
+    struct slice pattern;
+    bool has_pattern;
+    size_t count;
+    size_t shown; /* bulk strings */
+};
+
+/* An unsigned decimal, a sign allowed, as strtoul reads it; the empty text is 0. */
+static bool parse_cursor(struct slice text, uint64_t *out) {
+    uint64_t value = 0;
+    size_t at = text.size > 0 && (text.data[0] == '-' || text.data[0] == '+');
+    bool is_negative = at == 1 && text.data[0] == '-';
+    if (at == 1 && text.size == 1)
+        return false;
+    for (; at < text.size; at++) {
+        uint8_t digit = (uint8_t)(text.data[at] - '0');
+        if (digit > 9 || __builtin_mul_overflow(value, 10u, &value) ||
+            __builtin_add_overflow(value, digit, &value))
+            return false;
+    }
+    *out = is_negative ? 0 - value : value;
+    return true;
+}
+
+/* False: the known error was replied. */
+static bool parse_scan(struct call *call, struct scan *scan) {
+    for (size_t at = 3; at < call->argc; at += 2) {
+        bool has_value = at + 1 < call->argc;
+        if (has_value && slice_equal_word(call->argv[at], "COUNT")) {
+            int64_t count;
+            if (!call_integer(call, call->argv[at + 1], &count))
+                return false;
+            if (count < 1) {
+                (void)call_syntax_error(call);
+                return false;
+            }
+            scan->count = (size_t)count;
+        } else if (has_value && slice_equal_word(call->argv[at], "MATCH")) {
+            scan->pattern = call->argv[at + 1];
+            scan->has_pattern = !glob_is_all(scan->pattern);
+        } else {
+            (void)call_syntax_error(call);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void show_member(void *context, const struct scored_member *member) {
+    struct scan *scan = context;
+    uint8_t text[DOUBLE_FORMAT_MAX];
+    if (scan->has_pattern && !glob_match(scan->pattern, member->member))
+        return;
+    reply_bulk(scan->reply, member->member);
+    reply_bulk(scan->reply, slice_of(text, double_format(member->score, text)));
+    scan->shown += 2;
+}
+
+/* An array of cursor and members. The cursor is known only after the members, which wait in a
+ * reply of their own meanwhile. */
+static enum larder_status reply_page(struct call *call, const struct object *set, uint64_t cursor,
+                                     struct scan *scan) {
+    struct reply page;
+    reply_init(&page, call->keyspace->allocator);
+    scan->reply = &page;
+    cursor = sorted_set_scan(set, cursor, scan->count, show_member, scan);
+    uint8_t text[INT64_TEXT_MAX];
+    reply_array(call->reply, 2);
+    reply_bulk(call->reply, slice_of(text, uint64_format(cursor, text)));
+    reply_array(call->reply, scan->shown);
+    reply_raw(call->reply, slice_of(page.data, page.used));
+    bool is_whole = !page.failed;
+    reply_finish(&page);
+    return is_whole ? LARDER_OK : LARDER_NO_MEMORY;
+}
+
+enum larder_status command_zscan(struct call *call) {
+    struct scan scan = {.count = SCAN_COUNT_DEFAULT};
+    uint64_t cursor;
+    if (!parse_cursor(call->argv[2], &cursor)) {
+        reply_error(call->reply, "ERR invalid cursor");
+        return LARDER_OK;
+    }
+    const struct object *set;
+    struct key key = call_key_at(call, 1);
+    if (!call_read_object(call, &key, OBJECT_SORTED_SET, &set))
+        return LARDER_OK;
+    if (set == NULL) {
+        reply_array(call->reply, 2);
+        reply_bulk_text(call->reply, "0");
+        reply_array(call->reply, 0);
+        return LARDER_OK;
+    }
+    if (!parse_scan(call, &scan))
+        return LARDER_OK;
+    return reply_page(call, set, cursor, &scan);
+}
+
+/* ---- ZRANDMEMBER ---- */
+
+static void reply_at_rank(struct call *call, const struct object *set, size_t rank,
+                          bool with_scores) {
+    struct sorted_set_cursor cursor;
+    struct scored_member member;
+    sorted_set_seek(set, rank, &cursor);
+    if (sorted_set_next(&cursor, &member))
+        reply_scored_member(call->reply, &member, with_scores);
+}
+
+/* Any `count` of the ranks, each walked past and taken with the chance that leaves enough. */
+static void reply_walked(struct call *call, const struct object *set, size_t count,
+                         bool with_scores) {
+    size_t length = object_length(set), wanted = count;
+    struct sorted_set_cursor cursor;
+    struct scored_member member;
+    sorted_set_seek(set, 0, &cursor);
+    for (size_t left = length; wanted > 0 && sorted_set_next(&cursor, &member); left--) {
+        if (random_below(&call->thread->random, left) >= wanted)
+            continue;
+        reply_scored_member(call->reply, &member, with_scores);
+        wanted--;
+    }
+}
+
+/* Slots of a hash table of ranks plus one. */
+static bool note_rank(size_t *slots, size_t mask, size_t rank) {
+    size_t at = (rank * 0x9e3779b97f4a7c15u >> 17) & mask;
+    for (; slots[at] != 0; at = (at + 1) & mask)
+        if (slots[at] == rank + 1)
+            return false;
+    slots[at] = rank + 1;
+    return true;
+}
+
+/* A few of many: Floyd's choice, a rank that was drawn before stands for the newest one. */
+static enum larder_status reply_drawn(struct call *call, const struct object *set, size_t count,
+                                      bool with_scores) {
+    const struct allocator *allocator = call->keyspace->allocator;
+    size_t length = object_length(set), capacity = 16;
+    while (capacity < 2 * count)
+        capacity *= 2;
+    size_t *slots = allocator_allocate_zeroed(allocator, capacity * sizeof(*slots));
+    if (slots == NULL)
+        return LARDER_NO_MEMORY;
+    for (size_t newest = length - count; newest < length; newest++) {
+        size_t rank = random_below(&call->thread->random, newest + 1);
+        if (!note_rank(slots, capacity - 1, rank)) {
+            rank = newest;
+            (void)note_rank(slots, capacity - 1, rank);
+        }
+        reply_at_rank(call, set, rank, with_scores);
+    }
+    allocator_release(allocator, slots, capacity * sizeof(*slots));
+    return LARDER_OK;
+}
+
+static enum larder_status reply_distinct(struct call *call, const struct object *set, size_t count,
+                                         bool with_scores) {
+    size_t length = object_length(set);
+    if (count > length)
+        count = length;
+    reply_scored_array(call->reply, count, with_scores);
+    if (count > length / 4) {
+        reply_walked(call, set, count, with_scores);
+        return LARDER_OK;
+    }
+    return reply_drawn(call, set, count, with_scores);
+}
+
+static void reply_repeated(struct call *call, const struct object *set, uint64_t count,
+                           bool with_scores) {
+    reply_scored_array(call->reply, count, with_scores);
+    for (uint64_t i = 0; i < count && !call->reply->failed; i++)
+        reply_at_rank(call, set, random_below(&call->thread->random, object_length(set)),
+                      with_scores);
+}
+
+/* False: the known error was replied. */
+static bool parse_random(struct call *call, int64_t *out_count, bool *out_with_scores) {
+    if (!call_integer(call, call->argv[2], out_count))
+        return false;
+    if (*out_count == INT64_MIN) {
+        reply_error(call->reply, "ERR value is out of range, value must between "
+                                 "-9223372036854775807 and 9223372036854775807");
+        return false;
+    }
+    *out_with_scores = call->argc > 3;
+    if (call->argc > 4 || (call->argc == 4 && !slice_equal_word(call->argv[3], "WITHSCORES"))) {
+        (void)call_syntax_error(call);
+        return false;
+    }
+    if (*out_with_scores && (*out_count < -INT64_MAX / 2 || *out_count > INT64_MAX / 2)) {
+        reply_error(call->reply, "ERR value is out of range");
+        return false;
+    }
+    return true;
+}
+
+enum larder_status command_zrandmember(struct call *call) {
+    int64_t count = 1;
+    bool with_scores = false, has_count = call->argc > 2;
+    if (has_count && !parse_random(call, &count, &with_scores))
+        return LARDER_OK;
+    const struct object *set;
+    struct key key = call_key_at(call, 1);
+    if (!call_read_object(call, &key, OBJECT_SORTED_SET, &set))
+        return LARDER_OK;
+    if (set == NULL && !has_count)
+        reply_null(call->reply);
+    else if (set == NULL || count == 0)
+        reply_array(call->reply, 0);
+    else if (!has_count)
+        reply_at_rank(call, set, random_below(&call->thread->random, object_length(set)), false);
+    else if (count > 0)
+        return reply_distinct(call, set, (size_t)count, with_scores);
+    else
+        reply_repeated(call, set, (uint64_t)-count, with_scores);
+    return LARDER_OK;
+}
