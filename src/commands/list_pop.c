@@ -183,7 +183,7 @@ enum larder_status command_lmpop(struct call *call) {
 
 enum larder_status command_blmpop(struct call *call) {
     struct multi_pop pop;
-    if (!call_timeout(call, call->argv[1], false) || !parse_multi_pop(call, 2, &pop))
+    if (!parse_multi_pop(call, 2, &pop) || !call_timeout(call, call->argv[1], false))
         return LARDER_OK;
     return pop_first(call, &pop, true);
 }

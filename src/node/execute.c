@@ -129,6 +129,9 @@ enum larder_status node_place_keys(struct node_thread *thread, const struct call
     struct command_key few[KEYS_ON_STACK];
     struct command_keys keys = {.items = few, .capacity = KEYS_ON_STACK};
     enum larder_status status = command_get_keys(call->spec, call->argc, call->argv, &keys);
+    *out_count = 0;
+    if (status == LARDER_INVALID) /* the command says what is wrong, and touches no key */
+        return LARDER_OK;
     if (status != LARDER_OK)
         return status;
     struct command_key *many = NULL;

@@ -22,13 +22,18 @@ enum { SCAN_COUNT_DEFAULT = 10 };
 struct collector {
     struct reply *reply; /* keys as bulk strings */
     size_t count;
-    bool has_pattern, matches_type;
-    struct slice pattern;
+    bool has_pattern, has_type;
+    struct slice pattern, type;
 };
+
+static const char *type_name(const struct entry *entry) {
+    return entry->value.kind == VALUE_OBJECT ? object_kind_name(entry->value.object->type->kind)
+                                             : "string";
+}
 
 static void collect(void *context, const struct entry *entry) {
     struct collector *collector = context;
-    if (!collector->matches_type ||
+    if ((collector->has_type && !slice_equal_word(collector->type, type_name(entry))) ||
         (collector->has_pattern && !glob_match(collector->pattern, entry->key)))
         return;
     reply_bulk(collector->reply, entry->key);
@@ -75,7 +80,8 @@ static bool parse_scan(struct call *call, struct node_scan *scan, struct collect
             collector->pattern = value;
             collector->has_pattern = !glob_is_all(value);
         } else if (has_value && slice_equal_word(name, "type")) {
-            collector->matches_type = slice_equal_word(value, "string");
+            collector->type = value;
+            collector->has_type = true;
         } else {
             (void)!call_syntax_error(call);
             return false;
@@ -86,7 +92,7 @@ static bool parse_scan(struct call *call, struct node_scan *scan, struct collect
 
 void session_command_scan(struct session *session, struct call *call) {
     struct reply keys;
-    struct collector collector = {.reply = &keys, .matches_type = true};
+    struct collector collector = {.reply = &keys};
     struct node_scan scan = {.database = session->database,
                              .wanted = SCAN_COUNT_DEFAULT,
                              .visitor = collect,
@@ -114,10 +120,8 @@ void session_command_scan(struct session *session, struct call *call) {
 }
 
 void session_command_keys(struct session *session, struct call *call) {
-    struct collector collector = {.reply = call->reply,
-                                  .matches_type = true,
-                                  .has_pattern = !glob_is_all(call->argv[1]),
-                                  .pattern = call->argv[1]};
+    struct collector collector = {
+        .reply = call->reply, .has_pattern = !glob_is_all(call->argv[1]), .pattern = call->argv[1]};
     struct reply_mark mark = reply_mark(call->reply);
     size_t begin = reply_deferred_begin(call->reply);
     node_visit(node_thread_of(session), session->database, collect, &collector);

@@ -246,7 +246,8 @@ static void without_leave_to_wait_nothing_is_null(void **state) {
     EXPECT(d, "BRPOPLPUSH a b 0", "$-1\r\n");
     EXPECT(d, "BLPOP a -1", "-ERR timeout is negative\r\n");
     EXPECT(d, "BLPOP a x", "-ERR timeout is not a float or out of range\r\n");
-    EXPECT(d, "BLMPOP x 0 a UP", "-ERR timeout is not a float or out of range\r\n");
+    EXPECT(d, "BLMPOP x 1 a LEFT", "-ERR timeout is not a float or out of range\r\n");
+    EXPECT(d, "BLMPOP x 1 a UP", SYNTAX_ERROR);
     EXPECT(d, "BLMOVE a b UP LEFT x", SYNTAX_ERROR);
     EXPECT(d, "BLMPOP 0 0 a UP", "-ERR numkeys should be greater than 0\r\n");
 }
