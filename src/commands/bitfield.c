@@ -165,7 +165,7 @@ static bool run_write(struct reply *reply, struct string_edit *edit,
     }
     bits_store(edit->data, operation->bit, operation->type.width, (uint64_t)number);
     reply_integer(reply, (int64_t)(operation->verb == FIELD_INCRBY ? number : old));
-    return true;
+    return number != old;
 }
 
 static void run_reads(struct call *call, struct slice text) {
@@ -222,6 +222,7 @@ static enum larder_status write_fields(struct call *call, const struct summary *
     if (string_edit_commit(&edit, call, &call->key) != LARDER_OK)
         return LARDER_NO_MEMORY;
     call_effect_verbatim(call);
+    call_notify(call, NOTICE_STRING, "setbit", &call->key);
     return LARDER_OK;
 }
 

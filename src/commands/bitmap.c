@@ -31,6 +31,7 @@ static enum larder_status change_bit(struct call *call, const struct entry *old,
     if (string_edit_commit(&edit, call, &call->key) != LARDER_OK)
         return LARDER_NO_MEMORY;
     call_effect_verbatim(call);
+    call_notify(call, NOTICE_STRING, "setbit", &call->key);
     return LARDER_OK;
 }
 

@@ -76,6 +76,8 @@ static enum larder_status put_result(struct call *call, const struct key *key, s
     enum larder_status status = call_put(call, key, old, value, 0);
     if (status == LARDER_OK)
         call_effect_set(call, key, bytes, 0);
+    if (status == LARDER_OK)
+        call_notify(call, NOTICE_STRING, "set", key);
     return status;
 }
 
@@ -118,6 +120,7 @@ enum larder_status command_bitop(struct call *call) {
     } else if (call_write(call, &key, &old)) {
         call_delete(call, &key, &old);
         call_effect_delete(call, &key);
+        call_notify(call, NOTICE_GENERIC, "del", &key);
     }
     if (status == LARDER_OK)
         reply_integer(call->reply, (int64_t)size);

@@ -129,10 +129,12 @@ static enum larder_status expire(struct call *call, unsigned time_argument) {
     if (call_is_past(call, expiry_ms)) {
         call_delete(call, &call->key, &entry);
         call_effect_delete(call, &call->key);
+        call_notify(call, NOTICE_GENERIC, "del", &call->key);
     } else {
         if (call_set_expiry(call, &call->key, &entry, expiry_ms) != LARDER_OK)
             return LARDER_NO_MEMORY;
         call_effect_expiry(call, &call->key, expiry_ms);
+        call_notify(call, NOTICE_GENERIC, "expire", &call->key);
     }
     reply_integer(call->reply, 1);
     return LARDER_OK;
@@ -161,6 +163,7 @@ enum larder_status command_persist(struct call *call) {
         if (call_set_expiry(call, &call->key, &entry, 0) != LARDER_OK)
             return LARDER_NO_MEMORY;
         call_effect_expiry(call, &call->key, 0);
+        call_notify(call, NOTICE_GENERIC, "persist", &call->key);
     }
     reply_integer(call->reply, is_persisted);
     return LARDER_OK;

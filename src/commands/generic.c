@@ -12,6 +12,7 @@ enum larder_status command_del(struct call *call) {
             continue;
         call_delete(call, &key, &entry);
         call_effect_delete(call, &key);
+        call_notify(call, NOTICE_GENERIC, "del", &key);
         count++;
     }
     reply_integer(call->reply, count);

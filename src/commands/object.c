@@ -25,7 +25,10 @@ static const char *encoding_name(const struct value *value) {
 /* The key of every OBJECT subcommand is argv[2]. Replies null when it is not there. */
 REQUIRES(PARTITION_LOCK)
 static bool find_object(struct call *call, struct entry *out) {
-    if (call_inspect(call, &call->key, out))
+    bool is_there = call_peek(call, &call->key, out);
+    struct store_counters *counters = &call->thread->counters;
+    counter_add(is_there ? &counters->hits : &counters->misses, 1); /* a miss is no event here */
+    if (is_there)
         return true;
     reply_null(call->reply);
     return false;

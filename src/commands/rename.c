@@ -56,15 +56,24 @@ static enum larder_status duplicate(struct call *call, const struct entry *sourc
             call_effect_image(call, &image, to, &held.value, expiry_ms);
         else
             call_image_destroy(&image);
+        if (status == LARDER_OK && old != NULL) /* what was there is gone: it counts as a new key */
+            call_notify(call, NOTICE_NEW, "new", to);
     }
     if (status != LARDER_OK)
         drop_value(&held, call, is_copied);
     return status;
 }
 
+struct transfer_events {
+    const char *from, *to;
+};
+static const struct transfer_events RENAME_EVENTS = {"rename_from", "rename_to"};
+static const struct transfer_events MOVE_EVENTS = {"move_from", "move_to"};
+
 REQUIRES(PARTITION_LOCK)
 static enum larder_status transfer(struct call *call, const struct key *from,
-                                   const struct entry *source, const struct key *to) {
+                                   const struct entry *source, const struct key *to,
+                                   const struct transfer_events *events) {
     struct entry entry;
     enum larder_status status = duplicate(call, source, to, false);
     if (status != LARDER_OK)
@@ -75,6 +84,8 @@ static enum larder_status transfer(struct call *call, const struct key *from,
         call_delete(call, from, &entry);
         call_effect_delete(call, from);
     }
+    call_notify(call, NOTICE_GENERIC, events->from, from);
+    call_notify(call, NOTICE_GENERIC, events->to, to);
     return LARDER_OK;
 }
 
@@ -96,7 +107,7 @@ enum larder_status command_rename(struct call *call) {
     }
     enum larder_status status = LARDER_OK;
     if (!slice_equal(from.text, to.text))
-        status = transfer(call, &from, &source, &to);
+        status = transfer(call, &from, &source, &to, &RENAME_EVENTS);
     if (status == LARDER_OK)
         reply_ok(call->reply);
     return status;
@@ -110,7 +121,7 @@ enum larder_status command_renamenx(struct call *call) {
         return LARDER_OK;
     }
     bool is_renamed = is_free(call, &from, &source, &to);
-    if (is_renamed && transfer(call, &from, &source, &to) != LARDER_OK)
+    if (is_renamed && transfer(call, &from, &source, &to, &RENAME_EVENTS) != LARDER_OK)
         return LARDER_NO_MEMORY;
     reply_integer(call->reply, is_renamed);
     return LARDER_OK;
@@ -176,6 +187,8 @@ enum larder_status command_copy(struct call *call) {
         call_read(call, &from, &source) && (replaces || is_free(call, &from, &source, &to));
     if (is_copied && duplicate(call, &source, &to, true) != LARDER_OK)
         return LARDER_NO_MEMORY;
+    if (is_copied)
+        call_notify(call, NOTICE_GENERIC, "copy_to", &to);
     reply_integer(call->reply, is_copied);
     return LARDER_OK;
 }
@@ -189,7 +202,7 @@ enum larder_status command_move(struct call *call) {
     struct key from = call_key_at(call, 1), to = key_in(call, call->argv[1], database);
     struct entry source;
     bool is_moved = call_write(call, &from, &source) && is_free(call, &from, &source, &to);
-    if (is_moved && transfer(call, &from, &source, &to) != LARDER_OK)
+    if (is_moved && transfer(call, &from, &source, &to, &MOVE_EVENTS) != LARDER_OK)
         return LARDER_NO_MEMORY;
     reply_integer(call->reply, is_moved);
     return LARDER_OK;

@@ -88,7 +88,7 @@ void string_edit_abort(struct string_edit *edit) {
 
 REQUIRES(PARTITION_LOCK)
 static enum larder_status write_range(struct call *call, const struct entry *old, size_t old_size,
-                                      size_t offset, struct slice bytes) {
+                                      size_t offset, struct slice bytes, const char *event) {
     struct string_edit edit;
     size_t end = offset + bytes.size;
     size_t size = end > old_size ? end : old_size;
@@ -99,6 +99,7 @@ static enum larder_status write_range(struct call *call, const struct entry *old
     if (string_edit_commit(&edit, call, &call->key) != LARDER_OK)
         return LARDER_NO_MEMORY;
     call_effect_verbatim(call);
+    call_notify(call, NOTICE_STRING, event, &call->key);
     reply_integer(call->reply, (int64_t)size);
     return LARDER_OK;
 }
@@ -110,6 +111,7 @@ enum larder_status command_append(struct call *call) {
         if (call_put_string(call, &call->key, NULL, bytes, call_blob_at(call, 2), 0) != LARDER_OK)
             return LARDER_NO_MEMORY;
         call_effect_verbatim(call);
+        call_notify(call, NOTICE_STRING, "append", &call->key);
         reply_integer(call->reply, (int64_t)bytes.size);
         return LARDER_OK;
     }
@@ -118,7 +120,7 @@ enum larder_status command_append(struct call *call) {
     size_t old_size = string_size(&old.value);
     if (!string_size_is_allowed(call, (uint64_t)old_size + bytes.size))
         return LARDER_OK;
-    return write_range(call, &old, old_size, old_size, bytes);
+    return write_range(call, &old, old_size, old_size, bytes, "append");
 }
 
 enum larder_status command_setrange(struct call *call) {
@@ -141,5 +143,5 @@ enum larder_status command_setrange(struct call *call) {
     }
     if (!string_size_is_allowed(call, (uint64_t)offset + bytes.size))
         return LARDER_OK;
-    return write_range(call, is_there ? &old : NULL, old_size, (size_t)offset, bytes);
+    return write_range(call, is_there ? &old : NULL, old_size, (size_t)offset, bytes, "setrange");
 }

@@ -22,11 +22,14 @@ static enum larder_status change_lifetime(struct call *call, struct entry *entry
     if (expiry_ms != 0 && call_is_past(call, expiry_ms)) {
         call_delete(call, &call->key, entry);
         call_effect_delete(call, &call->key);
+        call_notify(call, NOTICE_GENERIC, "del", &call->key);
         return LARDER_OK;
     }
     enum larder_status status = call_set_expiry(call, &call->key, entry, expiry_ms);
-    if (status == LARDER_OK)
+    if (status == LARDER_OK) {
         call_effect_expiry(call, &call->key, expiry_ms);
+        call_notify(call, NOTICE_GENERIC, expiry_ms != 0 ? "expire" : "persist", &call->key);
+    }
     return status;
 }
 
@@ -64,6 +67,7 @@ enum larder_status command_getdel(struct call *call) {
         return LARDER_NO_MEMORY;
     call_delete(call, &call->key, &entry);
     call_effect_delete(call, &call->key);
+    call_notify(call, NOTICE_GENERIC, "del", &call->key);
     return LARDER_OK;
 }
 
@@ -79,6 +83,7 @@ enum larder_status command_delifeq(struct call *call) {
     }
     call_delete(call, &call->key, &entry);
     call_effect_delete(call, &call->key);
+    call_notify(call, NOTICE_GENERIC, "del", &call->key);
     reply_integer(call->reply, 1);
     return LARDER_OK;
 }

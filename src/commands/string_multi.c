@@ -74,6 +74,7 @@ static enum larder_status put_pairs(struct call *call, const struct large_values
         if (status != LARDER_OK)
             return status;
         call_effect_set(call, &key, call->argv[i + 1], 0);
+        call_notify(call, NOTICE_STRING, "set", &key);
     }
     return LARDER_OK;
 }

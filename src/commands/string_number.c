@@ -40,6 +40,7 @@ static enum larder_status add(struct call *call, int64_t increment) {
     if (call_put(call, &call->key, old, value_of_integer(sum), expiry_ms) != LARDER_OK)
         return LARDER_NO_MEMORY;
     call_effect_verbatim(call);
+    call_notify(call, NOTICE_STRING, "incrby", &call->key);
     reply_integer(call->reply, sum);
     return LARDER_OK;
 }
@@ -128,6 +129,7 @@ static enum larder_status put_float(struct call *call, const struct entry *old, 
     if (status != LARDER_OK)
         return status;
     call_effect_set(call, &call->key, text, expiry_ms);
+    call_notify(call, NOTICE_STRING, "incrbyfloat", &call->key);
     reply_bulk(call->reply, text);
     return LARDER_OK;
 }

@@ -4,21 +4,32 @@
 #include "commands/string_options.h"
 #include "commands/string_value.h"
 
-/* Store argv[index] under the first key, with its effect. */
+static void notify_set(struct call *call, int64_t expiry_ms) {
+    call_notify(call, NOTICE_STRING, "set", &call->key);
+    if (expiry_ms != 0)
+        call_notify(call, NOTICE_GENERIC, "expire", &call->key);
+}
+
+/* Store argv[index] under the first key, with its effect. sets_expiry: the expiry is the command's
+ * and not one that is kept. */
 REQUIRES(PARTITION_LOCK)
 static enum larder_status store(struct call *call, const struct entry *old, size_t index,
-                                int64_t expiry_ms) {
+                                int64_t expiry_ms, bool sets_expiry) {
     if (expiry_ms != 0 && call_is_past(call, expiry_ms)) {
         if (old != NULL) {
             call_delete(call, &call->key, old);
             call_effect_delete(call, &call->key);
         }
+        notify_set(call, expiry_ms);
+        call_notify(call, NOTICE_EXPIRED, "expired", &call->key);
         return LARDER_OK;
     }
     enum larder_status status = call_put_string(call, &call->key, old, call->argv[index],
                                                 call_blob_at(call, index), expiry_ms);
-    if (status == LARDER_OK)
+    if (status == LARDER_OK) {
         call_effect_set(call, &call->key, call->argv[index], expiry_ms);
+        notify_set(call, sets_expiry ? expiry_ms : 0);
+    }
     return status;
 }
 
@@ -75,9 +86,10 @@ static enum larder_status set_with_options(struct call *call) {
             reply_null(call->reply);
         return LARDER_OK;
     }
-    if ((options.flags & STRING_KEEPTTL) != 0 && old != NULL)
+    bool keeps_expiry = (options.flags & STRING_KEEPTTL) != 0;
+    if (keeps_expiry && old != NULL)
         expiry_ms = old->expiry_ms;
-    status = store(call, old, 2, expiry_ms);
+    status = store(call, old, 2, expiry_ms, !keeps_expiry);
     if (status == LARDER_OK && !replies_old)
         reply_ok(call->reply);
     return status;
@@ -92,6 +104,7 @@ enum larder_status command_set(struct call *call) {
         LARDER_OK)
         return LARDER_NO_MEMORY;
     call_effect_set(call, &call->key, call->argv[2], 0);
+    notify_set(call, 0);
     reply_ok(call->reply);
     return LARDER_OK;
 }
@@ -102,7 +115,7 @@ enum larder_status command_setnx(struct call *call) {
         reply_integer(call->reply, 0);
         return LARDER_OK;
     }
-    enum larder_status status = store(call, NULL, 2, 0);
+    enum larder_status status = store(call, NULL, 2, 0, false);
     if (status == LARDER_OK)
         reply_integer(call->reply, 1);
     return status;
@@ -115,7 +128,7 @@ static enum larder_status set_for(struct call *call, unsigned unit) {
         return LARDER_OK;
     struct entry entry;
     const struct entry *old = call_write(call, &call->key, &entry) ? &entry : NULL;
-    enum larder_status status = store(call, old, 3, expiry_ms);
+    enum larder_status status = store(call, old, 3, expiry_ms, true);
     if (status == LARDER_OK)
         reply_ok(call->reply);
     return status;
@@ -135,5 +148,5 @@ enum larder_status command_getset(struct call *call) {
         return status;
     struct entry entry;
     const struct entry *old = call_write(call, &call->key, &entry) ? &entry : NULL;
-    return store(call, old, 2, 0);
+    return store(call, old, 2, 0, false);
 }

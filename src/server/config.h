@@ -65,6 +65,12 @@ enum config_client_class {
     CONFIG_CLIENT_CLASSES
 };
 
+/* notify-keyspace-events: classes (enum notice_interest), and to which channels they go. */
+enum config_events {
+    CONFIG_EVENTS_BY_KEY = 1 << 20,   /* K */
+    CONFIG_EVENTS_BY_EVENT = 1 << 21, /* E */
+};
+
 /* An apply callback: the new values are in `config`; make them so. False refuses: *out_reason is
  * then a static text, all options of the same CONFIG SET go back, and the callbacks that had
  * already run are called again with the old values. */
@@ -164,6 +170,7 @@ struct server_config {
     int64_t stream_node_max_entries;
     int64_t slowlog_log_slower_than_us; /* -1 off, 0 everything */
     int64_t slowlog_max_len;
+    int64_t notify_keyspace_events;       /* enum notice_interest, enum config_events */
     int64_t latency_monitor_threshold_ms; /* 0 off */
     bool latency_tracking;
     struct option_decimals latency_tracking_info_percentiles; /* 0..100 */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Options whose syntax is their own. Each codec builds its list in one block of known size. */
 #include "server/config_internal.h"
+#include "store/notices.h"
 
 static enum larder_status parse_number(struct slice text, int64_t min, int64_t max,
                                        enum option_kind kind, int64_t *out) {
@@ -143,24 +144,49 @@ static enum larder_status replicaof_parse(const struct option *option,
 
 const struct option_codec CONFIG_REPLICAOF_CODEC = {replicaof_parse, NULL};
 
-/* The letters of notify-keyspace-events: bit i stands for letter i. The first EVENT_ALL_COUNT are
- * what 'A' means. This is also the order in which they are reported. */
-static const char EVENT_LETTERS[] = "g$lshzxetdKEmn";
-enum { EVENT_ALL_COUNT = 10, EVENT_ALL = (1 << EVENT_ALL_COUNT) - 1 };
+/* The letters of notify-keyspace-events, in the order in which they are reported. The first
+ * EVENT_ALL_COUNT are what 'A' means. */
+static const struct {
+    char letter;
+    uint32_t bit;
+} EVENTS[] = {
+    {'g', NOTICE_GENERIC},
+    {'$', NOTICE_STRING},
+    {'l', NOTICE_LIST},
+    {'s', NOTICE_SET},
+    {'h', NOTICE_HASH},
+    {'z', NOTICE_SORTED_SET},
+    {'x', NOTICE_EXPIRED},
+    {'e', NOTICE_EVICTED},
+    {'t', NOTICE_STREAM},
+    {'d', NOTICE_MODULE},
+    {'n', NOTICE_NEW},
+    {'K', CONFIG_EVENTS_BY_KEY},
+    {'E', CONFIG_EVENTS_BY_EVENT},
+    {'m', NOTICE_MISS},
+};
+enum { EVENT_COUNT = sizeof(EVENTS) / sizeof(EVENTS[0]), EVENT_ALL_COUNT = 10 };
+
+/* The events of a letter; 0: there is none. */
+static uint32_t events_of(char letter) {
+    uint32_t all = 0;
+    for (size_t i = 0; i < EVENT_COUNT; i++) {
+        if (EVENTS[i].letter == letter)
+            return EVENTS[i].bit;
+        all |= i < EVENT_ALL_COUNT ? EVENTS[i].bit : 0;
+    }
+    return letter == 'A' ? all : 0;
+}
 
 static enum larder_status events_parse(const struct option *option,
                                        const struct option_input *input, union option_value *out,
                                        struct option_error *error) {
     (void)option;
     for (size_t i = 0; i < input->args[0].size; i++) {
-        char letter = (char)input->args[0].data[i];
-        const char *found = letter == '\0' ? NULL : strchr(EVENT_LETTERS, letter);
-        if (letter == 'A')
-            out->integer |= EVENT_ALL;
-        else if (found != NULL)
-            out->integer |= (int64_t)1 << (found - EVENT_LETTERS);
-        else
+        uint32_t events = events_of((char)input->args[0].data[i]);
+        if (events == 0)
             return option_refuse(error, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+        out->integer |= events;
     }
     return LARDER_OK;
 }
@@ -168,12 +194,13 @@ static enum larder_status events_parse(const struct option *option,
 static void events_format(const struct option *option, const union option_value *value,
                           struct option_output *output) {
     (void)option;
-    bool is_all = (value->integer & EVENT_ALL) == EVENT_ALL;
+    uint32_t all = events_of('A');
+    bool is_all = ((uint32_t)value->integer & all) == all;
     if (is_all)
         option_output_text(output, "A");
-    for (size_t i = is_all ? EVENT_ALL_COUNT : 0; EVENT_LETTERS[i] != '\0'; i++)
-        if ((value->integer >> i & 1) != 0)
-            option_output_append(output, &EVENT_LETTERS[i], 1);
+    for (size_t i = is_all ? EVENT_ALL_COUNT : 0; i < EVENT_COUNT; i++)
+        if (((uint32_t)value->integer & EVENTS[i].bit) != 0)
+            option_output_append(output, &EVENTS[i].letter, 1);
 }
 
 const struct option_codec CONFIG_EVENTS_CODEC = {events_parse, events_format};

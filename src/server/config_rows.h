@@ -214,6 +214,12 @@ OBEYED(INTEGER, "stream-node-max-entries", NULL, "100", 0,
        "Most entries of a node of a stream; 0 for any number.", RANGE(0, LLONG_MAX))
 
 #undef SECTION
+#define SECTION "Keyspace events"
+OBEYED(INTEGER, "notify-keyspace-events", NULL, NULL, 0, notify_keyspace_events,
+       "Classes of keyspace events that are published, as letters, with K to the channel of the "
+       "key, with E to the channel of the event; empty for none.", .codec = &CONFIG_EVENTS_CODEC)
+
+#undef SECTION
 #define SECTION "Files"
 OBEYED(LINES, "include", NULL, NULL, OPTION_IMMUTABLE | OPTION_FILE_ONLY | OPTION_MERGE, include,
        "Reads another file, or all files that match a pattern, in this place.")

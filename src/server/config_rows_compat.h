@@ -200,8 +200,6 @@ STORED(INTEGER, "busy-reply-threshold", "lua-time-limit", "5000", 0,
        RANGE(0, LLONG_MAX))
 STORED(BOOL, "lua-enable-insecure-api", "lua-enable-deprecated-api", "no", OPTION_PROTECTED,
        "Give scripts the old unsafe functions.")
-STORED(INTEGER, "notify-keyspace-events", NULL, NULL, 0,
-       "Classes of keyspace events that are published.", .codec = &CONFIG_EVENTS_CODEC)
 STORED(INTEGER, "tracking-table-max-keys", NULL, "1000000", 0,
        "Keys remembered for client-side caching.", RANGE(0, LLONG_MAX))
 STORED(INTEGER, "list-compress-depth", NULL, "0", 0,

@@ -10,6 +10,7 @@
 #include "os/process.h"
 #include "server/blocking.h"
 #include "server/listeners.h"
+#include "server/notifications.h"
 #include "server/observe.h"
 #include "server/pubsub.h"
 #include "server/renamed_commands.h"
@@ -181,6 +182,7 @@ static enum larder_status create_node(struct server *server) {
     if (status == LARDER_OK) {
         server->node->listener.context = server;
         server->node->listener.served = blocking_served;
+        server->node->listener.event = notifications_publish;
     }
     return status;
 }

@@ -108,6 +108,7 @@ struct server {
     _Atomic uint32_t expire_effort;       /* 1 to 10 */
     _Atomic int64_t clients_memory_limit; /* of all clients together; 0 none */
     _Atomic uint32_t monitor_count;
+    _Atomic uint32_t events; /* notify-keyspace-events; see notifications.h */
     _Atomic uint32_t pause_mode; /* enum pause_mode */
     _Atomic int64_t pause_until_ms;
     _Atomic int shutdown_flags; /* 0: running; see server_shutdown */

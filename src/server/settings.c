@@ -8,6 +8,7 @@
 #include "server/log_file.h"
 #include "server/metrics.h"
 #include "server/metrics_http.h"
+#include "server/notifications.h"
 
 #define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
@@ -92,6 +93,13 @@ static bool apply_observers(void *context, const struct server_config *config,
     STORE(server->latency_threshold_ms, config->latency_monitor_threshold_ms);
     STORE(server->tracks_latency, config->latency_tracking);
     STORE(server->expire_effort, (uint32_t)config->active_expire_effort);
+    return true;
+}
+
+static bool apply_events(void *context, const struct server_config *config,
+                         const char **out_reason) {
+    (void)out_reason;
+    notifications_set(context, (uint32_t)config->notify_keyspace_events);
     return true;
 }
 
@@ -262,6 +270,7 @@ static const struct {
     {"hll-sparse-max-bytes", apply_containers},
     {"stream-node-max-bytes", apply_containers},
     {"stream-node-max-entries", apply_containers},
+    {"notify-keyspace-events", apply_events},
     {"requirepass", apply_access},
     {"protected-mode", apply_access},
     {"loglevel", apply_log},
@@ -296,6 +305,7 @@ enum larder_status settings_apply_all(struct server *server, struct error_text *
     (void)apply_limits(server, &server->config, &reason);
     (void)apply_observers(server, &server->config, &reason);
     (void)apply_containers(server, &server->config, &reason);
+    (void)apply_events(server, &server->config, &reason);
     (void)apply_access(server, &server->config, &reason);
     (void)apply_log(server, &server->config, &reason);
     (void)apply_loops(server, &server->config, &reason);
