@@ -12,6 +12,7 @@
  *   CHANNEL_LOCK     one stripe of the channels; several only in ascending order
  *   EFFECT_LOCK      one thread's effect staging buffer
  *   POOL_LOCK        the node's pools of log segments and index pages
+ *   ACL_LOCK         the table of users, the log of refusals
  *   STATS_LOCK       slow log, latency events, client registry: short lists
  *   MAILBOX_LOCK     one thread's queue of messages from other threads
  *   LOG_LOCK         the log file
@@ -42,7 +43,8 @@ struct LOCK_CAPABILITY lock_class {
 extern struct lock_class LOG_LOCK;
 extern struct lock_class MAILBOX_LOCK ACQUIRED_BEFORE(LOG_LOCK);
 extern struct lock_class STATS_LOCK ACQUIRED_BEFORE(MAILBOX_LOCK);
-extern struct lock_class POOL_LOCK ACQUIRED_BEFORE(STATS_LOCK);
+extern struct lock_class ACL_LOCK ACQUIRED_BEFORE(STATS_LOCK);
+extern struct lock_class POOL_LOCK ACQUIRED_BEFORE(ACL_LOCK);
 extern struct lock_class EFFECT_LOCK ACQUIRED_BEFORE(POOL_LOCK);
 extern struct lock_class CHANNEL_LOCK ACQUIRED_BEFORE(EFFECT_LOCK);
 extern struct lock_class PARTITION_LOCK ACQUIRED_BEFORE(CHANNEL_LOCK);

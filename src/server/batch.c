@@ -7,6 +7,7 @@
  *
  * What a batch takes from one connection is bounded (COMMANDS_PER_SESSION, RECEIVE_BYTES), so that
  * one busy client can't hold up the others; what remains is served in the next pass. */
+#include "server/acl.h"
 #include "server/delivery.h"
 #include "server/observe.h"
 
@@ -147,7 +148,7 @@ static void read_commands(struct server_thread *thread, struct session *session)
         .argument_count = REQUEST_ARGUMENTS_MAX,
         .bulk_bytes = (size_t)atomic_load_explicit(&session->server->node->max_value_bytes,
                                                    memory_order_relaxed),
-        .is_authenticated = (session->flags & SESSION_AUTHENTICATED) != 0,
+        .is_authenticated = !acl_must_authenticate(session),
     };
     /* What a client may send depends on whether it has authenticated itself: until then commands
      * are read one at a time. */

@@ -2,6 +2,7 @@
 /* CLIENT: what is known about connections, ending and pausing them, and what a client tells about
  * itself. Sessions of all threads are looked at under STATS_LOCK; texts are made there, replies are
  * written after. */
+#include "server/acl.h"
 #include "server/client_filter.h"
 #include "server/session_commands.h"
 
@@ -55,7 +56,7 @@ static bool matches(const struct client_filter *filter, const struct session *s,
             (atomic_load_explicit(&s->shown_flags, memory_order_relaxed) & SESSION_SUBSCRIBER) != 0
                 ? CLIENT_TYPE_PUBSUB
                 : CLIENT_TYPE_NORMAL,
-        .user = "default",
+        .user = s->user != NULL ? s->user->name : SLICE_LITERAL(""),
         .address = address,
         .local_address = local,
         .age_s = (me->thread->now_ms - s->created_ms) / 1000,
@@ -70,15 +71,31 @@ static struct session *oldest(struct server *server) REQUIRES(STATS_LOCK) {
     return s;
 }
 
+/* Parse the filters of LIST and KILL; false: the error was written. */
+static bool parse_filter(struct session *session, struct call *call, enum client_filter_use use,
+                         struct client_filter *out) {
+    struct client_filter_error error;
+    if (client_filter_parse(call->argv + 2, call->argc - 2, use, out, &error) != LARDER_OK) {
+        reply_error(call->reply, error.text);
+        return false;
+    }
+    if (!out->has_user)
+        return true;
+    struct acl_user *user = acl_find(session->server, out->user);
+    bool is_there = user != NULL;
+    acl_user_release(user);
+    if (!is_there)
+        reply_error_format(call->reply, "ERR No such user '%.*s'",
+                           (int)(out->user.size < 100 ? out->user.size : 100),
+                           (const char *)out->user.data);
+    return is_there;
+}
+
 void session_command_client_list(struct session *session, struct call *call) {
     struct server *server = session->server;
     struct client_filter filter;
-    struct client_filter_error error;
-    if (client_filter_parse(call->argv + 2, call->argc - 2, CLIENT_FILTER_LIST, &filter, &error) !=
-        LARDER_OK) {
-        reply_error(call->reply, error.text);
+    if (!parse_filter(session, call, CLIENT_FILTER_LIST, &filter))
         return;
-    }
     struct text_buffer text;
     text_buffer_init(&text, server->allocator);
     server_stats_lock(server);
@@ -115,12 +132,8 @@ static size_t kill_matching(struct session *me, const struct client_filter *filt
 void session_command_client_kill(struct session *session, struct call *call) {
     bool is_old_form = call->argc == 3, hits_me;
     struct client_filter filter = {.has_address = true, .address = call->argv[2]};
-    struct client_filter_error error;
-    if (!is_old_form && client_filter_parse(call->argv + 2, call->argc - 2, CLIENT_FILTER_KILL,
-                                            &filter, &error) != LARDER_OK) {
-        reply_error(call->reply, error.text);
+    if (!is_old_form && !parse_filter(session, call, CLIENT_FILTER_KILL, &filter))
         return;
-    }
     size_t count = kill_matching(session, &filter, &hits_me);
     if (!is_old_form)
         reply_integer(call->reply, (int64_t)count);

@@ -36,17 +36,6 @@ static enum larder_status parse_type(struct slice word, struct client_filter *ou
     return LARDER_INVALID;
 }
 
-static enum larder_status parse_user(struct slice word, struct client_filter *out,
-                                     struct client_filter_error *error) {
-    out->has_user = true;
-    out->user = word;
-    if (slice_equal(word, SLICE_LITERAL("default")))
-        return LARDER_OK;
-    (void)snprintf(error->text, sizeof(error->text), "ERR No such user '%.*s'",
-                   (int)(word.size < 100 ? word.size : 100), (const char *)word.data);
-    return LARDER_INVALID;
-}
-
 static enum larder_status parse_ids(const struct slice *words, size_t count,
                                     enum client_filter_use use, struct client_filter *out,
                                     size_t *taken, struct client_filter_error *error) {
@@ -82,8 +71,11 @@ static enum larder_status parse_one(struct slice name, const struct slice *words
         return parse_ids(words, count, use, out, taken, error);
     if (slice_equal_word(name, "type"))
         return parse_type(words[0], out, error);
-    if (slice_equal_word(name, "user"))
-        return parse_user(words[0], out, error);
+    if (slice_equal_word(name, "user")) {
+        out->has_user = true;
+        out->user = words[0];
+        return LARDER_OK;
+    }
     if (slice_equal_word(name, "maxage"))
         return parse_age(words[0], out, error);
     if (slice_equal_word(name, "addr")) {
@@ -147,7 +139,7 @@ bool client_filter_matches(const struct client_filter *filter, const struct clie
         return false;
     if (filter->has_type && filter->type != traits->type)
         return false;
-    if (filter->has_user && !slice_equal(filter->user, slice_of_string(traits->user)))
+    if (filter->has_user && !slice_equal(filter->user, traits->user))
         return false;
     if (filter->has_address && !slice_equal(filter->address, slice_of_string(traits->address)))
         return false;

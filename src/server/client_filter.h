@@ -31,7 +31,8 @@ struct client_traits {
     uint64_t id;
     bool is_me;
     enum client_type type;
-    const char *user, *address, *local_address;
+    struct slice user;
+    const char *address, *local_address;
     int64_t age_s;
 };
 

@@ -47,6 +47,9 @@ enum config_log_time {
 /* Values of enable-debug-command, enable-protected-configs, enable-module-command. */
 enum config_permission { CONFIG_DENIED, CONFIG_ALLOWED, CONFIG_ALLOWED_LOCALLY };
 
+/* Channels that a new user may use. */
+enum config_acl_pubsub { CONFIG_ACL_ALL_CHANNELS, CONFIG_ACL_NO_CHANNELS };
+
 enum config_supervised {
     CONFIG_SUPERVISED_NO,
     CONFIG_SUPERVISED_AUTO,
@@ -139,6 +142,11 @@ struct server_config {
     /* security */
     struct option_text requirepass;     /* "" none */
     struct option_words rename_command; /* lines "NAME NEW"; NEW "" removes */
+    struct option_words user;           /* lines "NAME RULES", quoted as arguments */
+    struct option_text aclfile;         /* path; "" none */
+    int64_t acllog_max_len;
+    int acl_pubsub_default;             /* enum config_acl_pubsub */
+    int64_t tracking_table_max_keys;    /* 0: no limit */
     int enable_debug_command;           /* enum config_permission */
     int enable_protected_configs;       /* enum config_permission */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* CONFIG: the configuration is read and changed under CONFIG_LOCK. */
+#include "server/acl_file.h"
 #include "server/figures.h"
 #include "server/session_commands.h"
 
@@ -66,7 +67,9 @@ void session_command_config_rewrite(struct session *session, struct call *call) 
     struct server *server = session->server;
     struct config_error error = {{0}};
     server_config_lock(server);
-    enum larder_status status = config_rewrite(&server->config, NULL, &error);
+    enum larder_status status = acl_note_in_config(server);
+    if (status == LARDER_OK)
+        status = config_rewrite(&server->config, NULL, &error);
     server_config_unlock(server);
     if (status == LARDER_OK) {
         log_write(server->log, LOG_LEVEL_NOTICE, "CONFIG REWRITE executed with success.");

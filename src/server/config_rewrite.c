@@ -2,7 +2,7 @@
 /* CONFIG REWRITE. The file on disk is loaded into a second config: options whose value there is the
  * present one keep their lines untouched. A changed option gets its new line where its last line
  * was, its other lines go, and what the file does not mention is appended. Directives that add up
- * line by line (user, rename-command, loadmodule) are only ever appended to. */
+ * line by line (rename-command, loadmodule) are only ever appended to; users are written anew. */
 #include "server/config_internal.h"
 
 #include <stdio.h>
@@ -120,8 +120,9 @@ static enum larder_status find_changes(struct rewrite *r) {
     return status;
 }
 
+/* Lines that are there stay. Not the users: the caller has made them what they are now. */
 static bool adds_up(const struct option *option) {
-    return option->kind == OPTION_LINES;
+    return option->kind == OPTION_LINES && strcmp(option->name, "user") != 0;
 }
 
 /* Is the last line of an option its final word? What follows an include would win over it. */

@@ -117,6 +117,16 @@ OBEYED(TEXT, "metrics-bind", NULL, "127.0.0.1", OPTION_IMMUTABLE, metrics_bind,
 #define SECTION "Security"
 OBEYED(TEXT, "requirepass", NULL, NULL, OPTION_SENSITIVE, requirepass,
        "Password of the default user; empty needs none.")
+OBEYED(LINES, "user", NULL, NULL,
+       OPTION_IMMUTABLE | OPTION_FILE_ONLY | OPTION_MERGE | OPTION_SENSITIVE, user,
+       "Defines a user with access rules: its name, then words as ACL SETUSER takes them.")
+OBEYED(TEXT, "aclfile", NULL, NULL, OPTION_IMMUTABLE, aclfile,
+       "File that holds the users, one `user` line each, for ACL LOAD and ACL SAVE; not together "
+       "with user directives.")
+OBEYED(INTEGER, "acllog-max-len", NULL, "128", 0, acllog_max_len,
+       "Entries that the log of refused commands and logins keeps.", RANGE(0, LLONG_MAX))
+OBEYED(CHOICE, "acl-pubsub-default", NULL, "resetchannels", 0, acl_pubsub_default,
+       "Channels that a new user may use: all or none.", .names = CONFIG_ACL_PUBSUB_NAMES)
 OBEYED(LINES, "rename-command", NULL, NULL,
        OPTION_IMMUTABLE | OPTION_FILE_ONLY | OPTION_MERGE, rename_command,
        "Gives a command another name, or with an empty name removes it.")
@@ -166,6 +176,9 @@ OBEYED(INTEGER, "slowlog-log-slower-than", "commandlog-execution-slower-than", "
        0, slowlog_log_slower_than_us,
        "Commands that take more microseconds than this go to the slow log; -1 turns it off, 0 "
        "logs all.", RANGE(-1, LLONG_MAX))
+OBEYED(INTEGER, "tracking-table-max-keys", NULL, "1000000", 0, tracking_table_max_keys,
+       "Largest number of keys that are remembered for clients with CLIENT TRACKING; when there "
+       "are more, clients are told that some have changed. 0 sets no limit.", RANGE(0, LLONG_MAX))
 OBEYED(INTEGER, "slowlog-max-len", "commandlog-slow-execution-max-len", "128", 0, slowlog_max_len,
        "Entries that the slow log keeps.", RANGE(0, LLONG_MAX))
 OBEYED(INTEGER, "latency-monitor-threshold", NULL, "0", 0, latency_monitor_threshold_ms,

@@ -175,18 +175,6 @@ STORED(MEMORY, "slot-migration-max-failover-repl-bytes", NULL, "0", 0,
        "Bytes a slot migration may lag at its switch.", RANGE(-1, LLONG_MAX))
 
 #undef SECTION
-#define SECTION "Access lists"
-STORED(LINES, "user", NULL, NULL,
-       OPTION_IMMUTABLE | OPTION_FILE_ONLY | OPTION_MERGE | OPTION_SENSITIVE,
-       "Defines a user with rules.")
-STORED(TEXT, "aclfile", NULL, NULL, OPTION_IMMUTABLE,
-       "File that holds the users.")
-STORED(INTEGER, "acllog-max-len", NULL, "128", 0,
-       "Entries that the access log keeps.", RANGE(0, LLONG_MAX))
-STORED(CHOICE, "acl-pubsub-default", NULL, "resetchannels", 0,
-       "Channels that a new user may use.", .names = CONFIG_ACL_PUBSUB_NAMES)
-
-#undef SECTION
 #define SECTION "Modules"
 STORED(LINES, "loadmodule", NULL, NULL, OPTION_IMMUTABLE | OPTION_FILE_ONLY | OPTION_MERGE,
        "Loads a module.")
@@ -200,8 +188,6 @@ STORED(INTEGER, "busy-reply-threshold", "lua-time-limit", "5000", 0,
        RANGE(0, LLONG_MAX))
 STORED(BOOL, "lua-enable-insecure-api", "lua-enable-deprecated-api", "no", OPTION_PROTECTED,
        "Give scripts the old unsafe functions.")
-STORED(INTEGER, "tracking-table-max-keys", NULL, "1000000", 0,
-       "Keys remembered for client-side caching.", RANGE(0, LLONG_MAX))
 STORED(INTEGER, "list-compress-depth", NULL, "0", 0,
        "Parts at both ends of a list that are not compressed.", RANGE(0, INT_MAX))
 STORED(BOOL, "lazyfree-lazy-eviction", NULL, "no", 0,

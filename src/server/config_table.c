@@ -48,6 +48,11 @@ static const struct option_name CONFIG_TLS_AUTH_NAMES[] = {{"no", CONFIG_TLS_AUT
                                                            {"optional", CONFIG_TLS_AUTH_OPTIONAL},
                                                            {NULL, 0}};
 
+static const struct option_name CONFIG_ACL_PUBSUB_NAMES[] = {
+    {"allchannels", CONFIG_ACL_ALL_CHANNELS},
+    {"resetchannels", CONFIG_ACL_NO_CHANNELS},
+    {NULL, 0}};
+
 /* Choices nothing reads yet: their values are positions. */
 static const struct option_name CONFIG_APPENDFSYNC_NAMES[] = {
     {"everysec", 0}, {"always", 1}, {"no", 2}, {NULL, 0}};
@@ -61,8 +66,6 @@ static const struct option_name CONFIG_PROPAGATION_NAMES[] = {
     {"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}, {NULL, 0}};
 static const struct option_name CONFIG_ENDPOINT_NAMES[] = {
     {"ip", 0}, {"hostname", 1}, {"unknown-endpoint", 2}, {NULL, 0}};
-static const struct option_name CONFIG_ACL_PUBSUB_NAMES[] = {
-    {"allchannels", 0}, {"resetchannels", 1}, {NULL, 0}};
 static const struct option_name CONFIG_OOM_SCORE_NAMES[] = {
     {"no", 0}, {"yes", 1}, {"relative", 1}, {"absolute", 2}, {NULL, 0}};
 static const struct option_name CONFIG_TLS_USER_NAMES[] = {{"off", 0}, {"CN", 1}, {NULL, 0}};

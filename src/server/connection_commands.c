@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Commands about the connection itself: who is there, which protocol and database it speaks to. */
-#include "server/auth.h"
+#include "server/acl.h"
 #include "server/client_filter.h"
 #include "server/pubsub.h"
 #include "server/session_commands.h"
@@ -62,15 +62,14 @@ void session_command_auth(struct session *session, struct call *call) {
         return;
     }
     bool names_user = call->argc == 3;
-    if (!names_user &&
-        !atomic_load_explicit(&session->server->requires_password, memory_order_relaxed)) {
+    if (!names_user && !acl_default_has_password(session->server)) {
         reply_error(call->reply,
                     "ERR AUTH <password> called without any password configured for the default "
                     "user. Are you sure your configuration is correct?");
         return;
     }
     struct slice user = names_user ? call->argv[1] : SLICE_LITERAL("default");
-    if (auth_try(session, user, call->argv[call->argc - 1]))
+    if (acl_authenticate(session, user, call->argv[call->argc - 1], call->argv[0]))
         reply_ok(call->reply);
     else
         reply_error(call->reply, WRONG_PASSWORD);
@@ -136,11 +135,11 @@ void session_command_hello(struct session *session, struct call *call) {
     struct hello_options options;
     if (!parse_hello(session, call, &options))
         return;
-    if (options.has_auth && !auth_try(session, options.user, options.password)) {
+    if (options.has_auth && !acl_authenticate(session, options.user, options.password, call->argv[0])) {
         reply_error(call->reply, WRONG_PASSWORD);
         return;
     }
-    if ((session->flags & SESSION_AUTHENTICATED) == 0) {
+    if (acl_must_authenticate(session)) {
         reply_error(call->reply,
                     "NOAUTH HELLO must be called with the client already authenticated, otherwise "
                     "the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the "
@@ -167,8 +166,7 @@ void session_command_reset(struct session *session, struct call *call) {
         atomic_fetch_sub(&server->monitor_count, 1);
     pubsub_leave(session);
     session->flags = 0;
-    if (!atomic_load_explicit(&server->requires_password, memory_order_relaxed))
-        session->flags = SESSION_AUTHENTICATED;
+    acl_session_open(session);
     session->database = 0;
     session->protocol = 2;
     call->reply->protocol = 2;

@@ -7,6 +7,7 @@
 
 #include "base/command_keys.h"
 #include "commands/functions.h"
+#include "server/acl.h"
 #include "server/blocking.h"
 #include "server/pubsub.h"
 #include "server/transaction.h"
@@ -85,6 +86,21 @@ static void drop_http(struct session *session) {
     loop_break(session->connection.loop, &session->connection);
 }
 
+/* Whether the session's user may run it; else the error was written. */
+static bool is_permitted(struct session *session, const struct command_spec *spec, size_t argc,
+                         const struct slice *argv) {
+    char text[ACL_REFUSAL_MAX];
+    atomic_store_explicit(&session->last_command, spec->id, memory_order_relaxed); /* for the log */
+    enum acl_context context =
+        session->transaction != NULL ? ACL_CONTEXT_MULTI : ACL_CONTEXT_TOPLEVEL;
+    enum acl_verdict verdict = acl_check(session, spec, argc, argv, context);
+    if (verdict == ACL_ALLOWED)
+        return true;
+    acl_refusal(verdict, ACL_CONTEXT_TOPLEVEL, spec, text);
+    reply_error(&session->thread->reply, text);
+    return false;
+}
+
 /* A client that speaks RESP2 could not tell other replies from messages. */
 static bool is_for_subscribers(const struct command_spec *spec) {
     switch (spec->id) {
@@ -105,6 +121,11 @@ static bool is_for_subscribers(const struct command_spec *spec) {
 static bool is_admitted(struct server_thread *thread, struct session *session,
                         const struct command_spec *spec, size_t argc, const struct slice *argv) {
     struct reply *reply = &thread->reply;
+    if (!acl_session_is_current(session) && !acl_session_renew(session)) {
+        session->flags |= SESSION_CLOSING;
+        loop_break(session->connection.loop, &session->connection);
+        return false;
+    }
     if (spec == NULL || !command_is_built(spec)) {
         if (is_http(argv[0]))
             drop_http(session);
@@ -122,8 +143,7 @@ static bool is_admitted(struct server_thread *thread, struct session *session,
         reply_error_format(reply, "ERR wrong number of arguments for '%s' command", spec->name);
         return false;
     }
-    if ((session->flags & SESSION_AUTHENTICATED) == 0 &&
-        (spec->flags & COMMAND_FLAG_NO_AUTH) == 0) {
+    if (acl_must_authenticate(session) && (spec->flags & COMMAND_FLAG_NO_AUTH) == 0) {
         reply_error(reply, "NOAUTH Authentication required.");
         return false;
     }
@@ -132,6 +152,8 @@ static bool is_admitted(struct server_thread *thread, struct session *session,
         reply_error(reply, "ERR Command not allowed inside a transaction");
         return false;
     }
+    if (session->is_restricted && !is_permitted(session, spec, argc, argv))
+        return false;
     if (session->protocol != 3 && (session->flags & SESSION_SUBSCRIBER) != 0 &&
         !is_for_subscribers(spec)) {
         reply_error_format(reply,

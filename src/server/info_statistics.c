@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* INFO: stats, cpu, commandstats, errorstats, latencystats. */
+#include "server/acl.h"
 #include "server/info_sections.h"
 #include "server/pubsub.h"
 
@@ -86,8 +87,19 @@ void info_append_stats(const struct info_context *info) {
     ZEROS(info, "reply_buffer_shrinks", "reply_buffer_expands");
     info_number(info, "protocol_errors", (int64_t)value[COUNTER_PROTOCOL_ERRORS]);
     info_number(info, "records_moved", (int64_t)value[COUNTER_RECORDS_MOVED]);
-    ZEROS(info, "acl_access_denied_auth", "acl_access_denied_cmd", "acl_access_denied_key",
-          "acl_access_denied_channel");
+    static const struct {
+        const char *name;
+        enum acl_reason reason;
+    } DENIED[] = {
+        {"acl_access_denied_auth", ACL_REASON_AUTH},
+        {"acl_access_denied_cmd", ACL_REASON_COMMAND},
+        {"acl_access_denied_key", ACL_REASON_KEY},
+        {"acl_access_denied_channel", ACL_REASON_CHANNEL},
+    };
+    for (size_t i = 0; i < sizeof(DENIED) / sizeof(DENIED[0]); i++)
+        info_number(info, DENIED[i].name,
+                    (int64_t)atomic_load_explicit(&info->server->acl->denied[DENIED[i].reason],
+                                                  memory_order_relaxed));
 }
 
 static void append_seconds(const struct info_context *info, const char *name, uint64_t us) {

@@ -50,6 +50,7 @@ static bool is_secret(const struct command_spec *spec, size_t argc, const struct
                                                  "tls-client-key-file-pass"};
     switch (spec->id) {
     case COMMAND_AUTH: return index >= 1;
+    case COMMAND_ACL_SETUSER: return index >= 2;
     case COMMAND_HELLO: {
         size_t at = find_word(argc, argv, 2, "auth");
         return index > at && index <= at + 2;

@@ -8,6 +8,7 @@
 
 #include "os/file.h"
 #include "os/process.h"
+#include "server/acl.h"
 #include "server/blocking.h"
 #include "server/listeners.h"
 #include "server/notifications.h"
@@ -229,6 +230,8 @@ enum larder_status server_create(const struct server_options *options, struct se
     if (status == LARDER_OK)
         status = renamed_commands_init(server, error);
     if (status == LARDER_OK)
+        status = acl_create(server, error);
+    if (status == LARDER_OK)
         status = settings_apply_all(server, error);
     if (status == LARDER_OK)
         status = listeners_open(server, error);
@@ -286,6 +289,7 @@ void server_destroy_parts(struct server *server) {
     for (; server->thread_count > 0; server->thread_count--)
         finish_thread(&server->threads[server->thread_count - 1]);
     free(server->threads);
+    acl_destroy(server);
     renamed_commands_finish(server);
     pubsub_destroy(server);
     observe_finish(server);

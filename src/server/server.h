@@ -3,6 +3,7 @@
  *
  *   server.c    life of the server: listeners, threads, applying configuration
  *   session.c   life of a session, the registry of sessions, killing, pausing
+ *   acl*.c      users and what they may do: acl_user, acl_rules, acl_verdict are pure
  *   batch.c     a loop's pass: receive, read commands, prefetch, execute, send
  *   dispatch.c  one command: checks, which function runs, counters, slow log, monitors
  *   session_*.c, admin_*.c  commands about sessions and the server */
@@ -71,6 +72,7 @@ struct output_limit {
     _Atomic uint32_t soft_s;
 };
 
+struct acl;
 struct slow_log;
 struct latency_monitor;
 
@@ -123,6 +125,7 @@ struct server {
     char unix_path[SOCKET_ADDRESS_MAX]; /* immutable after create */
     struct server_totals totals;        /* of sessions that are gone, rejected connections, ... */
 
+    struct acl *acl; /* users and what they may do */
     struct tls_context *tls; /* NULL: no TLS */
     struct pubsub *pubsub;   /* owned; see pubsub.h */
 

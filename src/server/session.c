@@ -3,6 +3,7 @@
  * a session are atomic copies that its own thread brings up to date after each batch. */
 #include "server/session.h"
 
+#include "server/acl.h"
 #include "server/blocking.h"
 #include "server/transaction.h"
 
@@ -63,8 +64,7 @@ bool session_opened(struct loop *loop, struct connection *connection) {
     atomic_init(&session->active_ms, session->created_ms);
     atomic_init(&session->last_command, -1);
     atomic_init(&session->shown_protocol, 2);
-    if (!atomic_load_explicit(&server->requires_password, memory_order_relaxed))
-        session->flags |= SESSION_AUTHENTICATED;
+    acl_session_open(session);
     server_stats_lock(server);
     registry_add(session);
     const char *reason = refusal(session, server->session_count);
@@ -97,9 +97,12 @@ void session_closing(struct loop *loop, struct connection *connection) {
     release_text(session, &session->name);
     release_text(session, &session->library_name);
     release_text(session, &session->library_version);
+    struct acl_user *user = session->user;
+    session->user = NULL;
     server->totals.bytes_received += connection->bytes_received;
     server->totals.bytes_sent += connection->bytes_sent;
     server_stats_unlock(server);
+    acl_user_release(user);
     if ((session->flags & SESSION_MONITOR) != 0)
         atomic_fetch_sub(&server->monitor_count, 1);
     request_partial_destroy(session->partial);
@@ -267,7 +270,10 @@ static void check(struct session *session, int64_t now_ms, bool is_pause_over) {
             server->totals.output_limit_disconnections++;
         server_stats_unlock(server);
     }
-    if (is_idle || is_slow || atomic_load_explicit(&session->is_killed, memory_order_relaxed))
+    bool is_outlawed = (session->flags & SESSION_CLOSING) == 0 &&
+                       !acl_session_is_current(session) && !acl_session_renew(session);
+    if (is_idle || is_slow || is_outlawed ||
+        atomic_load_explicit(&session->is_killed, memory_order_relaxed))
         loop_break(c->loop, c);
 }
 
@@ -365,10 +371,12 @@ void session_describe(const struct session *s, int64_t now_ms, struct text_buffe
     text_buffer_format(out, "qbuf=%llu qbuf-free=0 ", shown(&s->input_bytes));
     text_buffer_format(out, "argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%llu oll=0 omem=%llu ",
                        shown(&s->output_bytes), shown(&s->output_bytes));
-    text_buffer_format(out, "tot-mem=%llu events=%s cmd=%s user=default redir=-1 resp=%u ",
+    text_buffer_format(out, "tot-mem=%llu events=%s cmd=%s user=%.*s redir=-1 resp=%u ",
                        shown(&s->memory_bytes) + (unsigned long long)sizeof(*s),
                        shown(&s->output_bytes) > 0 ? "rw" : "r",
                        last < 0 ? "NULL" : command_table[last].name,
+                       s->user != NULL ? (int)s->user->name.size : 0,
+                       s->user != NULL ? (const char *)s->user->name.data : "",
                        atomic_load_explicit(&s->shown_protocol, memory_order_relaxed));
     text_buffer_format(out, "lib-name=%s lib-ver=%s tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu",
                        s->library_name != NULL ? s->library_name : "",

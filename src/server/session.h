@@ -24,6 +24,8 @@ enum session_flag {
     SESSION_PUSHED = 1 << 12,    /* the command's reply is a push, not muted by CLIENT REPLY */
 };
 
+struct acl_user;
+
 struct session {
     struct connection connection; /* first: the loop allocates it */
     struct server *server;
@@ -36,6 +38,9 @@ struct session {
     uint32_t flags; /* enum session_flag */
     uint8_t protocol;
     int64_t created_ms;
+    struct acl_user *user;  /* a reference; set under STATS_LOCK; see acl.h */
+    uint64_t acl_version;   /* of the table that `user` was taken from */
+    bool is_restricted;     /* the user may not do everything: each command is checked */
     struct transaction *transaction; /* NULL: not in MULTI */
     struct watch_set watched;
     struct session_wait *wait;    /* of the blocking command; NULL: none */

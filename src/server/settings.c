@@ -4,6 +4,7 @@
 #include "server/settings.h"
 
 #include "os/file.h"
+#include "server/acl.h"
 #include "server/listeners.h"
 #include "server/log_file.h"
 #include "server/metrics.h"
@@ -107,9 +108,17 @@ static bool apply_access(void *context, const struct server_config *config,
                          const char **out_reason) {
     (void)out_reason;
     struct server *server = context;
-    STORE(server->requires_password, config->requirepass.size > 0);
+    STORE(server->acl->log_max, (size_t)config->acllog_max_len);
     STORE(server->protected_mode, config->protected_mode);
     return true;
+}
+
+static bool apply_password(void *context, const struct server_config *config,
+                           const char **out_reason) NO_THREAD_SAFETY {
+    if (acl_set_default_password(context, option_text_slice(&config->requirepass)) == LARDER_OK)
+        return true;
+    *out_reason = "not enough memory";
+    return false;
 }
 
 static bool apply_log(void *context, const struct server_config *config, const char **out_reason) {
@@ -271,7 +280,7 @@ static const struct {
     {"stream-node-max-bytes", apply_containers},
     {"stream-node-max-entries", apply_containers},
     {"notify-keyspace-events", apply_events},
-    {"requirepass", apply_access},
+    {"acllog-max-len", apply_access},
     {"protected-mode", apply_access},
     {"loglevel", apply_log},
     {"log-format", apply_log},
@@ -297,6 +306,8 @@ static const struct {
     {"max-new-connections-per-cycle", apply_loops},
     {"max-new-tls-connections-per-cycle", apply_loops},
     {"dir", apply_directory},
+    /* The last: a change that another hook refuses must not touch the users. */
+    {"requirepass", apply_password},
 };
 
 enum larder_status settings_apply_all(struct server *server, struct error_text *error) {

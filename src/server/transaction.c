@@ -5,6 +5,7 @@
 #include "server/transaction.h"
 
 #include "node/section.h"
+#include "server/acl.h"
 #include "server/blocking.h"
 #include "server/session_commands.h"
 
@@ -267,6 +268,25 @@ static enum larder_status plan(struct session *session, struct section_plan *out
     return status;
 }
 
+/* Whether the session's user may still run the command: the rules may have changed since it was
+ * queued, or a command before it was AUTH. Else its error was written. */
+static bool is_still_permitted(struct session *session, const struct command_input *input,
+                               struct reply *reply) {
+    char text[ACL_REFUSAL_MAX];
+    if (!acl_session_is_current(session) && !acl_session_renew(session)) {
+        session_close_after_reply(session);
+        reply_error(reply, "NOPERM the user was deleted");
+        return false;
+    }
+    enum acl_verdict verdict =
+        acl_check(session, input->spec, input->argc, input->argv, ACL_CONTEXT_MULTI);
+    if (verdict == ACL_ALLOWED)
+        return true;
+    acl_refusal(verdict, ACL_CONTEXT_MULTI, input->spec, text);
+    reply_error(reply, text);
+    return false;
+}
+
 static void run_queue(struct session *session, struct reply *reply) {
     struct server_thread *thread = session->thread;
     const struct transaction *t = session->transaction;
@@ -274,7 +294,8 @@ static void run_queue(struct session *session, struct reply *reply) {
     session->transaction = NULL; /* what runs now is not queued */
     reply_array(reply, t->count);
     for (size_t i = 0; i < t->count; i++)
-        dispatch_run(thread, session, &t->items[i].input);
+        if (is_still_permitted(session, &t->items[i].input, reply))
+            dispatch_run(thread, session, &t->items[i].input);
     session->transaction = running;
 }
 
