@@ -118,6 +118,15 @@ static void reply_at_rank(struct call *call, const struct object *set, size_t ra
         reply_scored_member(call->reply, &member, with_scores);
 }
 
+/* All, the last one first as clients know it. */
+static void reply_all(struct call *call, const struct object *set, bool with_scores) {
+    struct sorted_set_cursor cursor;
+    struct scored_member member;
+    sorted_set_seek(set, object_length(set), &cursor);
+    while (sorted_set_previous(&cursor, &member))
+        reply_scored_member(call->reply, &member, with_scores);
+}
+
 /* Any `count` of the ranks, each walked past and taken with the chance that leaves enough. */
 static void reply_walked(struct call *call, const struct object *set, size_t count,
                          bool with_scores) {
@@ -171,6 +180,10 @@ static enum larder_status reply_distinct(struct call *call, const struct object 
     if (count > length)
         count = length;
     reply_scored_array(call->reply, count, with_scores);
+    if (count == length) {
+        reply_all(call, set, with_scores);
+        return LARDER_OK;
+    }
     if (count > length / 4) {
         reply_walked(call, set, count, with_scores);
         return LARDER_OK;

@@ -4,6 +4,7 @@
 #include "ds/sorted_set_flat.h"
 
 #include "ds/packed.h"
+#include "ds/size_class.h"
 
 enum {
     SCORE_TEXT_MAX = INT64_TEXT_MAX,
@@ -63,16 +64,8 @@ const uint8_t *flat_sorted_set_get(const uint8_t *at, uint8_t *scratch, struct s
 
 /* ---- memory ---- */
 
-/* Sizes that allocators have, about: four steps between two powers of two. */
-static size_t rounded(size_t size) {
-    size_t step = 16;
-    while (size > 8 * step)
-        step *= 2;
-    return (size + step - 1) / step * step;
-}
-
 struct object *flat_sorted_set_create(const struct allocator *allocator, size_t size) {
-    size = rounded(sizeof(struct flat_sorted_set) + size);
+    size = size_class(sizeof(struct flat_sorted_set) + size);
     struct flat_sorted_set *flat = allocator_allocate(allocator, size);
     if (flat == NULL)
         return NULL;
@@ -83,7 +76,7 @@ struct object *flat_sorted_set_create(const struct allocator *allocator, size_t 
 static enum larder_status resize(struct object **set, const struct allocator *allocator,
                                  size_t used) {
     struct flat_sorted_set *flat = flat_of(*set);
-    size_t size = rounded(sizeof(*flat) + used);
+    size_t size = size_class(sizeof(*flat) + used);
     struct flat_sorted_set *moved = allocator_resize(allocator, flat, flat->capacity, size);
     if (moved == NULL)
         return LARDER_NO_MEMORY;
@@ -105,7 +98,7 @@ static enum larder_status make_room(struct object **set, const struct allocator 
 
 static void give_back(struct object **set, const struct allocator *allocator) {
     struct flat_sorted_set *flat = flat_of(*set);
-    size_t needed = rounded(sizeof(*flat) + flat->used);
+    size_t needed = size_class(sizeof(*flat) + flat->used);
     if (needed + flat->capacity / SHRINK_SLACK >= flat->capacity)
         return;
     if (resize(set, allocator, flat->used) != LARDER_OK)

@@ -54,7 +54,9 @@ def hello_before_login(arguments, peer, ours):
 
 def cursor_with_zero_byte(arguments, _peer, ours):
     """A number ends where the argument ends, not at a zero byte in it."""
-    return name_of(arguments) == b"SCAN" and b"\0" in arguments[1] and ours == b"-ERR invalid cursor\r\n"
+    position = 1 if name_of(arguments) == b"SCAN" else 2
+    return (name_of(arguments) in (b"SCAN", b"HSCAN", b"SSCAN", b"ZSCAN") and b"\0" in arguments[position]
+            and ours == b"-ERR invalid cursor\r\n")
 
 
 def getkeys_of_one_word(arguments, peer, _ours):
@@ -117,6 +119,18 @@ def small_lists_are_listpacks(arguments, peer, ours):
             and peer == b"$9\r\nquicklist\r\n" and ours == b"$8\r\nlistpack\r\n")
 
 
+def rank_with_score(arguments, peer, ours):
+    """ZRANK and ZREVRANK take WITHSCORE."""
+    return (name_of(arguments) in (b"ZRANK", b"ZREVRANK") and len(arguments) == 4
+            and peer.startswith(b"-ERR wrong number of arguments"))
+
+
+def very_late_timeouts(arguments, peer, ours):
+    """A timeout beyond what the clock can count to is out of range, not negative."""
+    return (name_of(arguments)[:1] == b"B" and peer == b"-ERR timeout is negative\r\n"
+            and ours in (b"-ERR timeout is out of range\r\n", b"-ERR timeout is not a float or out of range\r\n"))
+
+
 ALLOWANCES = (
     Allowance("D1", latest_expiry),
     Allowance("D2", bitcount_start_only),
@@ -130,6 +144,8 @@ ALLOWANCES = (
     Allowance("D16", expired_but_counted),
     Allowance("D17", sizes_below_2_63),
     Allowance("D18", size_with_zero_byte),
+    Allowance("Z2", rank_with_score),
+    Allowance("Z3", very_late_timeouts),
     Allowance("L1", small_lists_are_listpacks),
     Allowance("L2", least_integer_has_no_negative),
 )

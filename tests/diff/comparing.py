@@ -46,6 +46,30 @@ def pairs(peer, ours):
     return sorted(zip(first[::2], first[1::2])) == sorted(zip(second[::2], second[1::2]))
 
 
+def same_score(first, second):
+    if isinstance(first, list):
+        return (isinstance(second, list) and len(first) == len(second)
+                and all(map(same_score, first, second)))
+    try:
+        return first == second or float(first) == float(second)
+    except (TypeError, ValueError):
+        return False
+
+
+def scores(peer, ours):
+    """Doubles: 17 digits, or as many as are needed to read back the same."""
+    return peer[:1] == ours[:1] and same_score(resp.decode(peer)[0], resp.decode(ours)[0])
+
+
+def scan_pairs(peer, ours):
+    """A whole ZSCAN: the order of the pairs, and the digits of doubles."""
+    first, second = resp.decode(peer)[0], resp.decode(ours)[0]
+
+    def page(value):
+        return [value[0], sorted(zip(value[1][::2], map(float, value[1][1::2])))]
+    return page(first) == page(second)
+
+
 def random_key(peer, ours):
     """Any key, but null on both or on neither."""
     first, second = resp.decode(peer)[0], resp.decode(ours)[0]
@@ -119,6 +143,8 @@ COMPARISONS = {
     "near": near,
     "unordered": unordered,
     "pairs": pairs,
+    "scores": scores,
+    "scan_pairs": scan_pairs,
     "random_key": random_key,
     "scan": scan,
     "help": help_text,

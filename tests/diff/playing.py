@@ -27,7 +27,8 @@ PREAMBLE = (
     (b"CONFIG", b"SET", b"requirepass", b"", b"maxmemory", b"0", b"maxmemory-policy", b"noeviction",
      b"slowlog-max-len", b"128", b"slowlog-log-slower-than", b"10000", b"hash-max-listpack-entries", b"512",
      b"notify-keyspace-events", b"", b"hz", b"10", b"lfu-decay-time", b"1", b"lfu-log-factor", b"10",
-     b"timeout", b"0", b"list-max-listpack-size", b"-2"),
+     b"timeout", b"0", b"list-max-listpack-size", b"-2",
+     b"zset-max-listpack-entries", b"128"),
     (b"CLIENT", b"UNPAUSE"),
     (b"CLIENT", b"NO-EVICT", b"OFF"),
     (b"SLOWLOG", b"RESET"),
@@ -45,6 +46,8 @@ END_STATE = tuple(
         ((b"LRANGE", b"k1", b"0", b"-1"), "exact"),
         ((b"LRANGE", b"k2", b"0", b"-1"), "exact"),
         ((b"LRANGE", b"k3", b"0", b"-1"), "exact"),
+        *(((b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"), "scores") for key in values.ZKEYS),
+        *(((b"OBJECT", b"ENCODING", key), "exact") for key in values.ZKEYS),
         ((b"PEXPIRETIME", b"k1"), "near"),
         ((b"OBJECT", b"ENCODING", b"k2"), "exact"),
         ((b"PEXPIRETIME", b"k3"), "near")))

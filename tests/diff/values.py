@@ -199,7 +199,47 @@ def block(random):
     return bytes([random.randrange(256)]) * random.choice((60, 64, 4000, 5000, 8100, 8191, 8192, 8193, 20000))
 
 
+ZKEYS = (b"z1", b"z2", b"z3", b"z4", b"z5")
+ZKEY_CHOICES = (b"z3", b"z4", b"z5") * 8 + (b"nozset", b"k1")
+MEMBERS = tuple(b"m%d" % i for i in range(25)) + (b"a", b"ab", b"b", b"", b"\x00", b"a\x00b", b"\xff\xfe", b"12", b"-7",
+                                                  b"007", b"12345678901", b"member", b"Member", b"x" * 64)
+SCORES = (b"inf", b"-inf", b"+inf", b"0", b"-0", b"-0.0", b"1e300", b"-1e300", b"1.5", b"0.1", b"0.30000000000000004",
+          b"9007199254740993", b"1e17", b"123456789012345678", b"3.0e-5", b"1e-7", b"5.")
+
+
+def score(random):
+    roll = random.random()
+    if roll < 0.6:
+        return b"%d" % random.randint(-5, 12)
+    if roll < 0.8:
+        return b"%.*f" % (random.randint(1, 4), random.uniform(-5, 12))
+    return random.choice(SCORES if roll < 0.97 else (b"nan", b"abc", b"", b" 1", b"1 ", b"0x10", b"1e400"))
+
+
+def score_end(random):
+    return random.choice((b"", b"", b"", b"(")) + (random.choice((b"-inf", b"+inf", b"inf")) if random.random() < 0.25
+                                                   else score(random))
+
+
+def member_end(random):
+    roll = random.random()
+    if roll < 0.3:
+        return random.choice((b"-", b"+"))
+    if roll < 0.95:
+        return random.choice((b"[", b"(")) + random.choice(MEMBERS)
+    return random.choice((b"", b"m1", b"-x", b"+1", b"[", b"("))
+
+
 PLACEHOLDERS = {
+    "zkey": choice(*ZKEY_CHOICES),
+    "equal_zkey": choice(b"z1", b"z2"),
+    "member": choice(*MEMBERS),
+    "long_member": choice(b"y" * 65, b"z" * 300, b"y" * 64, b"1" * 66),
+    "score": score,
+    "wild_score": real,
+    "score_end": score_end,
+    "member_end": member_end,
+    "small_count": choice(b"1", b"2", b"3", b"5", b"100", b"0", b"-1", b"abc", b"9223372036854775808"),
     "list": choice(*(b"k1", b"k2", b"k3") * 6, b"k4", b"k5"),
     "place": place,
     "pop_count": choice(*(b"1", b"2", b"3") * 4, b"0", b"5", b"100", b"-1", b"abc", b"9223372036854775807",
