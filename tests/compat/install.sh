@@ -5,7 +5,8 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${LARDER_CACHE:-$HOME/.cache/larder}
-version=$( (cat "$here/requirements.txt" "$here/package.json" "$here/package-lock.json"; python3 -VV; node --version) |
+version=$( (cat "$here"/requirements*.txt "$here/package.json" "$here/package-lock.json" "$here"/go/*; python3 -VV
+    node --version; go version) |
     sha256sum | cut -c1-16)
 folder=$cache/compat-$version
 if [ -e "$folder/complete" ]; then
@@ -18,9 +19,12 @@ trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/python" >&2
 "$work/python/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
     --require-hashes -r "$here/requirements.txt" >&2
+"$work/python/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+    --require-hashes --target "$work/django-redis-5.4" -r "$here/requirements-django-redis-5.4.txt" >&2
 mkdir "$work/node"
 cp "$here/package.json" "$here/package-lock.json" "$work/node/"
-(cd "$work/node" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+(cd "$work/node" && npm install --no-save --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error >&2)
+(cd "$here/go" && GOFLAGS=-mod=readonly go build -o "$work/go_jobs" .) >&2
 touch "$work/complete"
 mv -T "$work" "$folder" 2>/dev/null || [ -e "$folder/complete" ]
 echo "$folder"
