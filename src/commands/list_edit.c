@@ -70,7 +70,7 @@ void list_take_out(struct call *call, struct object_edit *edit, size_t index, si
         return;
     }
     list_remove(&edit->object, call_objects(call), index, count);
-    (void)call_commit_object(call, edit); /* the key is there, so it can't fail */
+    (void)!call_commit_object(call, edit); /* the key is there, so it can't fail */
 }
 
 static void emit_pop(struct call *call, const struct key *key, enum list_end end, size_t count,

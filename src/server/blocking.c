@@ -70,6 +70,7 @@ void blocking_begin(struct server_thread *thread, struct session *session, struc
     wait->is_muted = (session->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) != 0;
     session->wait = wait;
     session->flags |= SESSION_BLOCKED;
+    atomic_store_explicit(&session->waits_until_ms, waiter->until_ms, memory_order_relaxed);
     session_show_flags(session);
     if (waiter->until_ms != 0)
         link_wait(thread, wait);
@@ -102,6 +103,7 @@ static void finish(struct session *session) {
     unlink_wait(thread, wait);
     session->wait = NULL;
     session->flags &= ~(uint32_t)SESSION_BLOCKED;
+    atomic_store_explicit(&session->waits_until_ms, 0, memory_order_relaxed);
     session_show_flags(session);
     c->flags &= ~(uint32_t)CONNECTION_PAUSED;
     atomic_store_explicit(&session->active_ms, thread->now_ms, memory_order_relaxed);

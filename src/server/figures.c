@@ -119,6 +119,12 @@ static void add_session(const struct session *s, struct session_figures *out) RE
     out->monitors += (flags & SESSION_MONITOR) != 0;
     out->subscribers += (flags & SESSION_SUBSCRIBER) != 0;
     out->paused += (flags & SESSION_PAUSED) != 0;
+    out->blocked += (flags & SESSION_BLOCKED) != 0;
+    out->blocked_for_some_time +=
+        atomic_load_explicit(&s->waits_until_ms, memory_order_relaxed) != 0;
+    uint32_t watched = atomic_load_explicit(&s->shown_watched, memory_order_relaxed);
+    out->watching += watched > 0;
+    out->watched_keys += watched;
     out->memory_bytes += sizeof(*s) + load(&s->memory_bytes);
     out->largest_input = input > out->largest_input ? input : out->largest_input;
     out->largest_output = output > out->largest_output ? output : out->largest_output;

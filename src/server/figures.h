@@ -47,7 +47,8 @@ struct figures_base {
 };
 
 struct session_figures {
-    uint32_t count, monitors, subscribers, paused;
+    uint32_t count, monitors, subscribers, paused, blocked, blocked_for_some_time, watching;
+    uint64_t watched_keys;   /* each counts once per session that watches it */
     uint64_t memory_bytes;   /* of all sessions, themselves included */
     uint64_t largest_input;  /* bytes */
     uint64_t largest_output; /* bytes */

@@ -129,12 +129,12 @@ void info_append_clients(const struct info_context *info) {
                 atomic_load_explicit(&info->server->max_clients, memory_order_relaxed));
     info_number(info, "client_recent_max_input_buffer", (int64_t)sessions.largest_input);
     info_number(info, "client_recent_max_output_buffer", (int64_t)sessions.largest_output);
-    info_number(info, "blocked_clients", 0);
+    info_number(info, "blocked_clients", sessions.blocked);
     info_number(info, "tracking_clients", 0);
     info_number(info, "pubsub_clients", sessions.subscribers);
-    info_number(info, "watching_clients", 0);
-    info_number(info, "clients_in_timeout_table", 0);
-    info_number(info, "total_watched_keys", 0);
+    info_number(info, "watching_clients", sessions.watching);
+    info_number(info, "clients_in_timeout_table", sessions.blocked_for_some_time);
+    info_number(info, "total_watched_keys", (int64_t)sessions.watched_keys);
     info_number(info, "total_blocking_keys", 0);
     info_number(info, "total_blocking_keys_on_nokey", 0);
     info_number(info, "monitor_clients", sessions.monitors);

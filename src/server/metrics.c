@@ -40,7 +40,8 @@ static void render_clients(struct server *server, struct text_buffer *out) {
     struct session_figures sessions;
     figures_sessions(server, &sessions);
     gauge(out, "redis_connected_clients", "Client connections.", sessions.count);
-    gauge(out, "redis_blocked_clients", "Clients that wait for something.", sessions.paused);
+    gauge(out, "redis_blocked_clients", "Clients that wait for something.",
+          sessions.paused + sessions.blocked);
     gauge(out, "redis_max_clients", "Limit on client connections.",
           atomic_load_explicit(&server->max_clients, memory_order_relaxed));
     gauge(out, "redis_client_recent_max_input_buffer_bytes", "Largest input buffer.",

@@ -38,9 +38,9 @@ struct session {
     uint32_t flags; /* enum session_flag */
     uint8_t protocol;
     int64_t created_ms;
-    struct acl_user *user;  /* a reference; set under STATS_LOCK; see acl.h */
-    uint64_t acl_version;   /* of the table that `user` was taken from */
-    bool is_restricted;     /* the user may not do everything: each command is checked */
+    struct acl_user *user;           /* a reference; set under STATS_LOCK; see acl.h */
+    uint64_t acl_version;            /* of the table that `user` was taken from */
+    bool is_restricted;              /* the user may not do everything: each command is checked */
     struct transaction *transaction; /* NULL: not in MULTI */
     struct watch_set watched;
     struct session_wait *wait;    /* of the blocking command; NULL: none */
@@ -58,7 +58,8 @@ struct session {
     _Atomic int64_t active_ms;    /* of the last command */
     _Atomic int32_t last_command; /* id, -1 for none */
     _Atomic uint32_t shown_database, shown_flags, shown_protocol, shown_watched;
-    _Atomic int32_t shown_queued; /* commands in MULTI, plus 1; 0: not in MULTI */
+    _Atomic int64_t waits_until_ms; /* of a blocking command with a timeout, else 0 */
+    _Atomic int32_t shown_queued;   /* commands in MULTI, plus 1; 0: not in MULTI */
     _Atomic uint64_t input_bytes, output_bytes, memory_bytes; /* held right now */
     _Atomic uint64_t net_received, net_sent, command_count;
     _Atomic bool is_killed; /* by another thread: close at the next occasion */

@@ -9,8 +9,7 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-MODULES = ("test_redis_py", "test_valkey_py", "test_django", "test_django_redis", "test_frameworks", "test_ioredis",
-           "test_node_redis", "test_bullmq", "test_go_redis")
+MODULES = ("test_redis_py", "test_valkey_py", "test_django", "test_ioredis")
 
 
 def installed_clients():
