@@ -57,8 +57,14 @@ void call_effect(struct call *call, enum command_id id, const struct slice *argu
     emit(call, partition, keyspace_collection(keyspace, call->database), id, arguments, count);
 }
 
+/* Words of a command's name: a subcommand has two. */
+static size_t name_words(const struct command_spec *spec) {
+    return spec->parent < 0 ? 1 : 2;
+}
+
 void call_effect_verbatim(struct call *call) {
-    call_effect(call, (enum command_id)call->spec->id, call->argv + 1, call->argc - 1);
+    size_t words = name_words(call->spec);
+    call_effect(call, (enum command_id)call->spec->id, call->argv + words, call->argc - words);
 }
 
 void call_effect_set(struct call *call, const struct key *key, struct slice value,
@@ -116,14 +122,14 @@ static bool is_applicable(const struct effect_part *part) {
         return false;
     const struct command_spec *spec = &command_table[part->command];
     return command_functions[part->command] != NULL && (spec->flags & COMMAND_FLAG_WRITE) != 0 &&
-           has_arity(spec, part->argument_count + 1);
+           has_arity(spec, part->argument_count + name_words(spec));
 }
 
 static enum larder_status run(struct call *call, const struct effect_part *part)
     REQUIRES(PARTITION_LOCK);
 
 static enum larder_status run(struct call *call, const struct effect_part *part) {
-    call->key = keyspace_key(call->keyspace, call->argv[1], part->collection);
+    call->key = keyspace_key(call->keyspace, call->argv[name_words(call->spec)], part->collection);
     if (call->key.partition != part->partition)
         return LARDER_CORRUPT;
     struct reply_mark mark = reply_mark(call->reply);
@@ -143,9 +149,10 @@ enum larder_status call_apply_effect(struct keyspace *keyspace, struct store_thr
     if (!is_applicable(part))
         return LARDER_CORRUPT;
     struct slice fixed[APPLY_ARGUMENTS];
+    size_t words = name_words(&command_table[part->command]);
     struct call call = {
         .spec = &command_table[part->command],
-        .argc = part->argument_count + 1,
+        .argc = part->argument_count + words,
         .argv = fixed,
         .keyspace = keyspace,
         .thread = thread,
@@ -162,8 +169,8 @@ enum larder_status call_apply_effect(struct keyspace *keyspace, struct store_thr
         if (argv == NULL)
             return LARDER_NO_MEMORY;
     }
-    argv[0] = slice_of_string(call.spec->name);
-    memcpy(argv + 1, arguments, part->argument_count * sizeof(*argv));
+    argv[0] = argv[words - 1] = slice_of_string(call.spec->short_name);
+    memcpy(argv + words, arguments, part->argument_count * sizeof(*argv));
     call.argv = argv;
     enum larder_status status = run(&call, part);
     if (argv != fixed)
