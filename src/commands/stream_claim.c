@@ -52,8 +52,11 @@ static bool find_group(struct claim *claim) {
     return claim->group != NULL;
 }
 
+/* The consumer, who is created for the first entry that there is to be given. */
 static enum larder_status find_consumer(struct claim *claim) {
     struct slice name = claim->call->argv[3];
+    if (claim->consumer != NULL)
+        return LARDER_OK;
     claim->consumer = stream_find_consumer(claim->group, name);
     if (claim->consumer != NULL)
         return LARDER_OK;
@@ -86,6 +89,9 @@ static enum larder_status prepare(struct claim *claim, struct stream_id id) {
     if (!is_claimable(claim, stream_find_pending(claim->group, id)))
         return LARDER_OK;
     claim->reply_bound += claim->is_just_id ? ID_REPLY_MAX : stream_reply_bound(entry);
+    enum larder_status status = find_consumer(claim);
+    if (status != LARDER_OK)
+        return status;
     return stream_claim_prepare(claim->edit.object, allocator_of(claim), claim->group,
                                 claim->consumer, id);
 }
@@ -163,8 +169,8 @@ REQUIRES(PARTITION_LOCK)
 static void finish(struct claim *claim, bool has_claimed, bool is_changed) {
     struct call *call = claim->call;
     int64_t now_ms = call->thread->now_ms;
-    struct stream_consumer_state state = stream_consumer_get_state(claim->consumer);
-    stream_consumer_set(claim->consumer, now_ms, has_claimed ? now_ms : state.active_ms);
+    if (has_claimed)
+        stream_consumer_set(claim->consumer, now_ms, now_ms);
     if (is_changed || has_claimed)
         stream_commit_groups(call, &claim->edit);
     else
@@ -237,9 +243,7 @@ static struct stream_id id_at(const struct claim *claim, size_t index) {
 
 REQUIRES(PARTITION_LOCK)
 static enum larder_status prepare_claim(struct claim *claim) {
-    enum larder_status status = find_consumer(claim);
-    if (status != LARDER_OK)
-        return status;
+    enum larder_status status = LARDER_OK;
     size_t at = claim->ids_at;
     for (; at < claim->ids_end && status == LARDER_OK; at++)
         status = prepare(claim, id_at(claim, at));
@@ -247,7 +251,7 @@ static enum larder_status prepare_claim(struct claim *claim) {
         status = reserve(claim);
     if (status == LARDER_OK)
         return status;
-    for (size_t i = claim->ids_at; i < at; i++)
+    for (size_t i = claim->ids_at; i < at && claim->consumer != NULL; i++)
         stream_claim_abort(claim->edit.object, allocator_of(claim), claim->group, claim->consumer,
                            id_at(claim, i));
     abandon(claim);
@@ -371,10 +375,7 @@ static void release_dropped(struct claim *claim) {
 
 REQUIRES(PARTITION_LOCK)
 static enum larder_status prepare_autoclaim(struct claim *claim) {
-    enum larder_status status = find_consumer(claim);
-    if (status != LARDER_OK)
-        return status;
-    status = scan_all(claim);
+    enum larder_status status = scan_all(claim);
     if (status == LARDER_OK)
         status = reserve(claim);
     if (status == LARDER_OK)
@@ -382,7 +383,7 @@ static enum larder_status prepare_autoclaim(struct claim *claim) {
     struct scan scan = scan_begin(claim);
     struct stream_id id;
     bool is_gone;
-    while (scan_next(&scan, claim, &id, &is_gone))
+    while (claim->consumer != NULL && scan_next(&scan, claim, &id, &is_gone))
         stream_claim_abort(claim->edit.object, allocator_of(claim), claim->group, claim->consumer,
                            id);
     release_dropped(claim);

@@ -2,18 +2,27 @@
 /* XGROUP: the words are XGROUP, the subcommand, key, group ... */
 #include "commands/stream_arguments.h"
 
-enum { KEY = 2, GROUP = 3, ID = 4, CONSUMER = 4, OPTIONS = 5 };
+enum {
+    KEY = 2,
+    GROUP = 3,
+    ID = 4,
+    CONSUMER = 4,
+    OPTIONS = 5,
+    CREATE_WORDS_MAX = 8, /* no option twice */
+    SETID_WORDS_MAX = 7,
+};
 
 struct group_options {
     bool creates_stream; /* MKSTREAM */
     int64_t entries_read;
 };
 
-static bool refuse_syntax(struct call *call, const char *subcommand) {
+static bool refuse_syntax(struct call *call) {
+    struct slice word = call->argv[1];
     reply_error_format(call->reply,
-                       "ERR unknown subcommand or wrong number of arguments for '%s'. Try XGROUP "
+                       "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try XGROUP "
                        "HELP.",
-                       subcommand);
+                       (int)word.size, (const char *)word.data);
     return false;
 }
 
@@ -30,12 +39,7 @@ static bool parse_options(struct call *call, bool is_create, struct group_option
                 return false;
             }
         } else {
-            /* The subcommand is shown as it was written. */
-            char word[16];
-            size_t size = call->argv[1].size < sizeof(word) ? call->argv[1].size : sizeof(word) - 1;
-            memcpy(word, call->argv[1].data, size);
-            word[size] = '\0';
-            return refuse_syntax(call, word);
+            return refuse_syntax(call);
         }
     }
     return true;
@@ -123,8 +127,9 @@ enum larder_status command_xgroup_create(struct call *call) {
     struct group_options options;
     struct object_edit edit;
     struct stream_id id;
-    if (!parse_options(call, true, &options) || !edit_stream(call, options.creates_stream, &edit) ||
-        !parse_id(call, edit.object, &id))
+    if (!parse_options(call, true, &options) || !edit_stream(call, options.creates_stream, &edit))
+        return LARDER_OK;
+    if (call->argc > CREATE_WORDS_MAX ? !refuse_syntax(call) : !parse_id(call, edit.object, &id))
         return LARDER_OK;
     bool is_there =
         edit.object != NULL && stream_find_group(edit.object, call->argv[GROUP]) != NULL;
@@ -146,7 +151,9 @@ enum larder_status command_xgroup_setid(struct call *call) {
     if (!parse_options(call, false, &options) || !edit_stream(call, false, &edit))
         return LARDER_OK;
     struct stream_group *group = find_group(call, &edit);
-    if (group == NULL || !parse_id(call, edit.object, &id))
+    if (group == NULL)
+        return LARDER_OK;
+    if (call->argc > SETID_WORDS_MAX ? !refuse_syntax(call) : !parse_id(call, edit.object, &id))
         return LARDER_OK;
     size_t words = call->argv[KEY].size + call->argv[GROUP].size + 128;
     enum larder_status status = call_reserve_effect(call, effects_part_bound(6, words));

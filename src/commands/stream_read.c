@@ -4,6 +4,8 @@
  * and only when nothing can fail any more it is all committed. */
 #include "commands/stream_arguments.h"
 
+enum { GROUP_OPTION_WORDS = 3 }; /* GROUP group consumer, usually the first */
+
 enum read_kind {
     READ_AFTER,   /* entries after an id */
     READ_LAST,    /* "+": the last entry */
@@ -102,6 +104,14 @@ static bool parse_options(struct read *read) {
                             "'$' must be specified.");
     if (read->is_group && read->group.data == NULL)
         return refuse(read, "ERR Missing GROUP option for XREADGROUP");
+    /* Keys are looked for behind the first such word: what else is named so would be taken for it.
+     */
+    for (size_t i = GROUP_OPTION_WORDS + 1; read->is_group && i < at; i++) {
+        if (slice_equal_word(call->argv[i], "streams")) {
+            call_syntax_error(call);
+            return false;
+        }
+    }
     read->first = at + 1;
     read->stream_count = words / 2;
     return true;
@@ -241,6 +251,18 @@ static enum larder_status prepare(struct read *read, struct read_stream *stream,
                                 stream->consumer, id);
 }
 
+/* The consumer, who is created with the first thing that there is to answer. */
+static enum larder_status find_consumer(struct read *read, struct read_stream *stream) {
+    const struct call *call = read->call;
+    stream->consumer = stream_find_consumer(stream->group, read->consumer);
+    if (stream->consumer != NULL)
+        return LARDER_OK;
+    stream->consumer = stream_create_consumer(stream->object, call->keyspace->allocator,
+                                              stream->group, read->consumer, call->thread->now_ms);
+    stream->is_new_consumer = stream->consumer != NULL;
+    return stream->consumer == NULL ? LARDER_NO_MEMORY : LARDER_OK;
+}
+
 /* Entries after an id, or new ones of a group. */
 static enum larder_status deliver(struct read *read, struct read_stream *stream) {
     struct reply *reply = read->call->reply;
@@ -250,6 +272,8 @@ static enum larder_status deliver(struct read *read, struct read_stream *stream)
     bool is_more = find_entries(stream, &cursor, &entry);
     if (!is_more)
         return LARDER_OK;
+    if (read->is_group)
+        status = find_consumer(read, stream);
     begin_stream(read, stream);
     size_t count = stream->kind == READ_LAST ? 1 : read->count;
     size_t begin = reply_deferred_begin(reply);
@@ -301,31 +325,17 @@ static struct stream_id new_entries_after(const struct read *read,
     return after;
 }
 
-static enum larder_status find_consumer(struct read *read, struct read_stream *stream) {
-    const struct call *call = read->call;
-    stream->consumer = stream_find_consumer(stream->group, read->consumer);
-    if (stream->consumer != NULL)
-        return LARDER_OK;
-    stream->consumer = stream_create_consumer(stream->object, call->keyspace->allocator,
-                                              stream->group, read->consumer, call->thread->now_ms);
-    stream->is_new_consumer = stream->consumer != NULL;
-    return stream->consumer == NULL ? LARDER_NO_MEMORY : LARDER_OK;
-}
-
 static enum larder_status read_stream(struct read *read, struct read_stream *stream) {
     if (stream->object == NULL)
         return LARDER_OK;
-    if (read->is_group) {
-        enum larder_status status = find_consumer(read, stream);
-        if (status != LARDER_OK)
-            return status;
-        if (stream->kind == READ_NEW)
-            stream->after = new_entries_after(read, stream);
-    }
+    if (stream->kind == READ_NEW)
+        stream->after = new_entries_after(read, stream);
     if (stream->kind != READ_HISTORY)
         return deliver(read, stream);
-    show_history(read, stream);
-    return LARDER_OK;
+    enum larder_status status = find_consumer(read, stream);
+    if (status == LARDER_OK)
+        show_history(read, stream);
+    return status;
 }
 
 /* Room for the effects of what was prepared. */

@@ -159,7 +159,8 @@ void stream_delete_consumer(struct object *object, const struct allocator *alloc
  * The count of entries that were ever added up to `id`, or STREAM_ENTRIES_READ_UNKNOWN where
  * deleted entries make it uncertain. */
 int64_t stream_estimate_entries_read(const struct object *object, struct stream_id id);
-/* Whether an entry from `start` on was deleted one by one, as far as is known. */
+/* Whether one was deleted from between the entries that are left from `start` on, as far as is
+ * known. */
 bool stream_has_gaps(const struct object *object, struct stream_id start);
 /* Entries not delivered to the group yet. False: uncertain. */
 bool stream_group_lag(const struct object *object, const struct stream_group *group,

@@ -50,6 +50,12 @@ struct stream_named *stream_names_at(const struct stream_names *names, size_t po
     return names->pages[page]->items[position];
 }
 
+/* There are no pages. */
+static void release_array(struct stream_names *names, const struct allocator *allocator) {
+    allocator_release(allocator, names->pages, names->page_capacity * sizeof(*names->pages));
+    *names = (struct stream_names){.pages = NULL};
+}
+
 /* ---- insertion ---- */
 
 static bool reserve_page(struct stream_names *names, const struct allocator *allocator) {
@@ -111,9 +117,14 @@ static bool split_page(struct stream_names *names, const struct allocator *alloc
 
 static bool prepare(struct stream_names *names, const struct allocator *allocator,
                     struct slice name) {
-    if (names->page_count == 0)
-        return reserve_page(names, allocator) &&
-               add_page(names, allocator, 0, FIRST_CAPACITY) != NULL;
+    if (names->page_count == 0) {
+        if (!reserve_page(names, allocator))
+            return false;
+        if (add_page(names, allocator, 0, FIRST_CAPACITY) != NULL)
+            return true;
+        release_array(names, allocator);
+        return false;
+    }
     uint32_t at = find_page(names, name);
     const struct stream_name_page *page = names->pages[at];
     if (page->count < page->capacity)
@@ -145,10 +156,8 @@ static void drop_page(struct stream_names *names, const struct allocator *alloca
     names->page_count--;
     memmove(&names->pages[at], &names->pages[at + 1],
             (names->page_count - at) * sizeof(*names->pages));
-    if (names->page_count > 0)
-        return;
-    allocator_release(allocator, names->pages, names->page_capacity * sizeof(*names->pages));
-    *names = (struct stream_names){.pages = NULL};
+    if (names->page_count == 0)
+        release_array(names, allocator);
 }
 
 void stream_names_remove(struct stream_names *names, const struct allocator *allocator,

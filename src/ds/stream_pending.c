@@ -194,8 +194,9 @@ int64_t stream_estimate_entries_read(const struct object *object, struct stream_
 
 bool stream_has_gaps(const struct object *object, struct stream_id start) {
     const struct stream *s = stream_view(object);
-    return s->length > 0 && !stream_id_is_zero(s->max_deleted_id) &&
-           !stream_id_is_less(s->max_deleted_id, start);
+    if (s->length == 0 || stream_id_is_less(s->max_deleted_id, start))
+        return false;
+    return !stream_id_is_less(s->max_deleted_id, stream_get_state(object).first_id);
 }
 
 bool stream_group_lag(const struct object *object, const struct stream_group *group,

@@ -131,6 +131,17 @@ def very_late_timeouts(arguments, peer, ours):
             and ours in (b"-ERR timeout is out of range\r\n", b"-ERR timeout is not a float or out of range\r\n"))
 
 
+def last_entry_of_stream(arguments, peer, _ours):
+    """XREAD takes + as the id of the last entry."""
+    return name_of(arguments) == b"XREAD" and b"+" in arguments and peer.startswith(b"-ERR Invalid stream ID")
+
+
+def block_without_end(arguments, _peer, ours):
+    """A time to wait whose end is no number any more is refused."""
+    return (name_of(arguments) in (b"XREAD", b"XREADGROUP") and b"9223372036854775807" in arguments
+            and ours == b"-ERR timeout is out of range\r\n")
+
+
 ALLOWANCES = (
     Allowance("D1", latest_expiry),
     Allowance("D2", bitcount_start_only),
@@ -146,6 +157,8 @@ ALLOWANCES = (
     Allowance("D18", size_with_zero_byte),
     Allowance("Z2", rank_with_score),
     Allowance("Z3", very_late_timeouts),
+    Allowance("T4", last_entry_of_stream),
+    Allowance("T6", block_without_end),
     Allowance("L1", small_lists_are_listpacks),
     Allowance("L2", least_integer_has_no_negative),
 )

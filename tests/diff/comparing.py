@@ -129,6 +129,43 @@ def slowlog(peer, ours):
     return stable(first) == stable(second)
 
 
+STREAM_TIMES = (b"idle", b"seen-time")
+STREAM_ADDED = (b"inactive", b"active-time")
+
+
+def stream(peer, ours):
+    """Streams: times and idle times up to the time between the two servers, the number of tree nodes, and the
+    fields of Redis 7.2 that we add (T1, T2)."""
+    def is_near(name, first, second):
+        if name == b"radix-tree-nodes":
+            return True
+        is_time = name in STREAM_TIMES or name == "time"
+        return abs(first - second) <= (MILLISECONDS_TOLERANCE if is_time else 0)
+
+    def fields(value):
+        pairs = list(value) if isinstance(value, resp.Map) else list(zip(value[::2], value[1::2]))
+        return [(name, content) for name, content in pairs if name not in STREAM_ADDED]
+
+    def is_described(value):
+        return isinstance(value, resp.Map) or (len(value) % 2 == 0 and value[:1] in ([b"name"], [b"length"]))
+
+    def agree(name, first, second):
+        if isinstance(first, list) and isinstance(second, list):
+            if is_described(first) and is_described(second):
+                first, second = fields(first), fields(second)
+                return len(first) == len(second) and all(
+                    a[0] == b[0] and agree(a[0], a[1], b[1]) for a, b in zip(first, second))
+            is_pending = len(first) in (3, 4) and all(isinstance(item, int) for item in first[-2:])
+            return len(first) == len(second) and all(
+                agree("time" if is_pending and place == len(first) - 2 else None, a, b)
+                for place, (a, b) in enumerate(zip(first, second)))
+        if type(first) is int and type(second) is int:
+            return is_near(name, first, second)
+        return type(first) is type(second) and first == second
+
+    return agree(None, resp.decode(peer)[0], resp.decode(ours)[0])
+
+
 def keyspace(peer, ours):
     """INFO keyspace: the average time to live."""
     def stable(reply):
@@ -152,6 +189,7 @@ COMPARISONS = {
     "client_info": client_info,
     "slowlog": slowlog,
     "keyspace": keyspace,
+    "stream": stream,
 }
 
 

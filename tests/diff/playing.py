@@ -28,7 +28,8 @@ PREAMBLE = (
      b"slowlog-max-len", b"128", b"slowlog-log-slower-than", b"10000", b"hash-max-listpack-entries", b"512",
      b"notify-keyspace-events", b"", b"hz", b"10", b"lfu-decay-time", b"1", b"lfu-log-factor", b"10",
      b"timeout", b"0", b"list-max-listpack-size", b"-2",
-     b"zset-max-listpack-entries", b"128"),
+     b"zset-max-listpack-entries", b"128",
+     b"stream-node-max-bytes", b"4096", b"stream-node-max-entries", b"100"),
     (b"CLIENT", b"UNPAUSE"),
     (b"CLIENT", b"NO-EVICT", b"OFF"),
     (b"SLOWLOG", b"RESET"),
@@ -48,6 +49,8 @@ END_STATE = tuple(
         ((b"LRANGE", b"k3", b"0", b"-1"), "exact"),
         *(((b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"), "scores") for key in values.ZKEYS),
         *(((b"OBJECT", b"ENCODING", key), "exact") for key in values.ZKEYS),
+        ((b"XINFO", b"STREAM", b"s1", b"FULL", b"COUNT", b"0"), "stream"),
+        ((b"XINFO", b"STREAM", b"s2", b"FULL", b"COUNT", b"0"), "stream"),
         ((b"PEXPIRETIME", b"k1"), "near"),
         ((b"OBJECT", b"ENCODING", b"k2"), "exact"),
         ((b"PEXPIRETIME", b"k3"), "near")))

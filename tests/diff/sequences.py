@@ -60,7 +60,8 @@ class ScanAll:
         return "@scan " + " ".join(show(argument) for argument in self.arguments)
 
 
-CONTAINERS = (b"OBJECT", b"CLIENT", b"CONFIG", b"COMMAND", b"SLOWLOG", b"LATENCY", b"MEMORY", b"DEBUG", b"BITOP")
+CONTAINERS = (b"OBJECT", b"CLIENT", b"CONFIG", b"COMMAND", b"SLOWLOG", b"LATENCY", b"MEMORY", b"DEBUG", b"BITOP",
+              b"XGROUP", b"XINFO")
 
 
 @dataclasses.dataclass(frozen=True)

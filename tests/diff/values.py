@@ -230,6 +230,51 @@ def member_end(random):
     return random.choice((b"", b"m1", b"-x", b"+1", b"[", b"("))
 
 
+STREAMS = (b"s1", b"s2")
+WRONG_IDS = (b"abc", b"", b"1-", b"-1", b"1-1-1", b"1-x", b" 5", b"+5", b"007-03", b"1--5", b"1-*", b"-", b"+",
+             b"18446744073709551616-0", b"1-18446744073709551616", b"5 ", b"(1-1", b"\xff")
+
+
+def stream(random):
+    return random.choice(STREAMS if random.random() < 0.95 else KEYS)
+
+
+def stream_id(random):
+    roll = random.random()
+    if roll < 0.7:
+        return b"%d-%d" % (random.randint(1, 8), random.randint(0, 6))
+    if roll < 0.85:
+        return b"%d" % random.randint(0, 9)
+    if roll < 0.94:
+        return random.choice((b"0", b"0-0", b"100-3", b"18446744073709551615-18446744073709551615",
+                              b"18446744073709551615", b"9223372036854775807-1", b"0-1"))
+    return random.choice(WRONG_IDS)
+
+
+def next_stream_id(random):
+    """Mostly one that a stream of small ids takes."""
+    roll = random.random()
+    if roll < 0.8:
+        return b"%d-*" % random.choice((1, 2, 3, 4, 5, 5, 6, 6, 7, 8, 8, 8, 8))
+    if roll < 0.98:
+        return b"%d-%d" % (random.randint(1, 9), random.randint(0, 8))
+    return stream_id(random)
+
+
+def range_start(random):
+    roll = random.random()
+    if roll < 0.4:
+        return b"-"
+    return b"(" + stream_id(random) if roll < 0.55 else stream_id(random)
+
+
+def range_end(random):
+    roll = random.random()
+    if roll < 0.4:
+        return b"+"
+    return b"(" + stream_id(random) if roll < 0.55 else stream_id(random)
+
+
 PLACEHOLDERS = {
     "zkey": choice(*ZKEY_CHOICES),
     "equal_zkey": choice(b"z1", b"z2"),
@@ -240,6 +285,17 @@ PLACEHOLDERS = {
     "score_end": score_end,
     "member_end": member_end,
     "small_count": choice(b"1", b"2", b"3", b"5", b"100", b"0", b"-1", b"abc", b"9223372036854775808"),
+    "stream": stream,
+    "sid": stream_id,
+    "sid_next": next_stream_id,
+    "range_start": range_start,
+    "range_end": range_end,
+    "field": choice(b"a", b"b", b"a", b"field", b"12", b"", b"f" * 70),
+    "group": choice(b"g", b"g", b"g", b"g", b"h", b"h", b"", b"none", b"g\x00\xffbin"),
+    "consumer": choice(b"c", b"c", b"d", b"d", b"a", b"", b"consumer-with-a-long-name"),
+    "trim_count": choice(b"0", b"1", b"2", b"3", b"5", b"8", b"20", b"-1", b"abc", b"9223372036854775807"),
+    "entries_read": choice(b"0", b"1", b"3", b"-1", b"-2", b"100", b"abc"),
+    "wrong": choice(b"abc", b"", b"1.5", b"9223372036854775808", b"-9223372036854775809"),
     "list": choice(*(b"k1", b"k2", b"k3") * 6, b"k4", b"k5"),
     "place": place,
     "pop_count": choice(*(b"1", b"2", b"3") * 4, b"0", b"5", b"100", b"-1", b"abc", b"9223372036854775807",

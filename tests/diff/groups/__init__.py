@@ -8,7 +8,7 @@ import importlib
 
 import grammar
 
-GROUPS = ("strings", "bitmaps", "generic", "connection", "server", "protocol", "lists", "sorted_sets")
+GROUPS = ("strings", "bitmaps", "generic", "connection", "server", "protocol", "lists", "sorted_sets", "streams")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,13 +10,14 @@ enum { PARTITIONS = 7, DATABASES = 3, COMMANDS = 30000, ARGUMENTS_MAX = 256 };
 
 static char long_key[1200];
 
-static const char *const KEYS[] = {"a", "b",    "c",      "d",      "e",  "f",
-                                   "g", "{a}1", "{a}2",   "{a}3",   "12", "key with blanks",
-                                   "",  "h",    long_key, "counter"};
-enum { KEY_COUNT = sizeof(KEYS) / sizeof(*KEYS) };
+static const char *const KEYS[] = {"a", "b",    "c",      "d",       "e",   "f",
+                                   "g", "{a}1", "{a}2",   "{a}3",    "12",  "key with blanks",
+                                   "",  "h",    long_key, "counter", "st1", "st2"};
+/* The last ones are used by templates that name them, and stay what they are for longer. */
+enum { KEY_COUNT = sizeof(KEYS) / sizeof(*KEYS), NAMED_KEYS = 2 };
 
 /* $k key, $v small value, $l large value, $i integer, $f float, $b bit offset, $o byte offset,
- * $t lifetime in ms, $d database */
+ * $t lifetime in ms, $d database, $$ a dollar sign */
 static const char *const TEMPLATES[] = {
     ALL_EFFECT_WORKLOADS "SET $k $v",
     "SET $k $v",
@@ -87,7 +88,9 @@ enum { TEMPLATE_COUNT = sizeof(TEMPLATES) / sizeof(*TEMPLATES) };
 
 static size_t expand(struct random *random, char kind, char *out) {
     switch (kind) {
-    case 'k': return (size_t)sprintf(out, "\"%s\"", KEYS[random_below(random, KEY_COUNT)]);
+    case '$': return (size_t)sprintf(out, "$");
+    case 'k':
+        return (size_t)sprintf(out, "\"%s\"", KEYS[random_below(random, KEY_COUNT - NAMED_KEYS)]);
     case 'v': return (size_t)sprintf(out, "value%d", (int)random_below(random, 2000));
     case 'i': return (size_t)sprintf(out, "%d", (int)random_below(random, 400) - 200);
     case 'f':
