@@ -11,8 +11,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support" / "python")]
 
 import checks
 
-MODULES = ("test_process", "test_configuration", "test_log", "test_redis_cli", "test_benchmark", "test_access",
-           "test_tls", "test_limits", "test_memory", "test_clients", "test_pubsub", "test_information", "test_newer_commands",
+MODULES = ("test_process", "test_configuration", "test_log", "test_access",
+           "test_tls", "test_limits", "test_memory", "test_clients", "test_pubsub", "test_notifications", "test_information", "test_newer_commands",
            "test_metrics", "test_packages", "test_blocking")
 
 if __name__ == "__main__":

@@ -1,12 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """redis-cli in its modes."""
-import os
-import pty
 import re
-import select
 import signal
 import subprocess
-import time
 
 import command_line
 import resp
@@ -190,36 +186,3 @@ def _(server):
 @check("redis-cli --intrinsic-latency runs to its end")
 def _(server):
     contains(output(server, "--intrinsic-latency", "1"), "total runs")
-
-
-def read_until(descriptor, text, seconds=10):
-    data = b""
-    deadline = time.monotonic() + seconds
-    while text not in data:
-        ready, _, _ = select.select([descriptor], [], [], max(0, deadline - time.monotonic()))
-        if not ready:
-            raise AssertionError(f"{text!r} is not in {data!r}")
-        data += os.read(descriptor, 65536)
-    return data
-
-
-@check("redis-cli at a terminal shows the database in its prompt and hints from COMMAND DOCS")
-def _(server):
-    fill(server, [])
-    process_id, terminal = pty.fork()
-    if process_id == 0:
-        os.environ["TERM"] = "dumb"
-        os.execvp("redis-cli", ["redis-cli", "-h", servers.HOST, "-p", str(server.port)])
-    try:
-        prompt = f"{servers.HOST}:{server.port}".encode()
-        read_until(terminal, prompt + b"> ")
-        os.write(terminal, b"set name 'two words'\n")
-        read_until(terminal, b"OK")
-        os.write(terminal, b"select 3\n")
-        read_until(terminal, prompt + b"[3]> ")
-        os.write(terminal, b"help getrange\n")
-        contains(read_until(terminal, b"group:"), b"key start end")
-        os.write(terminal, b"quit\n")
-        equal(os.waitstatus_to_exitcode(os.waitpid(process_id, 0)[1]), 0)
-    finally:
-        os.close(terminal)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""redis-benchmark's string tests: they must run; their speed is measured elsewhere."""
+"""redis-benchmark's tests: they must run; their speed is measured elsewhere."""
 import command_line
 import servers
 from checks import check, contains, equal, is_true
@@ -18,6 +18,16 @@ def benchmark(server, *arguments):
 
 def rows(text):
     return [line.split('"')[1] for line in text.splitlines()[1:] if line.startswith('"')]
+
+
+@check("redis-benchmark runs its tests of all types, in pipelines too")
+def _(server):
+    expected = ["PING_INLINE", "PING_MBULK", "SET", "GET", "INCR", "LPUSH", "RPUSH", "LPOP", "RPOP", "ZADD", "ZPOPMIN", "LPUSH (needed to benchmark LRANGE)", "LRANGE_100 (first 100 elements)",
+                "LRANGE_300 (first 300 elements)", "LRANGE_500 (first 500 elements)",
+                "LRANGE_600 (first 600 elements)", "MSET (10 keys)"]
+    tests = ("-t", "ping,set,get,incr,lpush,rpush,lpop,rpop,zadd,zpopmin,lrange,mset", "-c", "20", "--csv")
+    equal(rows(benchmark(server, "-n", "1000", *tests)), expected)
+    equal(rows(benchmark(server, "-n", "2000", "-P", "16", "-r", "1000", *tests)), expected)
 
 
 @check("redis-benchmark runs its string tests one command at a time")
