@@ -6,6 +6,7 @@
 
 #include "base/text_buffer.h"
 #include "os/clock.h"
+#include "server/pubsub.h"
 
 #include <stdio.h>
 
@@ -35,12 +36,27 @@ void acl_session_open(struct session *session) {
     become(session, user, version);
 }
 
+static bool permits_plain(void *context, struct slice name) {
+    return acl_user_permits_channel(context, name, false);
+}
+
+static bool permits_pattern(void *context, struct slice name) {
+    return acl_user_permits_channel(context, name, true);
+}
+
+/* Whether the user may still have all the session's subscriptions. */
+static bool keeps_channels(const struct session *session, struct acl_user *user) {
+    return pubsub_all_pass(session, CHANNEL_PLAIN, permits_plain, user) &&
+           pubsub_all_pass(session, CHANNEL_SHARD, permits_plain, user) &&
+           pubsub_all_pass(session, CHANNEL_PATTERN, permits_pattern, user);
+}
+
 bool acl_session_renew(struct session *session) {
     if (acl_session_is_current(session) || session->user == NULL)
         return session->user != NULL;
     uint64_t version = present_version(session);
     struct acl_user *user = acl_find(session->server, session->user->name);
-    if (user == NULL || user->id != session->user->id) {
+    if (user == NULL || user->id != session->user->id || !keeps_channels(session, user)) {
         acl_user_release(user);
         return false;
     }

@@ -108,7 +108,7 @@ static void reply_user(struct reply *reply, const struct acl_user *user, struct 
 void session_command_acl_getuser(struct session *session, struct call *call) {
     struct acl_user *user = acl_find(session->server, call->argv[2]);
     if (user == NULL) {
-        reply_null_array(call->reply);
+        reply_null(call->reply);
         return;
     }
     struct text_buffer text;

@@ -37,6 +37,9 @@ void pubsub_undo(struct session *session, size_t count);
 bool pubsub_unsubscribe(struct session *session, enum channel_kind kind, struct slice name);
 /* Any of its subscriptions of a kind: borrowed until it ends. False: there is none. */
 bool pubsub_any(const struct session *session, enum channel_kind kind, struct slice *out_name);
+/* Whether all subscriptions of a kind pass; stops at the first that doesn't. */
+bool pubsub_all_pass(const struct session *session, enum channel_kind kind,
+                     bool (*test)(void *context, struct slice name), void *context);
 /* End all subscriptions: RESET, and the end of the session. */
 void pubsub_leave(struct session *session);
 /* Subscriptions of a session of any thread; of another's under STATS_LOCK. */

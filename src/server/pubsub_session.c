@@ -188,6 +188,19 @@ bool pubsub_any(const struct session *session, enum channel_kind kind, struct sl
     return true;
 }
 
+bool pubsub_all_pass(const struct session *session, enum channel_kind kind,
+                     bool (*test)(void *context, struct slice name), void *context) {
+    const struct subscriptions *subscriptions = subscriptions_of(session);
+    if (subscriptions == NULL)
+        return true;
+    const struct subscription_set *set = &subscriptions->sets[kind];
+    for (size_t i = 0; i < set->bucket_count; i++)
+        for (const struct subscription *s = set->buckets[i]; s != NULL; s = s->next)
+            if (!test(context, channel_name(s->channel)))
+                return false;
+    return true;
+}
+
 void pubsub_leave(struct session *session) {
     struct slice name;
     for (size_t kind = 0; kind < CHANNEL_KINDS; kind++)

@@ -8,7 +8,8 @@ import importlib
 
 import grammar
 
-GROUPS = ("strings", "bitmaps", "generic", "connection", "server", "protocol", "lists", "sorted_sets", "streams")
+GROUPS = ("strings", "bitmaps", "generic", "connection", "server", "protocol", "lists", "sorted_sets",
+           "streams", "acls")
 
 
 @dataclasses.dataclass(frozen=True)
