@@ -119,7 +119,6 @@ def small_lists_are_listpacks(arguments, peer, ours):
             and peer == b"$9\r\nquicklist\r\n" and ours == b"$8\r\nlistpack\r\n")
 
 
-<<<<<<< HEAD
 def rank_with_score(arguments, peer, ours):
     """ZRANK and ZREVRANK take WITHSCORE."""
     return (name_of(arguments) in (b"ZRANK", b"ZREVRANK") and len(arguments) == 4
@@ -141,7 +140,8 @@ def block_without_end(arguments, _peer, ours):
     """A time to wait whose end is no number any more is refused."""
     return (name_of(arguments) in (b"XREAD", b"XREADGROUP") and b"9223372036854775807" in arguments
             and ours == b"-ERR timeout is out of range\r\n")
-=======
+
+
 def rules_as_given(arguments, peer, ours):
     """Rules of commands are shown in the order in which they were given."""
     if [word.upper() for word in arguments[:2]] not in ([b"ACL", b"GETUSER"], [b"ACL", b"LIST"]):
@@ -155,7 +155,6 @@ def rules_as_given(arguments, peer, ours):
         return value
     return (peer[:1] == ours[:1] and peer[:1] in (b"*", b"%")
             and without_rules(resp.decode(peer)[0]) == without_rules(resp.decode(ours)[0]))
->>>>>>> df81ccc (tests: rules of users, alone and beside redis-server)
 
 
 ALLOWANCES = (
@@ -171,14 +170,11 @@ ALLOWANCES = (
     Allowance("D16", expired_but_counted),
     Allowance("D17", sizes_below_2_63),
     Allowance("D18", size_with_zero_byte),
-<<<<<<< HEAD
     Allowance("Z2", rank_with_score),
     Allowance("Z3", very_late_timeouts),
     Allowance("T4", last_entry_of_stream),
     Allowance("T6", block_without_end),
-=======
     Allowance("A1", rules_as_given),
->>>>>>> df81ccc (tests: rules of users, alone and beside redis-server)
     Allowance("L1", small_lists_are_listpacks),
     Allowance("L2", least_integer_has_no_negative),
 )
