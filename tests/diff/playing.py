@@ -47,7 +47,7 @@ END_STATE = tuple(
         ((b"LRANGE", b"k1", b"0", b"-1"), "exact"),
         ((b"LRANGE", b"k2", b"0", b"-1"), "exact"),
         ((b"LRANGE", b"k3", b"0", b"-1"), "exact"),
-        *(((b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"), "scores") for key in values.ZKEYS),
+        *(((b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"), "scores") for key in (*values.ZKEYS, b"g1", b"g2", b"g3")),
         *(((b"OBJECT", b"ENCODING", key), "exact") for key in values.ZKEYS),
         ((b"XINFO", b"STREAM", b"s1", b"FULL", b"COUNT", b"0"), "stream"),
         ((b"XINFO", b"STREAM", b"s2", b"FULL", b"COUNT", b"0"), "stream"),

@@ -275,7 +275,34 @@ def range_end(random):
     return b"(" + stream_id(random) if roll < 0.55 else stream_id(random)
 
 
+SPOTS = tuple(b"spot%d" % i for i in range(14)) + (b"12", b"", b"\x00\xff")
+NEAR = ((13.361389, 15.087269, 179.99, -179.95), (38.115556, 37.502669, 0.0, 84.5, -70.2))
+
+
+def coordinate(random, axis):
+    roll = random.random()
+    limit = (180, 85.05112878)[axis]
+    if roll < 0.7:
+        return b"%.6f" % max(-limit, min(limit, random.choice(NEAR[axis]) + random.gauss(0, 0.5)))
+    if roll < 0.97:
+        return b"%.4f" % random.uniform(-limit, limit)
+    return random.choice((b"180", b"-180", b"85.05112878", b"-85.05112878", b"0", b"181", b"90", b"abc", b"", b"inf"))
+
+
+def radius(random):
+    roll = random.random()
+    if roll < 0.9:
+        return b"%.*f" % (random.randint(0, 3), 10 ** random.uniform(-1, 4.3))
+    return random.choice((b"0", b"20000", b"1e7", b"-1", b"abc", b"1e-5"))
+
+
 PLACEHOLDERS = {
+    "gkey": choice(b"g1", b"g2", b"g3", b"g1", b"g2", b"g3", b"g1", b"g2", b"g3", b"nogeo"),
+    "spot": choice(*SPOTS),
+    "longitude": lambda random: coordinate(random, 0),
+    "latitude": lambda random: coordinate(random, 1),
+    "radius": radius,
+    "unit": choice(*(b"km", b"km", b"mi", b"m", b"ft", b"KM") * 6, b"yd"),
     "zkey": choice(*ZKEY_CHOICES),
     "equal_zkey": choice(b"z1", b"z2"),
     "member": choice(*MEMBERS),

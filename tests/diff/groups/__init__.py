@@ -9,7 +9,7 @@ import importlib
 import grammar
 
 GROUPS = ("strings", "bitmaps", "generic", "connection", "server", "protocol", "lists", "sorted_sets",
-           "streams", "acls")
+           "streams", "acls", "geos")
 
 
 @dataclasses.dataclass(frozen=True)
