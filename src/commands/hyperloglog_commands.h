@@ -4,6 +4,11 @@
 #define LARDER_COMMANDS_HYPERLOGLOG_COMMANDS_H
 
 /* ROW(command id without COMMAND_, function) */
-#define HYPERLOGLOG_COMMANDS(ROW)
+#define HYPERLOGLOG_COMMANDS(ROW)                                                                  \
+    ROW(PFADD, command_pfadd)                                                                      \
+    ROW(PFCOUNT, command_pfcount)                                                                  \
+    ROW(PFDEBUG, command_pfdebug)                                                                  \
+    ROW(PFMERGE, command_pfmerge)                                                                  \
+    ROW(PFSELFTEST, command_pfselftest)
 
 #endif

@@ -296,6 +296,30 @@ def radius(random):
     return random.choice((b"0", b"20000", b"1e7", b"-1", b"abc", b"1e-5"))
 
 
+HYPERLOGLOG_HEADERS = (b"HYLL\x01" + bytes(11),) * 3 + (b"HYLL\x01\0\0\0" + b"\x07" + bytes(7),
+                                                        b"HYLL\x01\0\0\0" + bytes(7) + b"\x80")
+
+
+def hyperloglog(random):
+    """Registers in runs that are mostly sound: sparse, or none that is one."""
+    if random.random() < 0.1:
+        return random.choice((b"HYLL", b"HYLX\x01" + bytes(13), b"HYLL\x02" + bytes(13), b"HYLL\x00" + bytes(13)))
+    runs, left = b"", 16384
+    for _ in range(random.randint(0, 12)):
+        span = random.randint(1, 4)
+        kind = random.random()
+        if kind < 0.6:
+            runs += bytes([0x80 | random.randrange(32) << 2 | span - 1])
+        elif kind < 0.8:
+            span = random.randint(1, 64)
+            runs += bytes([span - 1])
+        else:
+            span = random.randint(1, 1000)
+            runs += bytes([0x40 | span - 1 >> 8, span - 1 & 0xff])
+        left -= span
+    return random.choice(HYPERLOGLOG_HEADERS) + runs + bytes([0x40 | left - 1 >> 8, left - 1 & 0xff])
+
+
 PLACEHOLDERS = {
     "gkey": choice(b"g1", b"g2", b"g3", b"g1", b"g2", b"g3", b"g1", b"g2", b"g3", b"nogeo"),
     "spot": choice(*SPOTS),
@@ -323,6 +347,8 @@ PLACEHOLDERS = {
     "trim_count": choice(b"0", b"1", b"2", b"3", b"5", b"8", b"20", b"-1", b"abc", b"9223372036854775807"),
     "entries_read": choice(b"0", b"1", b"3", b"-1", b"-2", b"100", b"abc"),
     "wrong": choice(b"abc", b"", b"1.5", b"9223372036854775808", b"-9223372036854775809"),
+    "hyperloglog": hyperloglog,
+    "many": lambda random: b"%d" % random.randrange(10 ** 9),
     "list": choice(*(b"k1", b"k2", b"k3") * 6, b"k4", b"k5"),
     "place": place,
     "pop_count": choice(*(b"1", b"2", b"3") * 4, b"0", b"5", b"100", b"-1", b"abc", b"9223372036854775807",

@@ -9,7 +9,7 @@ import importlib
 import grammar
 
 GROUPS = ("strings", "bitmaps", "generic", "connection", "server", "protocol", "lists", "sorted_sets",
-           "streams", "acls", "geos")
+          "streams", "acls", "geos", "hyperloglogs")
 
 
 @dataclasses.dataclass(frozen=True)
