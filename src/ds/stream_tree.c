@@ -241,8 +241,16 @@ static void split(struct stream_page *page, struct stream_page *right, unsigned 
         put_item(page, at, item);
 }
 
+/* First items keep to their bound, too: what splits off them goes behind them. */
+static void lower_bounds(const struct path *path, struct stream_id id) {
+    for (unsigned depth = 0; depth + 1 < path->height; depth++)
+        if (stream_id_is_less(id, path->pages[depth]->items[0].id))
+            path->pages[depth]->items[0].id = id;
+}
+
 static void insert_along(struct stream_tree *tree, const struct path *path, struct spare *spare,
                          struct stream_item item) {
+    lower_bounds(path, item.id);
     for (unsigned depth = path->height; depth-- > 0;) {
         struct stream_page *page = path->pages[depth];
         unsigned at = path->at[depth] + (page->level > 0 ? 1 : 0);

@@ -4,9 +4,9 @@
  *
  *   page: count, capacity, level | previous, next | items {id, pointer}
  *
- * Level 0 holds the values; above it an item is a page and a lower bound of the ids in it (that of
- * a page's first item is not looked at). Pages have at most STREAM_PAGE_MAX items and grow up to
- * there; ids that arrive in order fill pages whole. Removing can't fail.
+ * Level 0 holds the values; above it an item is a page and a lower bound of the ids in it. Pages
+ * have at most STREAM_PAGE_MAX items and grow up to there; ids that arrive in order fill pages
+ * whole. Removing can't fail.
  *
  * Private to the stream; one thread at a time. */
 #ifndef LARDER_DS_STREAM_TREE_H

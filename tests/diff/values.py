@@ -341,7 +341,7 @@ PLACEHOLDERS = {
     "sid_next": next_stream_id,
     "range_start": range_start,
     "range_end": range_end,
-    "field": choice(b"a", b"b", b"a", b"field", b"12", b"", b"f" * 70),
+    "stream_field": choice(b"a", b"b", b"a", b"field", b"12", b"", b"f" * 70),
     "group": choice(b"g", b"g", b"g", b"g", b"h", b"h", b"", b"none", b"g\x00\xffbin"),
     "consumer": choice(b"c", b"c", b"d", b"d", b"a", b"", b"consumer-with-a-long-name"),
     "trim_count": choice(b"0", b"1", b"2", b"3", b"5", b"8", b"20", b"-1", b"abc", b"9223372036854775807"),

@@ -4,7 +4,7 @@ time, so rows with XADD take no junk."""
 from groups import row
 
 SHARE = 30
-FIELDS = "( <field> <value> | a '1' | a '1' b '2' | a <value> b <text> | b <int> a <int> )"
+FIELDS = "( <stream_field> <value> | a '1' | a '1' b '2' | a <value> b <text> | b <int> a <int> )"
 TRIM = ("( MAXLEN [ ( '~' | '=' ) ] <trim_count> | MINID [ ( '~' | '=' ) ] <sid> ) "
         "[ LIMIT ( '0' | '1' | '3' | '10' | '-1' | 'x' ) ]")
 APPEND = "XADD <stream> <sid_next> " + FIELDS
@@ -17,8 +17,8 @@ ROWS = (
     row(4, "( " + APPEND + " )" + (" ; " + APPEND) * 7, mutable=False),
     row(4, "XADD <stream> <sid> " + FIELDS, mutable=False),
     row(3, "XADD <stream> [ NOMKSTREAM ] [ " + TRIM + " ] <sid_next> " + FIELDS, mutable=False),
-    row(2, "XADD <stream> <sid_next> <field> [ <value> ] [ <field> ]", mutable=False),
-    row(1, "XADD <stream> ( MAXLEN | MINID | LIMIT | NOMKSTREAM | FOO ) ( '~' | '=' | '1' ) <field> <value> [ a ]", mutable=False),
+    row(2, "XADD <stream> <sid_next> <stream_field> [ <value> ] [ <stream_field> ]", mutable=False),
+    row(1, "XADD <stream> ( MAXLEN | MINID | LIMIT | NOMKSTREAM | FOO ) ( '~' | '=' | '1' ) <stream_field> <value> [ a ]", mutable=False),
     row(2, "XLEN <stream>"),
     row(5, "XRANGE <stream> " + RANGES + " [ COUNT ( '1' | '2' | '0' | '-1' | <wrong> ) ]"),
     row(5, "XREVRANGE <stream> <range_end> <range_start> [ COUNT ( '1' | '2' | '0' | '-1' | <wrong> ) ]"),
