@@ -119,6 +119,12 @@ def small_lists_are_listpacks(arguments, peer, ours):
             and peer == b"$9\r\nquicklist\r\n" and ours == b"$8\r\nlistpack\r\n")
 
 
+def small_sets_are_listpacks(arguments, peer, ours):
+    """OBJECT ENCODING tells a small set from a large one."""
+    return ([word.upper() for word in arguments[:2]] == [b"OBJECT", b"ENCODING"]
+            and peer == b"$9\r\nhashtable\r\n" and ours in (b"$8\r\nlistpack\r\n", b"$6\r\nintset\r\n"))
+
+
 def rank_with_score(arguments, peer, ours):
     """ZRANK and ZREVRANK take WITHSCORE."""
     return (name_of(arguments) in (b"ZRANK", b"ZREVRANK") and len(arguments) == 4
@@ -175,6 +181,7 @@ ALLOWANCES = (
     Allowance("T4", last_entry_of_stream),
     Allowance("T6", block_without_end),
     Allowance("A1", rules_as_given),
+    Allowance("S1", small_sets_are_listpacks),
     Allowance("L1", small_lists_are_listpacks),
     Allowance("L2", least_integer_has_no_negative),
 )

@@ -8,8 +8,8 @@ import importlib
 
 import grammar
 
-GROUPS = ("strings", "bitmaps", "generic", "connection", "server", "protocol", "lists", "sorted_sets",
-          "streams", "acls", "geos", "hyperloglogs")
+GROUPS = ("strings", "bitmaps", "generic", "connection", "server", "protocol", "lists",
+          "sorted_sets", "streams", "acls", "geos", "hyperloglogs", "sets")
 
 
 @dataclasses.dataclass(frozen=True)
