@@ -13,6 +13,7 @@
  *   EFFECT_LOCK      one thread's effect staging buffer
  *   POOL_LOCK        the node's pools of log segments and index pages
  *   ACL_LOCK         the table of users, the log of refusals
+ *   SCRIPT_TABLE_LOCK  the texts of scripts and of libraries of functions
  *   STATS_LOCK       slow log, latency events, client registry: short lists
  *   MAILBOX_LOCK     one thread's queue of messages from other threads
  *   LOG_LOCK         the log file
@@ -43,7 +44,8 @@ struct LOCK_CAPABILITY lock_class {
 extern struct lock_class LOG_LOCK;
 extern struct lock_class MAILBOX_LOCK ACQUIRED_BEFORE(LOG_LOCK);
 extern struct lock_class STATS_LOCK ACQUIRED_BEFORE(MAILBOX_LOCK);
-extern struct lock_class ACL_LOCK ACQUIRED_BEFORE(STATS_LOCK);
+extern struct lock_class SCRIPT_TABLE_LOCK ACQUIRED_BEFORE(STATS_LOCK);
+extern struct lock_class ACL_LOCK ACQUIRED_BEFORE(SCRIPT_TABLE_LOCK);
 extern struct lock_class POOL_LOCK ACQUIRED_BEFORE(ACL_LOCK);
 extern struct lock_class EFFECT_LOCK ACQUIRED_BEFORE(POOL_LOCK);
 extern struct lock_class CHANNEL_LOCK ACQUIRED_BEFORE(EFFECT_LOCK);

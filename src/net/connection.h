@@ -21,7 +21,8 @@ enum connection_flag {
     CONNECTION_HANDSHAKE = 1 << 2,        /* TLS is not established yet */
     CONNECTION_PAUSED = 1 << 3,           /* not read for now */
     CONNECTION_IS_QUEUED = 1 << 4,        /* in the loop's list of those to serve again */
-    CONNECTION_IS_READY = 1 << 5,         /* in the batch being served */
+    CONNECTION_IS_READY = 1 << 5,         /* will be in the next batch */
+    CONNECTION_IS_SERVED = 1 << 12,       /* in the batch being served */
 };
 
 struct connection_output {

@@ -7,7 +7,13 @@
 
 #include <string.h>
 
-enum { EVENTS_PER_WAIT = 512, HANDSHAKES_PER_PASS = 4, TICK_MS = 100, ACCEPTS_PER_PASS = 10 };
+enum {
+    ROOM_FOR_NEW = 64,
+    EVENTS_PER_WAIT = 512,
+    HANDSHAKES_PER_PASS = 4,
+    TICK_MS = 100,
+    ACCEPTS_PER_PASS = 10
+};
 
 static const uint64_t NS_PER_MS = 1000000;
 
@@ -267,9 +273,18 @@ enum larder_status loop_set_listeners(struct loop *loop, const struct loop_liste
 
 /* ---- one pass ---- */
 
+/* In the batch of a pass around this one (loop_serve_meanwhile). */
+static bool is_served(const struct connection *c) {
+    return (c->flags & CONNECTION_IS_SERVED) != 0;
+}
+
 static void add_ready(struct loop *loop, struct connection *c, size_t *count) {
     if ((c->flags & CONNECTION_IS_READY) != 0)
         return;
+    if (*count == loop->ready_capacity) {
+        loop_queue(loop, c); /* no memory for all at once */
+        return;
+    }
     c->flags |= CONNECTION_IS_READY;
     loop->ready[(*count)++] = c;
 }
@@ -320,8 +335,8 @@ static void take_queue(struct loop *loop, size_t *count, unsigned *handshakes) {
     while (c != NULL) {
         struct connection *next = c->queue_next;
         c->flags &= ~(uint32_t)CONNECTION_IS_QUEUED;
-        if ((c->flags & CONNECTION_BROKEN) != 0)
-            loop_queue(loop, c); /* closed at the end of the pass */
+        if ((c->flags & CONNECTION_BROKEN) != 0 || is_served(c))
+            loop_queue(loop, c); /* closed at the end of the pass, or served in the next */
         else if (prepare(loop, c, 0, handshakes))
             add_ready(loop, c, count);
         c = next;
@@ -354,18 +369,17 @@ static int wait_ms(const struct loop *loop) {
     return (int)((next_ns - loop->now_ns + NS_PER_MS - 1) / NS_PER_MS);
 }
 
-static void pass(struct loop *loop) {
+/* Wait for events, accept, run messages. Returns how many events there were; the connections to be
+ * served are in loop->ready. */
+static size_t gather(struct loop *loop, int timeout_ms, size_t *ready_count) {
     struct poller_event events[EVENTS_PER_WAIT];
-    size_t event_count = 0, ready_count = 0;
+    size_t event_count = 0;
     unsigned handshakes = 0;
-    if (poller_wait(&loop->poller, events, EVENTS_PER_WAIT, wait_ms(loop), &event_count) !=
-        LARDER_OK)
+    if (poller_wait(&loop->poller, events, EVENTS_PER_WAIT, timeout_ms, &event_count) != LARDER_OK)
         event_count = 0;
     loop->now_ns = clock_monotonic_ns();
-    loop->passes++;
-    uint64_t began_ns = loop->now_ns;
     bool has_mail = false;
-    take_queue(loop, &ready_count, &handshakes);
+    take_queue(loop, ready_count, &handshakes);
     for (size_t i = 0; i < event_count; i++) {
         void *data = events[i].data;
         const struct loop_listener *listener = find_listener(loop, data);
@@ -374,17 +388,51 @@ static void pass(struct loop *loop) {
             has_mail = true;
         } else if (listener != NULL) {
             accept_some(loop, listener);
-        } else if (prepare(loop, data, events[i].events, &handshakes)) {
+        } else if (!is_served(data) && prepare(loop, data, events[i].events, &handshakes)) {
             if ((events[i].events & (POLLER_READ | POLLER_CLOSED)) != 0)
-                add_ready(loop, data, &ready_count);
+                add_ready(loop, data, ready_count);
         }
     }
     if (has_mail)
         run_messages(loop);
-    for (size_t i = 0; i < ready_count; i++)
-        loop->ready[i]->flags &= ~(uint32_t)CONNECTION_IS_READY;
-    if (ready_count > 0)
-        loop->handler.batch(loop, loop->ready, ready_count);
+    return event_count;
+}
+
+/* Serve what is ready. */
+static void serve(struct loop *loop, size_t count) {
+    struct connection **ready = loop->ready;
+    for (size_t i = 0; i < count; i++)
+        ready[i]->flags = (ready[i]->flags & ~(uint32_t)CONNECTION_IS_READY) | CONNECTION_IS_SERVED;
+    if (count > 0)
+        loop->handler.batch(loop, ready, count);
+    for (size_t i = 0; i < count; i++)
+        ready[i]->flags &= ~(uint32_t)CONNECTION_IS_SERVED;
+}
+
+void loop_serve_meanwhile(struct loop *loop) {
+    struct connection **outer = loop->ready;
+    size_t outer_capacity = loop->ready_capacity, count = 0;
+    loop->ready = NULL;
+    loop->ready_capacity = 0;
+    if (reserve_ready(loop, atomic_load_explicit(&loop->connection_count, memory_order_relaxed) +
+                                ROOM_FOR_NEW)) {
+        (void)gather(loop, 0, &count);
+        serve(loop, count);
+        allocator_release(loop->allocator, loop->ready,
+                          loop->ready_capacity * sizeof(struct connection *));
+    }
+    loop->ready = outer;
+    loop->ready_capacity = outer_capacity;
+}
+
+static void pass(struct loop *loop) {
+    size_t ready_count = 0;
+    /* Some may have come while a batch was held up. */
+    (void)!reserve_ready(loop, atomic_load_explicit(&loop->connection_count, memory_order_relaxed));
+    loop->passes++;
+    size_t event_count = gather(loop, wait_ms(loop), &ready_count);
+    uint64_t began_ns = loop->now_ns;
+    serve(loop, ready_count);
     if (loop->wake_at_ns != 0 && loop->now_ns >= loop->wake_at_ns) {
         loop->wake_at_ns = 0;
         loop->handler.wake(loop);
@@ -408,6 +456,7 @@ static void pass(struct loop *loop) {
 }
 
 void loop_run(struct loop *loop) {
+    atomic_store_explicit(&loop->thread, os_thread_self(), memory_order_relaxed);
     loop->now_ns = clock_monotonic_ns();
     while (!atomic_load_explicit(&loop->is_stopping, memory_order_relaxed))
         pass(loop);

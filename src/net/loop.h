@@ -73,6 +73,7 @@ struct loop {
     _Atomic uint64_t busy_ns; /* spent serving, for INFO */
     /* atomic */
     _Atomic uint32_t connection_count;
+    _Atomic uint64_t thread; /* os_thread_self of the one that runs it; 0 before */
     _Atomic bool is_stopping;
     _Atomic uint32_t tick_ms;          /* period of `tick` */
     _Atomic uint32_t accepts_per_pass; /* of one listener */
@@ -95,6 +96,9 @@ enum larder_status loop_set_listeners(struct loop *loop, const struct loop_liste
 
 /* Run until loop_stop. Blocks. */
 void loop_run(struct loop *loop);
+/* In the middle of a batch: accept, run messages, and serve the connections that the batch does not
+ * hold, as a batch within it. Nothing is closed and no tick happens. */
+void loop_serve_meanwhile(struct loop *loop);
 /* Any thread, signal handlers too. */
 void loop_stop(struct loop *loop);
 

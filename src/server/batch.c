@@ -111,8 +111,8 @@ static const struct command_spec *find_renamed(const struct server *server, stru
 }
 
 /* Subcommands are commands of their own; an unknown one keeps its container's spec. */
-static const struct command_spec *resolve(const struct server *server, const struct slice *argv,
-                                          size_t argc) {
+const struct command_spec *server_find_command(const struct server *server,
+                                               const struct slice *argv, size_t argc) {
     const struct command_spec *spec = command_find((const char *)argv[0].data, argv[0].size);
     if (server->renamed_count > 0)
         spec = find_renamed(server, argv[0], spec);
@@ -133,7 +133,7 @@ static const struct slice *arguments_of(const struct server_thread *thread,
 static void prepare(struct server_thread *thread, struct request *request) {
     const struct keyspace *keyspace = &thread->server->node->keyspace;
     const struct slice *argv = arguments_of(thread, request);
-    const struct command_spec *spec = resolve(thread->server, argv, request->argc);
+    const struct command_spec *spec = server_find_command(thread->server, argv, request->argc);
     request->spec = spec;
     if (spec == NULL || spec->first_key <= 0 || (size_t)spec->first_key >= request->argc)
         return;
@@ -337,7 +337,8 @@ static void run_and_send(struct server_thread *thread, struct connection **ready
 
 void server_batch(struct loop *loop, struct connection **ready, size_t count) {
     struct server_thread *thread = thread_of_loop(loop);
-    server_thread_begin_pass(thread);
+    if (!thread->is_busy)
+        server_thread_begin_pass(thread);
     for (size_t i = 0; i < count;) {
         size_t first = i, scratch_used = 0;
         thread->request_count = 0;
@@ -351,7 +352,8 @@ void server_batch(struct loop *loop, struct connection **ready, size_t count) {
             if (session->received == thread->scratch + scratch_used)
                 scratch_used += session->received_size;
         }
-        server_thread_check_memory(thread, (int64_t)scratch_used);
+        if (!thread->is_busy)
+            server_thread_check_memory(thread, (int64_t)scratch_used);
         run_and_send(thread, ready + first, i - first);
     }
 }

@@ -233,6 +233,17 @@ OBEYED(INTEGER, "notify-keyspace-events", NULL, NULL, 0, notify_keyspace_events,
        "key, with E to the channel of the event; empty for none.", .codec = &CONFIG_EVENTS_CODEC)
 
 #undef SECTION
+#define SECTION "Scripts"
+OBEYED(INTEGER, "busy-reply-threshold", "lua-time-limit", "5000", 0, busy_reply_threshold_ms,
+       "Milliseconds after which a running script lets others be told that the server is busy, and "
+       "can be stopped by SCRIPT KILL; 0 never.",
+       RANGE(0, LLONG_MAX))
+OBEYED(MEMORY, "lua-memory-limit", NULL, "256mb", 0, lua_memory_limit_bytes,
+       "Most memory that scripts may take in one interpreter, of which each thread has one for EVAL "
+       "and one for functions; 0 any.",
+       RANGE(0, LLONG_MAX))
+
+#undef SECTION
 #define SECTION "Files"
 OBEYED(LINES, "include", NULL, NULL, OPTION_IMMUTABLE | OPTION_FILE_ONLY | OPTION_MERGE, include,
        "Reads another file, or all files that match a pattern, in this place.")

@@ -183,9 +183,6 @@ STORED(CHOICE, "enable-module-command", NULL, "no", OPTION_IMMUTABLE,
 
 #undef SECTION
 #define SECTION "Commands and scripts"
-STORED(INTEGER, "busy-reply-threshold", "lua-time-limit", "5000", 0,
-       "Milliseconds after which a running script lets others be told that the server is busy.",
-       RANGE(0, LLONG_MAX))
 STORED(BOOL, "lua-enable-insecure-api", "lua-enable-deprecated-api", "no", OPTION_PROTECTED,
        "Give scripts the old unsafe functions.")
 STORED(INTEGER, "list-compress-depth", NULL, "0", 0,

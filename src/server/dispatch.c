@@ -9,6 +9,7 @@
 #include "commands/functions.h"
 #include "server/acl.h"
 #include "server/blocking.h"
+#include "server/busy.h"
 #include "server/pubsub.h"
 #include "server/transaction.h"
 
@@ -244,8 +245,8 @@ static unsigned latency_bucket(uint64_t ns) {
     return bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1;
 }
 
-static void count(struct server_thread *thread, const struct command_spec *spec, uint64_t ns,
-                  bool has_failed) {
+void dispatch_count(struct server_thread *thread, const struct command_spec *spec, uint64_t ns,
+                    bool has_failed) {
     struct command_statistics *statistics = &thread->statistics.commands[spec->id];
     counter_add(&statistics->calls, 1);
     counter_add(&statistics->ns, ns);
@@ -308,7 +309,7 @@ void dispatch_run(struct server_thread *thread, struct session *session,
     uint64_t ns = cycle_clock_to_ns(&thread->cycles, now - thread->command_began);
     thread->command_began = now; /* of the next one in the batch */
     bool has_failed = reply->used > begin.used && reply->data[begin.used] == '-';
-    count(thread, spec, ns, has_failed);
+    dispatch_count(thread, spec, ns, has_failed);
     if (ns >= 1000 * 16 ||
         atomic_load_explicit(&server->slow_log_threshold_us, memory_order_relaxed) < 16) {
         if (is_slow(server, ns / 1000))
@@ -339,6 +340,11 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
     struct reply_mark begin = reply_mark(reply);
     counter_add(&thread->statistics.commands_processed, 1);
     if (!is_admitted(thread, session, spec, request->argc, argv)) {
+        refused(thread, session, spec, begin);
+        return true;
+    }
+    if ((thread->is_busy && !busy_allows(spec)) || busy_holds_up(thread->server, spec)) {
+        busy_refuse(thread, reply);
         refused(thread, session, spec, begin);
         return true;
     }

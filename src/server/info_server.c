@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* INFO: server, clients, memory, keyspace. */
 #include "server/info_sections.h"
+#include "server/script_run.h"
 
 #include "os/process.h"
 #include "server/figures.h"
@@ -168,16 +169,19 @@ static void append_used(const struct info_context *info, const struct memory_fig
 }
 
 static void append_scripts(const struct info_context *info) {
-    size_fields(info, "used_memory_lua", 0);
-    info_number(info, "used_memory_vm_eval", 0);
-    info_number(info, "used_memory_scripts_eval", 0);
-    info_number(info, "number_of_cached_scripts", 0);
-    info_number(info, "number_of_functions", 0);
-    info_number(info, "number_of_libraries", 0);
-    info_number(info, "used_memory_vm_functions", 0);
-    size_fields(info, "used_memory_vm_total", 0);
-    info_number(info, "used_memory_functions", 0);
-    size_fields(info, "used_memory_scripts", 0);
+    struct script_figures f;
+    script_figures(info->server, &f);
+    uint64_t machines = f.eval_bytes + f.function_bytes;
+    size_fields(info, "used_memory_lua", f.eval_bytes);
+    info_number(info, "used_memory_vm_eval", (int64_t)f.eval_bytes);
+    info_number(info, "used_memory_scripts_eval", (int64_t)f.script_bytes);
+    info_number(info, "number_of_cached_scripts", (int64_t)f.script_count);
+    info_number(info, "number_of_functions", (int64_t)f.function_count);
+    info_number(info, "number_of_libraries", (int64_t)f.library_count);
+    info_number(info, "used_memory_vm_functions", (int64_t)f.function_bytes);
+    size_fields(info, "used_memory_vm_total", machines);
+    info_number(info, "used_memory_functions", (int64_t)f.library_bytes);
+    size_fields(info, "used_memory_scripts", f.script_bytes + f.library_bytes);
 }
 
 static void append_allocator(const struct info_context *info, const struct memory_figures *m) {

@@ -3,6 +3,7 @@
 #include "server/acl.h"
 #include "server/info_sections.h"
 #include "server/pubsub.h"
+#include "server/script_run.h"
 
 #include "os/process.h"
 #include "server/figures.h"
@@ -54,8 +55,10 @@ static void append_keys(const struct info_context *info, const uint64_t *value) 
     ZEROS(info, "expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds");
     info_number(info, "evicted_keys", (int64_t)value[COUNTER_EVICTED]);
     info_number(info, "evicted_clients", (int64_t)value[COUNTER_CLIENTS_EVICTED]);
-    ZEROS(info, "evicted_scripts", "total_eviction_exceeded_time",
-          "current_eviction_exceeded_time");
+    struct script_figures scripts;
+    script_figures(info->server, &scripts);
+    info_number(info, "evicted_scripts", (int64_t)scripts.evictions);
+    ZEROS(info, "total_eviction_exceeded_time", "current_eviction_exceeded_time");
     info_number(info, "keyspace_hits", (int64_t)value[COUNTER_HITS]);
     info_number(info, "keyspace_misses", (int64_t)value[COUNTER_MISSES]);
     append_channels(info);

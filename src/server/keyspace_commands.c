@@ -213,9 +213,7 @@ static bool parse_flush(struct session *session, struct call *call, bool *is_asy
         (void)!call_syntax_error(call);
         return false;
     } else {
-        server_config_lock(session->server);
-        *is_async = session->server->config.lazyfree_lazy_user_flush;
-        server_config_unlock(session->server);
+        *is_async = atomic_load_explicit(&session->server->flushes_lazily, memory_order_relaxed);
     }
     return true;
 }

@@ -3,6 +3,7 @@
 #include "node/scan.h"
 #include "server/figures.h"
 #include "server/info.h"
+#include "server/script_run.h"
 #include "server/session_commands.h"
 
 #include "base/text_buffer.h"
@@ -71,7 +72,8 @@ static double percent(double part, double whole) {
 }
 
 static void reply_totals(struct reply *reply, const struct memory_figures *m,
-                         const struct session_figures *sessions) {
+                         const struct session_figures *sessions,
+                         const struct script_figures *scripts) {
     reply_number(reply, "peak.allocated", m->peak_bytes);
     reply_number(reply, "total.allocated", m->used_bytes);
     reply_number(reply, "startup.allocated", m->startup_bytes);
@@ -80,8 +82,8 @@ static void reply_totals(struct reply *reply, const struct memory_figures *m,
     reply_number(reply, "clients.normal", (int64_t)sessions->memory_bytes);
     reply_number(reply, "cluster.links", 0);
     reply_number(reply, "aof.buffer", 0);
-    reply_number(reply, "lua.caches", 0);
-    reply_number(reply, "functions.caches", 0);
+    reply_number(reply, "lua.caches", (int64_t)scripts->script_bytes);
+    reply_number(reply, "functions.caches", (int64_t)scripts->library_bytes);
 }
 
 static void reply_process(struct reply *reply, const struct memory_figures *m) {
@@ -126,7 +128,9 @@ void session_command_memory_stats(struct session *session, struct call *call) {
     figures_memory(session->server, &memory);
     figures_sessions(session->server, &sessions);
     size_t begin = reply_deferred_begin(call->reply);
-    reply_totals(call->reply, &memory, &sessions);
+    struct script_figures scripts;
+    script_figures(session->server, &scripts);
+    reply_totals(call->reply, &memory, &sessions, &scripts);
     size_t parts = reply_parts(call->reply, &memory);
     reply_process(call->reply, &memory);
     reply_deferred_end(call->reply, begin, '%', TOTALS + PROCESS + parts);

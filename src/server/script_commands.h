@@ -4,6 +4,17 @@
 #define LARDER_SERVER_SCRIPT_COMMANDS_H
 
 /* ROW(command id without COMMAND_, function) */
-#define SCRIPT_COMMANDS(ROW)
+#define SCRIPT_COMMANDS(ROW)                                                                       \
+    ROW(EVAL, session_command_eval)                                                                \
+    ROW(EVAL_RO, session_command_eval)                                                             \
+    ROW(EVALSHA, session_command_evalsha)                                                          \
+    ROW(EVALSHA_RO, session_command_evalsha)                                                       \
+    ROW(SCRIPT_DEBUG, session_command_script_debug)                                                \
+    ROW(SCRIPT_EXISTS, session_command_script_exists)                                              \
+    ROW(SCRIPT_FLUSH, session_command_script_flush)                                                \
+    ROW(SCRIPT_HELP, session_command_help)                                                         \
+    ROW(SCRIPT_KILL, session_command_script_kill)                                                  \
+    ROW(SCRIPT_LOAD, session_command_script_load)                                                  \
+    ROW(SCRIPT_SHOW, session_command_script_show)
 
 #endif

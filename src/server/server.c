@@ -10,11 +10,13 @@
 #include "os/process.h"
 #include "server/acl.h"
 #include "server/blocking.h"
+#include "server/busy.h"
 #include "server/listeners.h"
 #include "server/notifications.h"
 #include "server/observe.h"
 #include "server/pubsub.h"
 #include "server/renamed_commands.h"
+#include "server/script_run.h"
 #include "server/session.h"
 #include "server/settings.h"
 
@@ -30,6 +32,17 @@ void server_config_lock(struct server *server) NO_THREAD_SAFETY {
         atomic_store_explicit(&server->config_owner, self, memory_order_relaxed);
     }
     server->config_depth++;
+}
+
+bool server_config_try_lock(struct server *server) NO_THREAD_SAFETY {
+    uint64_t self = os_thread_self();
+    if (atomic_load_explicit(&server->config_owner, memory_order_relaxed) != self) {
+        if (!lock_try_acquire(&server->config_lock))
+            return false;
+        atomic_store_explicit(&server->config_owner, self, memory_order_relaxed);
+    }
+    server->config_depth++;
+    return true;
 }
 
 void server_config_unlock(struct server *server) NO_THREAD_SAFETY {
@@ -173,6 +186,10 @@ static enum larder_status make_run_id(struct server *server) {
     return status;
 }
 
+static void tell_stalled(void *context) {
+    busy_stalled(context);
+}
+
 static enum larder_status create_node(struct server *server) {
     struct node_options options = {
         .allocator = server->allocator,
@@ -184,6 +201,7 @@ static enum larder_status create_node(struct server *server) {
         server->node->listener.context = server;
         server->node->listener.served = blocking_served;
         server->node->listener.event = notifications_publish;
+        server->node->listener.stalled = tell_stalled;
     }
     return status;
 }
@@ -227,6 +245,8 @@ enum larder_status server_create(const struct server_options *options, struct se
         status = pubsub_create(server);
     if (status == LARDER_OK)
         status = create_threads(server);
+    if (status == LARDER_OK)
+        status = script_threads_init(server);
     if (status == LARDER_OK)
         status = renamed_commands_init(server, error);
     if (status == LARDER_OK)
@@ -286,6 +306,7 @@ void server_destroy_parts(struct server *server) {
     settings_finish(server);
     if (server->is_listening && server->unix_path[0] != '\0')
         (void)!file_unlink(server->unix_path, NULL);
+    script_threads_finish(server);
     for (; server->thread_count > 0; server->thread_count--)
         finish_thread(&server->threads[server->thread_count - 1]);
     free(server->threads);

@@ -53,14 +53,16 @@ struct server_thread {
     size_t request_count, request_capacity;
     uint8_t *scratch; /* input arena of the batch */
     struct thread_statistics statistics;
-    struct delivery_thread *delivery; /* owned: its mailbox; see delivery.h */
+    struct delivery_thread *delivery;           /* owned: its mailbox; see delivery.h */
     struct held_publication *held_publications; /* of the section being run; see pubsub.h */
     struct held_publication *last_held_publication;
-    int64_t now_ms;                   /* wall clock at the start of the pass */
+    int64_t now_ms;         /* wall clock at the start of the pass */
     uint64_t command_began; /* cycles: when the command before ended, or the batch began to run */
+    struct script_thread *scripts;               /* owned: its interpreters; see script_run.h */
     struct session_wait *spare_wait;             /* for the next blocking command */
     struct session_wait *first_wait, *last_wait; /* those with a deadline, earliest first */
     bool is_out_of_memory; /* writes that need memory are refused in this batch */
+    bool is_busy;          /* it is held up and serves its connections all the same; see busy.h */
 };
 
 enum pause_mode { PAUSE_OFF, PAUSE_WRITES, PAUSE_ALL };
@@ -126,8 +128,11 @@ struct server {
     struct server_totals totals;        /* of sessions that are gone, rejected connections, ... */
 
     struct acl *acl; /* users and what they may do */
-    struct tls_context *tls; /* NULL: no TLS */
-    struct pubsub *pubsub;   /* owned; see pubsub.h */
+    struct tls_context *tls;             /* NULL: no TLS */
+    struct pubsub *pubsub;               /* owned; see pubsub.h */
+    struct script_store *scripts;        /* owned; see script_store.h */
+    _Atomic bool flushes_lazily;         /* FLUSHALL without SYNC or ASYNC */
+    _Atomic int64_t script_memory_limit; /* of each interpreter */
 
     /* immutable after create: rename-command */
     struct renamed_command *renamed;
@@ -184,6 +189,8 @@ static inline struct server_thread *thread_of_loop(struct loop *loop) {
 void server_thread_wake(struct server_thread *thread);
 
 void server_config_lock(struct server *server) ACQUIRE(CONFIG_LOCK);
+/* For one that holds locks further down and must not wait for this one. */
+bool server_config_try_lock(struct server *server) TRY_ACQUIRE(true, CONFIG_LOCK);
 void server_config_unlock(struct server *server) RELEASE(CONFIG_LOCK);
 void server_stats_lock(struct server *server) ACQUIRE(STATS_LOCK);
 void server_stats_unlock(struct server *server) RELEASE(STATS_LOCK);
@@ -198,7 +205,16 @@ enum larder_status server_thread_init_batch(struct server_thread *thread) LARDER
 void server_thread_finish_batch(struct server_thread *thread);
 void server_batch(struct loop *loop, struct connection **ready, size_t count);
 
+/* The spec of the command or subcommand, as it is called here (rename-command). NULL: unknown. A
+ * container without a known subcommand is returned itself. */
+const struct command_spec *server_find_command(const struct server *server,
+                                               const struct slice *argv, size_t argc);
+
 /* ---- dispatch.c ---- */
+
+/* A command was run: count it. */
+void dispatch_count(struct server_thread *thread, const struct command_spec *spec, uint64_t ns,
+                    bool has_failed);
 
 /* Execute one command of a session and write its reply into the thread's reply buffer. False: it
  * was not executed, the session waits (CLIENT PAUSE) and the command is to be read again. */

@@ -51,6 +51,16 @@ static void apply_output_limit(struct output_limit *limit, const int64_t *items)
     STORE(limit->soft_s, (uint32_t)items[2]);
 }
 
+static bool apply_scripts(void *context, const struct server_config *config,
+                          const char **out_reason) {
+    (void)out_reason;
+    struct server *server = context;
+    STORE(server->node->busy_after_ms, config->busy_reply_threshold_ms);
+    STORE(server->script_memory_limit, config->lua_memory_limit_bytes);
+    STORE(server->flushes_lazily, config->lazyfree_lazy_user_flush);
+    return true;
+}
+
 static bool apply_limits(void *context, const struct server_config *config,
                          const char **out_reason) {
     (void)out_reason;
@@ -252,6 +262,9 @@ static const struct {
     config_apply_fn *apply;
 } HOOKS[] = {
     {"maxmemory", apply_memory},
+    {"busy-reply-threshold", apply_scripts},
+    {"lua-memory-limit", apply_scripts},
+    {"lazyfree-lazy-user-flush", apply_scripts},
     {"maxmemory-policy", apply_memory},
     {"maxmemory-samples", apply_memory},
     {"maxmemory-clients", apply_memory},
@@ -313,6 +326,7 @@ static const struct {
 enum larder_status settings_apply_all(struct server *server, struct error_text *error) {
     const char *reason = NULL;
     (void)apply_memory(server, &server->config, &reason);
+    (void)apply_scripts(server, &server->config, &reason);
     (void)apply_limits(server, &server->config, &reason);
     (void)apply_observers(server, &server->config, &reason);
     (void)apply_containers(server, &server->config, &reason);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The pass of the loop that is under way stays where it is: what it works with (buffers, requests)
+ * is put aside, and a pass within it serves the connections that it does not serve itself. */
+#include "server/busy.h"
+
+#include "server/script_run.h"
+
+struct busy_batch {
+    struct reply reply;
+    struct request_arguments arguments;
+    struct request *requests;
+    size_t request_count, request_capacity;
+    uint8_t *scratch;
+};
+
+static void put_aside(const struct server_thread *thread, struct busy_batch *out) {
+    *out = (struct busy_batch){
+        .reply = thread->reply,
+        .arguments = thread->arguments,
+        .requests = thread->requests,
+        .request_count = thread->request_count,
+        .request_capacity = thread->request_capacity,
+        .scratch = thread->scratch,
+    };
+}
+
+static void take_back(struct server_thread *thread, const struct busy_batch *batch) {
+    thread->reply = batch->reply;
+    thread->arguments = batch->arguments;
+    thread->requests = batch->requests;
+    thread->request_count = batch->request_count;
+    thread->request_capacity = batch->request_capacity;
+    thread->scratch = batch->scratch;
+}
+
+void busy_poll(struct server_thread *thread) {
+    struct busy_batch outer;
+    if (thread->is_busy)
+        return;
+    put_aside(thread, &outer);
+    thread->requests = NULL;
+    thread->request_count = thread->request_capacity = 0;
+    if (server_thread_init_batch(thread) == LARDER_OK) {
+        uint64_t command_began = thread->command_began;
+        thread->is_busy = true;
+        loop_serve_meanwhile(&thread->loop);
+        thread->is_busy = false;
+        thread->command_began = command_began;
+    }
+    server_thread_finish_batch(thread);
+    take_back(thread, &outer);
+}
+
+void busy_stalled(struct server *server) {
+    uint64_t self = os_thread_self();
+    for (unsigned i = 0; i < server->thread_count; i++)
+        if (atomic_load_explicit(&server->threads[i].loop.thread, memory_order_relaxed) == self)
+            busy_poll(&server->threads[i]);
+}
+
+bool busy_allows(const struct command_spec *spec) {
+    /* These would begin a section within the one that is under way, or take its locks. */
+    if (spec->id == COMMAND_EXEC || spec->id == COMMAND_WATCH)
+        return false;
+    return (spec->flags & COMMAND_FLAG_ALLOW_BUSY) != 0;
+}
+
+static bool is_slow(const struct server *server, const struct script_thread *scripts) {
+    int64_t after = atomic_load_explicit(&server->node->busy_after_ms, memory_order_relaxed);
+    if (after <= 0 || !script_is_running(scripts))
+        return false;
+    uint64_t began = atomic_load_explicit(&scripts->began_ns, memory_order_relaxed);
+    return clock_monotonic_ns() - began > (uint64_t)after * 1000000;
+}
+
+bool busy_holds_up(const struct server *server, const struct command_spec *spec) {
+    if (session_commands[spec->id] == NULL || spec->id == COMMAND_TIME ||
+        (spec->flags & COMMAND_FLAG_ALLOW_BUSY) != 0 ||
+        (strcmp(spec->group, "generic") != 0 && strcmp(spec->group, "server") != 0))
+        return false;
+    for (unsigned i = 0; i < server->thread_count; i++)
+        if (is_slow(server, server->threads[i].scripts))
+            return true;
+    return false;
+}
+
+void busy_refuse(const struct server_thread *thread, struct reply *reply) {
+    const struct script_thread *scripts = thread->scripts;
+    bool is_function = script_is_running(scripts) &&
+                       atomic_load_explicit(&scripts->state_is_function, memory_order_relaxed);
+    reply_error_format(reply,
+                       "BUSY Redis is busy running a script. You can only call %s KILL or "
+                       "SHUTDOWN NOSAVE.",
+                       is_function ? "FUNCTION" : "SCRIPT");
+}
