@@ -5,6 +5,7 @@
 #include "base/command_keys.h"
 #include "commands/functions.h"
 #include "node/section.h"
+#include "server/acl.h"
 #include "server/busy.h"
 #include "server/observe.h"
 
@@ -119,6 +120,14 @@ static bool execute(void *context, size_t argc, const struct slice *argv, struct
         note_error(st, reply);
         return true;
     }
+    enum acl_verdict verdict = acl_check(st->session, spec, argc, argv, ACL_CONTEXT_SCRIPT);
+    if (verdict != ACL_ALLOWED) {
+        char text[ACL_REFUSAL_MAX];
+        acl_refusal(verdict, ACL_CONTEXT_SCRIPT, spec, text);
+        reply_error(reply, text);
+        note_error(st, reply);
+        return true;
+    }
     if ((spec->flags & COMMAND_FLAG_WRITE) != 0 && !begin_writing(st))
         return false;
     if (atomic_load_explicit(&server->monitor_count, memory_order_relaxed) > 0)
@@ -144,7 +153,14 @@ static bool execute(void *context, size_t argc, const struct slice *argv, struct
 }
 
 static int may_run(void *context, size_t argc, const struct slice *argv) {
-    return find_command(context, argc, argv) != NULL ? 1 : -1;
+    const struct script_thread *st = context;
+    const struct session *session = st->session;
+    const struct command_spec *spec = find_command(st, argc, argv);
+    if (spec == NULL)
+        return -1;
+    size_t position;
+    return acl_user_verdict(session->user, session->server->allocator, spec, argc, argv,
+                            &position) == ACL_ALLOWED;
 }
 
 /* ---- going on ---- */
