@@ -19,6 +19,11 @@ bool call_integer(struct call *call, struct slice text, int64_t *out) {
 /* strtod of the C locale, whatever the host program has set: the C locale object is static, so
  * that asking for it costs nothing and can't fail. */
 static bool parse_double(struct slice text, double *out) {
+    int64_t integer;
+    if (slice_to_int64(text, &integer)) {
+        *out = (double)integer;
+        return true;
+    }
     char copy[DOUBLE_TEXT_MAX + 1];
     if (text.size == 0 || text.size > DOUBLE_TEXT_MAX || text.data[0] <= ' ')
         return false;

@@ -3,62 +3,61 @@
  * don't know their parents; counts and first entries are corrected along it. */
 #include "ds/score_tree_path.h"
 
-/* Entries of a node that lie before the bound: binary, since they are a prefix. */
-static inline uint32_t prefix(const double *scores, struct scored_element *const *elements,
-                              uint32_t count, const struct score_bound *bound) {
+/* The searches halve without a branch on what they find: a mispredicted one costs more than a
+ * step. Entries before a bound are a prefix, whose length they return. */
+
+static inline uint32_t prefix_below(const double *scores, uint32_t count, double score) {
+    const double *at = scores;
+    if (count == 0)
+        return 0;
+    for (; count > 1; count -= count / 2)
+        at += at[count / 2 - 1] < score ? count / 2 : 0;
+    return (uint32_t)(at - scores) + (*at < score);
+}
+
+static inline uint32_t prefix_not_above(const double *scores, uint32_t count, double score) {
+    const double *at = scores;
+    if (count == 0)
+        return 0;
+    for (; count > 1; count -= count / 2)
+        at += at[count / 2 - 1] <= score ? count / 2 : 0;
+    return (uint32_t)(at - scores) + (*at <= score);
+}
+
+static uint32_t prefix_by_member(struct scored_element *const *elements, uint32_t count,
+                                 const struct score_bound *bound) {
     uint32_t low = 0;
     while (count > 0) {
         uint32_t half = count / 2;
-        uint32_t middle = low + half;
-        bool is_before =
-            score_bound_is_behind(bound, scores[middle], scored_element_member(elements[middle]));
-        low = is_before ? middle + 1 : low;
+        int order = slice_compare(scored_element_member(elements[low + half]), bound->member);
+        bool is_before = order < 0 || (order == 0 && bound->is_behind_equal);
+        low = is_before ? low + half + 1 : low;
         count = is_before ? count - half - 1 : half;
     }
     return low;
 }
 
-/* The same by score and member, reading elements only where scores are equal. */
+/* By score, then by member among those of the same score: most often there are none, and no element
+ * is read. */
 static inline uint32_t prefix_both(const double *scores, struct scored_element *const *elements,
                                    uint32_t count, const struct score_bound *bound) {
-    uint32_t low = 0;
-    double score = bound->score;
-    while (count > 0) {
-        uint32_t half = count / 2;
-        uint32_t middle = low + half;
-        bool is_before = scores[middle] < score;
-        if (scores[middle] == score)
-            is_before =
-                score_bound_is_behind(bound, score, scored_element_member(elements[middle]));
-        low = is_before ? middle + 1 : low;
-        count = is_before ? count - half - 1 : half;
-    }
-    return low;
-}
-
-/* By score alone no element is read. */
-static inline uint32_t prefix_score(const double *scores, uint32_t count,
-                                    const struct score_bound *bound) {
-    uint32_t low = 0;
-    double score = bound->score;
-    while (count > 0) {
-        uint32_t half = count / 2;
-        uint32_t middle = low + half;
-        bool is_before = bound->is_behind_equal ? scores[middle] <= score : scores[middle] < score;
-        low = is_before ? middle + 1 : low;
-        count = is_before ? count - half - 1 : half;
-    }
-    return low;
+    uint32_t low = prefix_below(scores, count, bound->score);
+    if (low == count || scores[low] != bound->score)
+        return low;
+    uint32_t equal = prefix_not_above(scores + low, count - low, bound->score);
+    return low + prefix_by_member(elements + low, equal, bound);
 }
 
 static uint32_t prefix_of(const double *scores, struct scored_element *const *elements,
                           uint32_t count, const struct score_bound *bound) {
     switch (bound->kind) {
     case SCORE_BOUND_BOTH: return prefix_both(scores, elements, count, bound);
-    case SCORE_BOUND_SCORE: return prefix_score(scores, count, bound);
+    case SCORE_BOUND_SCORE:
+        return bound->is_behind_equal ? prefix_not_above(scores, count, bound->score)
+                                      : prefix_below(scores, count, bound->score);
     case SCORE_BOUND_MEMBER: break;
     }
-    return prefix(scores, elements, count, bound);
+    return prefix_by_member(elements, count, bound);
 }
 
 static size_t sum(const uint32_t *counts, uint32_t count) {
@@ -87,6 +86,13 @@ size_t score_tree_count_before(const struct score_tree *tree, const struct score
 
 /* ---- paths ---- */
 
+enum { CACHE_LINE = 64, SEARCHED_LINES = 8 }; /* count and scores of a node, about */
+
+static inline void prefetch_node(const void *node) {
+    for (unsigned i = 0; i < SEARCHED_LINES; i++)
+        __builtin_prefetch((const uint8_t *)node + (size_t)i * CACHE_LINE);
+}
+
 void score_tree_descend(const struct score_tree *tree, const struct score_bound *bound,
                         struct score_path *path) {
     void *node = tree->root;
@@ -96,6 +102,7 @@ void score_tree_descend(const struct score_tree *tree, const struct score_bound 
         path->nodes[level] = inner;
         path->indexes[level] = index == 0 ? 0 : index - 1;
         node = inner->children[path->indexes[level]];
+        prefetch_node(node);
     }
     path->leaf = node;
     path->index = prefix_both(path->leaf->scores, path->leaf->elements, path->leaf->count, bound);
@@ -245,13 +252,12 @@ static void rotate(struct score_leaf *leaf, uint32_t from, uint32_t to, double s
     leaf->elements[to] = element;
 }
 
-bool score_tree_move(struct score_tree *tree, double old_score, double score,
-                     struct scored_element *element) {
-    struct score_path path;
-    descend_to_entry(tree, old_score, element, &path);
-    struct score_leaf *leaf = path.leaf;
+/* Whether the new place is within the path's leaf; then the entry goes there. */
+static bool move_within_leaf(struct score_tree *tree, const struct score_path *path, double score,
+                             struct scored_element *element) {
+    struct score_leaf *leaf = path->leaf;
     struct score_bound bound = {SCORE_BOUND_BOTH, false, score, scored_element_member(element)};
-    uint32_t from = path.index;
+    uint32_t from = path->index;
     uint32_t to = prefix_both(leaf->scores, leaf->elements, leaf->count, &bound);
     const struct score_leaf *previous = leaf->previous, *next = leaf->next;
     if (to == 0 && previous != NULL && !(previous->scores[previous->count - 1] < score))
@@ -262,6 +268,27 @@ bool score_tree_move(struct score_tree *tree, double old_score, double score,
         to--;
     rotate(leaf, from, to, score, element);
     if (from == 0 || to == 0)
-        score_tree_first_changed(tree, &path);
+        score_tree_first_changed(tree, path);
     return true;
+}
+
+enum larder_status score_tree_move(struct score_tree *tree, const struct allocator *allocator,
+                                   double old_score, double score, struct scored_element *element) {
+    struct score_path from, to;
+    struct score_bound bound = {SCORE_BOUND_BOTH, true, score, scored_element_member(element)};
+    descend_to_entry(tree, old_score, element, &from);
+    if (move_within_leaf(tree, &from, score, element))
+        return LARDER_OK;
+    score_tree_descend(tree, &bound, &to);
+    if (to.leaf != from.leaf && to.leaf->count < SCORE_LEAF_CAPACITY) {
+        /* No node splits, so the way to the old place stays as it is. */
+        insert_into_leaf(tree, &to, score, element);
+        tree->count++;
+        remove_from_leaf(tree, allocator, &from, 1);
+        return LARDER_OK;
+    }
+    enum larder_status status = score_tree_insert(tree, allocator, score, element);
+    if (status == LARDER_OK)
+        score_tree_remove(tree, allocator, old_score, element);
+    return status;
 }

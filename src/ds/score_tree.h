@@ -97,10 +97,10 @@ enum larder_status score_tree_insert(struct score_tree *tree, const struct alloc
 /* Remove one entry of this score and element. It is there. */
 void score_tree_remove(struct score_tree *tree, const struct allocator *allocator, double score,
                        const struct scored_element *element);
-/* Give an entry another score where that takes no memory: its place stays within its leaf. False:
- * nothing changed. It is there. */
-bool score_tree_move(struct score_tree *tree, double old_score, double score,
-                     struct scored_element *element);
+/* Give an entry another score. It is there. Errors: LARDER_NO_MEMORY, nothing changed. */
+enum larder_status score_tree_move(struct score_tree *tree, const struct allocator *allocator,
+                                   double old_score, double score,
+                                   struct scored_element *element) LARDER_NODISCARD;
 /* Remove up to `limit` entries from `rank` on, as many as lie in one leaf. Returns how many (at
  * least one, unless rank is beyond the end), with their elements in `out`, in order. */
 size_t score_tree_remove_run(struct score_tree *tree, const struct allocator *allocator,

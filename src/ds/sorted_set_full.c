@@ -71,14 +71,11 @@ enum larder_status full_sorted_set_insert(struct full_sorted_set *full,
 enum larder_status full_sorted_set_change(struct full_sorted_set *full,
                                           const struct allocator *allocator,
                                           struct scored_element *element, double score) {
-    if (!score_tree_move(&full->tree, element->score, score, element)) {
-        enum larder_status status = score_tree_insert(&full->tree, allocator, score, element);
-        if (status != LARDER_OK)
-            return status;
-        score_tree_remove(&full->tree, allocator, element->score, element);
-    }
-    element->score = score;
-    return LARDER_OK;
+    enum larder_status status =
+        score_tree_move(&full->tree, allocator, element->score, score, element);
+    if (status == LARDER_OK)
+        element->score = score;
+    return status;
 }
 
 void full_sorted_set_remove(struct full_sorted_set *full, const struct allocator *allocator,
