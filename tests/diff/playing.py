@@ -143,6 +143,11 @@ class Side:
         return replies
 
 
+def subscribes(step):
+    """Whether it may have another number of replies than one, or none that is not a push."""
+    return isinstance(step, sequences.Command) and step.arguments[:1] and step.arguments[0].upper().endswith(b"SUBSCRIBE")
+
+
 def reply_counts(steps, mode="on"):
     """(how many replies each step should have, the CLIENT REPLY mode after them)."""
     counts = []
@@ -257,7 +262,7 @@ class Pair:
     def flush(self, batch, first, sequence, chunk_random, transcript):
         if not batch:
             return None
-        if sequence.delivery == "single" and not sequence.last:
+        if sequence.delivery == "single" and not sequence.last and not any(map(subscribes, batch)):
             counts, _ = reply_counts(batch)
             for offset, (step, count) in enumerate(zip(batch, counts)):
                 for side in self.sides:

@@ -9,7 +9,8 @@ import importlib
 import grammar
 
 GROUPS = ("strings", "bitmaps", "generic", "connection", "server", "protocol", "lists",
-          "sorted_sets", "streams", "acls", "geos", "hyperloglogs", "sets")
+          "sorted_sets", "streams", "acls", "geos", "hyperloglogs", "sets",
+          "pubsubs")
 
 
 @dataclasses.dataclass(frozen=True)
