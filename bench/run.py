@@ -14,11 +14,11 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
-from driver import (hit_ratio, idle, keyspace_size, memory, micro,  # noqa: E402
+from driver import (data_types, hit_ratio, idle, keyspace_size, memory, micro,  # noqa: E402
                     results, servers, threads, throughput)
 from driver.servers import Failure  # noqa: E402
 
-GROUPS = [throughput, memory, keyspace_size, idle, threads, micro, hit_ratio]
+GROUPS = [throughput, data_types, memory, keyspace_size, idle, threads, micro, hit_ratio]
 DISTURBANCE_LIMIT = 0.05
 
 

@@ -101,7 +101,7 @@ def target_table(rows):
     return lines + [f"\n{row.title}: {row.note}" for row in rows if row.note]
 
 
-DETAIL_COLUMNS = [("ops_per_s", "ops/s"), ("server_cpu_ns", "server CPU ns/op"),
+DETAIL_COLUMNS = [("bytes", "bytes"), ("ops_per_s", "ops/s"), ("server_cpu_ns", "server CPU ns/op"),
                   ("to_floor", "CPU to floor"), ("to_redis", "CPU to redis"),
                   ("client_cpu_ns", "client CPU ns/op"), ("p50_us", "p50 us"), ("p99_us", "p99 us"),
                   ("p999_us", "p99.9 us")]

@@ -21,6 +21,10 @@ struct row {
 #define SET_RESP      "SET {key} {value}"
 #define SET_MEMCACHED "ms {key} {size} | {value}"
 
+#define EVAL_THREE_CALLS                                                                           \
+    "EVAL return{redis.call('INCR',KEYS[1]),redis.call('GET',KEYS[1]),redis.call('EXPIRE',KEYS["   \
+    "1],9999)} 1 {key}"
+
 static const struct row ROWS[] = {
     {"ping", "PING", "mn", EXPECT_STATUS, SET_RESP, SET_MEMCACHED},
     {"get", "GET {key}", "mg {key} v", EXPECT_VALUE, SET_RESP, SET_MEMCACHED},
@@ -41,6 +45,21 @@ static const struct row ROWS[] = {
     {"lpush", "LPUSH {key} {value}", NULL, EXPECT_POSITIVE, "RPUSH {key} {value}", NULL},
     {"sadd", "SADD {key} {value}", NULL, EXPECT_INTEGER, "SADD {key} {value}", NULL},
     {"zadd", "ZADD {key} 1 {value}", NULL, EXPECT_INTEGER, "ZADD {key} 1 {value}", NULL},
+    /* one large container, the key is what is in it */
+    {"list-push", "LPUSH list {value}", NULL, EXPECT_POSITIVE, "LPUSH list {value}", NULL},
+    {"list-pop", "LPOP list", NULL, EXPECT_ANY, "LPUSH list {value}", NULL},
+    {"hash-set", "HSET hash {key} {value}", NULL, EXPECT_INTEGER, "HSET hash {key} {value}", NULL},
+    {"hash-get", "HGET hash {key}", NULL, EXPECT_VALUE, "HSET hash {key} {value}", NULL},
+    {"set-add", "SADD set {key}", NULL, EXPECT_INTEGER, "SADD set {key}", NULL},
+    {"set-pop", "SPOP set", NULL, EXPECT_ANY, "SADD set {key}", NULL},
+    {"sorted-add", "ZADD sorted 1 {key}", NULL, EXPECT_INTEGER, "ZINCRBY sorted 7 {key}", NULL},
+    {"sorted-increment", "ZINCRBY sorted 3 {key}", NULL, EXPECT_ANY, "ZINCRBY sorted 7 {key}",
+     NULL},
+    {"sorted-range", "ZRANGE sorted 1000 1009", NULL, EXPECT_ANY, "ZINCRBY sorted 7 {key}", NULL},
+    {"stream-add", "XADD stream * {key} {value}", NULL, EXPECT_ANY, "XADD stream * {key} {value}",
+     NULL},
+    {"eval", EVAL_THREE_CALLS, NULL, EXPECT_ANY, "SET {key} 100", NULL},
+    {"publish", "PUBLISH channel {value}", NULL, EXPECT_INTEGER, "SET {key} 100", NULL},
 };
 
 static const struct row *row_find(const char *name, size_t length) {
@@ -52,7 +71,8 @@ static const struct row *row_find(const char *name, size_t length) {
 
 const char *workload_names(void) {
     return "ping get set set-ex set-px del incr mget:N mset:N exists strlen expire hset hget lpush "
-           "sadd zadd mixed:GET-PERCENT";
+           "sadd zadd list-push list-pop hash-set hash-get set-add set-pop sorted-add "
+           "sorted-increment sorted-range stream-add eval publish mixed:GET-PERCENT";
 }
 
 /* ---- pattern to words ---- */
