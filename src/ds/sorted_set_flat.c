@@ -18,6 +18,10 @@ static struct flat_sorted_set *flat_of(struct object *set) {
     return (struct flat_sorted_set *)set;
 }
 
+static size_t capacity_of(const struct flat_sorted_set *flat) {
+    return (size_t)flat->capacity * SORTED_SET_FLAT_UNIT;
+}
+
 static const struct flat_sorted_set *flat_of_const(const struct object *set) {
     return (const struct flat_sorted_set *)set;
 }
@@ -65,22 +69,23 @@ const uint8_t *flat_sorted_set_get(const uint8_t *at, uint8_t *scratch, struct s
 /* ---- memory ---- */
 
 struct object *flat_sorted_set_create(const struct allocator *allocator, size_t size) {
-    size = size_class(sizeof(struct flat_sorted_set) + size);
+    size = size_class(SORTED_SET_FLAT_HEADER + size);
     struct flat_sorted_set *flat = allocator_allocate(allocator, size);
     if (flat == NULL)
         return NULL;
-    *flat = (struct flat_sorted_set){.object.type = &SORTED_SET_FLAT, .capacity = (uint32_t)size};
+    *flat = (struct flat_sorted_set){.object.type = &SORTED_SET_FLAT,
+                                     .capacity = (uint16_t)(size / SORTED_SET_FLAT_UNIT)};
     return &flat->object;
 }
 
 static enum larder_status resize(struct object **set, const struct allocator *allocator,
                                  size_t used) {
     struct flat_sorted_set *flat = flat_of(*set);
-    size_t size = size_class(sizeof(*flat) + used);
-    struct flat_sorted_set *moved = allocator_resize(allocator, flat, flat->capacity, size);
+    size_t size = size_class(SORTED_SET_FLAT_HEADER + used);
+    struct flat_sorted_set *moved = allocator_resize(allocator, flat, capacity_of(flat), size);
     if (moved == NULL)
         return LARDER_NO_MEMORY;
-    moved->capacity = (uint32_t)size;
+    moved->capacity = (uint16_t)(size / SORTED_SET_FLAT_UNIT);
     *set = &moved->object;
     return LARDER_OK;
 }
@@ -89,17 +94,17 @@ static enum larder_status make_room(struct object **set, const struct allocator 
                                     size_t size) {
     struct flat_sorted_set *flat = flat_of(*set);
     size_t used = flat->used + size;
-    if (sizeof(*flat) + used > SORTED_SET_FLAT_MAX)
+    if (SORTED_SET_FLAT_HEADER + used > SORTED_SET_FLAT_MAX)
         return LARDER_NO_SPACE;
-    if (sizeof(*flat) + used <= flat->capacity)
+    if (SORTED_SET_FLAT_HEADER + used <= capacity_of(flat))
         return LARDER_OK;
     return resize(set, allocator, used);
 }
 
 static void give_back(struct object **set, const struct allocator *allocator) {
     struct flat_sorted_set *flat = flat_of(*set);
-    size_t needed = size_class(sizeof(*flat) + flat->used);
-    if (needed + flat->capacity / SHRINK_SLACK >= flat->capacity)
+    size_t needed = size_class(SORTED_SET_FLAT_HEADER + flat->used);
+    if (needed + capacity_of(flat) / SHRINK_SLACK >= capacity_of(flat))
         return;
     if (resize(set, allocator, flat->used) != LARDER_OK)
         return; /* it stays as large as it is */
@@ -141,7 +146,7 @@ static void put(struct flat_sorted_set *flat, struct slice member, double score,
     memmove(at + size, at, (size_t)(flat->bytes + flat->used - at));
     at = packed_put(at, member);
     (void)packed_put(at, score_text(score, text));
-    flat->used += (uint32_t)size;
+    flat->used = (uint16_t)(flat->used + size);
     flat->count++;
 }
 
@@ -165,8 +170,8 @@ static void cut(struct flat_sorted_set *flat, const uint8_t *begin, const uint8_
                 size_t count) {
     uint8_t *at = flat->bytes + (begin - flat->bytes);
     memmove(at, end, (size_t)(flat->bytes + flat->used - end));
-    flat->used -= (uint32_t)(end - begin);
-    flat->count -= (uint32_t)count;
+    flat->used = (uint16_t)(flat->used - (end - begin));
+    flat->count = (uint16_t)(flat->count - count);
 }
 
 enum larder_status flat_sorted_set_change(struct object **set, const struct allocator *allocator,
@@ -235,7 +240,7 @@ const uint8_t *flat_sorted_set_seek(const struct flat_sorted_set *flat, size_t r
 /* ---- as a container ---- */
 
 static size_t flat_bytes(const struct object *set) {
-    return flat_of_const(set)->capacity;
+    return capacity_of(flat_of_const(set));
 }
 
 static size_t flat_length(const struct object *set) {
@@ -244,7 +249,7 @@ static size_t flat_length(const struct object *set) {
 
 static bool flat_free_some(struct object *set, const struct allocator *allocator, size_t budget) {
     (void)budget;
-    allocator_release(allocator, set, flat_of(set)->capacity);
+    allocator_release(allocator, set, capacity_of(flat_of(set)));
     return true;
 }
 

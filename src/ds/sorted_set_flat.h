@@ -16,10 +16,14 @@ enum { SORTED_SET_FLAT_MAX = 32 * 1024 - 64 }; /* bytes of the allocation */
 
 struct flat_sorted_set {
     struct object object;
-    uint32_t capacity; /* bytes of the allocation */
-    uint32_t used;     /* of `bytes` */
-    uint32_t count;
+    uint16_t capacity; /* of the allocation, in units of SORTED_SET_FLAT_UNIT bytes */
+    uint16_t used;     /* of `bytes` */
+    uint16_t count;
     uint8_t bytes[];
+};
+enum {
+    SORTED_SET_FLAT_UNIT = 16,
+    SORTED_SET_FLAT_HEADER = offsetof(struct flat_sorted_set, bytes)
 };
 
 extern const struct object_type SORTED_SET_FLAT;
