@@ -128,7 +128,7 @@ static void read_arguments(lua_State *lua, const char **name, const char **descr
     if (count < 1 || count > 2)
         api_error(lua, "wrong number of arguments to redis.register_function");
     if (count == 2) {
-        if (lua_type(lua, 1) != LUA_TSTRING)
+        if (!lua_isstring(lua, 1))
             api_error(lua, "first argument to redis.register_function must be a string");
         if (!lua_isfunction(lua, 2))
             api_error(lua, "second argument to redis.register_function must be a function");

@@ -4,6 +4,7 @@
 #include "server/script_store.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 struct function_library *function_library_create(const struct allocator *a, struct slice text,
                                                  struct slice name, struct slice code,
@@ -86,20 +87,21 @@ static const char *find_clash(const struct library_list *list,
     for (size_t i = 0; i < list->count; i++)
         for (size_t f = 0; f < list->items[i]->functions.count; f++)
             for (size_t g = 0; g < library->functions.count; g++)
-                if (strcmp(list->items[i]->functions.items[f].name,
-                           library->functions.items[g].name) == 0)
+                if (strcasecmp(list->items[i]->functions.items[f].name,
+                               library->functions.items[g].name) == 0)
                     return library->functions.items[g].name;
     return NULL;
 }
 
-static void refuse_library(struct reply *error, struct slice name) {
-    reply_error_format(error, "ERR Library '%.*s' already exists",
-                       (int)(name.size < 256 ? name.size : 256), (const char *)name.data);
+static void refuse_library(struct reply *error, struct slice name, const char *quote) {
+    reply_error_format(error, "ERR Library %s%.*s%s already exists", quote,
+                       (int)(name.size < 256 ? name.size : 256), (const char *)name.data, quote);
 }
 
 enum larder_status script_store_add_libraries(struct script_store *store,
                                               struct function_library **libraries, size_t count,
-                                              enum function_policy policy, struct reply *error) {
+                                              enum function_policy policy, const char *quote,
+                                              struct reply *error) {
     enum larder_status status = LARDER_OK;
     script_store_lock(store);
     struct library_list list = {.capacity = store->library_count + count};
@@ -115,14 +117,17 @@ enum larder_status script_store_add_libraries(struct script_store *store,
         if (find_by_name(libraries, count, old->name) == NULL) {
             list.items[list.count++] = old;
         } else if (policy == FUNCTIONS_APPEND) {
-            refuse_library(error, old->name);
+            refuse_library(error, old->name, quote);
             status = LARDER_EXISTS;
             break;
         }
     }
     for (size_t i = 0; i < count && status == LARDER_OK; i++) {
         const char *clash = find_clash(&list, libraries[i]);
-        if (clash != NULL) {
+        if (find_by_name(list.items, list.count, libraries[i]->name) != NULL) {
+            refuse_library(error, libraries[i]->name, quote);
+            status = LARDER_EXISTS;
+        } else if (clash != NULL) {
             reply_error_format(error, "ERR Function %s already exists", clash);
             status = LARDER_EXISTS;
         } else {
@@ -140,6 +145,13 @@ enum larder_status script_store_add_libraries(struct script_store *store,
     }
     script_store_unlock(store);
     return status;
+}
+
+bool script_store_has_library(struct script_store *store, struct slice name) {
+    script_store_lock(store);
+    bool has = find_by_name(store->libraries, store->library_count, name) != NULL;
+    script_store_unlock(store);
+    return has;
 }
 
 bool script_store_delete_library(struct script_store *store, struct slice name) {

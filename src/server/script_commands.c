@@ -165,19 +165,22 @@ void session_command_script_show(struct session *session, struct call *call) {
     cached_script_release(session->server->scripts, script);
 }
 
-void session_command_script_kill(struct session *session, struct call *call) {
-    switch (script_kill(session->server, false)) {
-    case SCRIPT_KILL_DONE: reply_ok(call->reply); return;
+void script_reply_kill(struct reply *reply, enum script_kill result) {
+    switch (result) {
+    case SCRIPT_KILL_DONE: reply_ok(reply); return;
     case SCRIPT_KILL_NONE_RUNS:
-        reply_error(call->reply, "NOTBUSY No scripts in execution right now.");
+        reply_error(reply, "NOTBUSY No scripts in execution right now.");
         return;
     case SCRIPT_KILL_HAS_WRITTEN:
-        reply_error(call->reply,
-                    "UNKILLABLE Sorry the script already executed write commands against the "
-                    "dataset. You can either wait the script termination or kill the server in a "
-                    "hard way using the SHUTDOWN NOSAVE command.");
+        reply_error(reply, "UNKILLABLE Sorry the script already executed write commands against "
+                           "the dataset. You can either wait the script termination or kill the "
+                           "server in a hard way using the SHUTDOWN NOSAVE command.");
         return;
     }
+}
+
+void session_command_script_kill(struct session *session, struct call *call) {
+    script_reply_kill(call->reply, script_kill(session->server, false));
 }
 
 /* There is no debugger. */

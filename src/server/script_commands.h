@@ -9,6 +9,17 @@
     ROW(EVAL_RO, session_command_eval)                                                             \
     ROW(EVALSHA, session_command_evalsha)                                                          \
     ROW(EVALSHA_RO, session_command_evalsha)                                                       \
+    ROW(FCALL, session_command_fcall)                                                              \
+    ROW(FCALL_RO, session_command_fcall)                                                           \
+    ROW(FUNCTION_DELETE, session_command_function_delete)                                          \
+    ROW(FUNCTION_DUMP, session_command_function_dump)                                              \
+    ROW(FUNCTION_FLUSH, session_command_function_flush)                                            \
+    ROW(FUNCTION_HELP, session_command_help)                                                       \
+    ROW(FUNCTION_KILL, session_command_function_kill)                                              \
+    ROW(FUNCTION_LIST, session_command_function_list)                                              \
+    ROW(FUNCTION_LOAD, session_command_function_load)                                              \
+    ROW(FUNCTION_RESTORE, session_command_function_restore)                                        \
+    ROW(FUNCTION_STATS, session_command_function_stats)                                            \
     ROW(SCRIPT_DEBUG, session_command_script_debug)                                                \
     ROW(SCRIPT_EXISTS, session_command_script_exists)                                              \
     ROW(SCRIPT_FLUSH, session_command_script_flush)                                                \

@@ -101,12 +101,13 @@ enum function_policy {
     FUNCTIONS_FLUSH,   /* all others go */
 };
 
-/* Add libraries, all or none; each gets a reference of the store's. On a conflict the error is
- * written. Errors: LARDER_EXISTS, LARDER_NO_MEMORY. */
+/* Add libraries, all or none; each gets a reference of the store's. On failure the error is
+ * written, with `quote` around the name of a library. Errors: LARDER_EXISTS, LARDER_NO_MEMORY. */
 enum larder_status script_store_add_libraries(struct script_store *store,
                                               struct function_library **libraries, size_t count,
-                                              enum function_policy policy,
+                                              enum function_policy policy, const char *quote,
                                               struct reply *error) LARDER_NODISCARD;
+bool script_store_has_library(struct script_store *store, struct slice name);
 /* False: there is none. */
 bool script_store_delete_library(struct script_store *store, struct slice name);
 void script_store_flush_libraries(struct script_store *store);

@@ -252,7 +252,6 @@ enum larder_status script_thread_load_libraries(struct script_thread *st, struct
     st->libraries = loaded;
     st->library_count = count;
     if (status != LARDER_OK) { /* begin anew the next time */
-        allocator_release(store->allocator, NULL, 0);
         for (size_t i = done; i < count && loaded != NULL; i++)
             loaded[i].functions.allocator = store->allocator;
         if (loaded == NULL)
@@ -270,7 +269,7 @@ const struct script_function *script_thread_function(const struct script_thread 
     for (size_t i = 0; i < st->library_count; i++) {
         const struct script_functions *f = &st->libraries[i].functions;
         for (size_t j = 0; j < f->count; j++)
-            if (slice_equal(slice_of_string(f->items[j].name), name))
+            if (slice_equal_word(name, f->items[j].name))
                 return &f->items[j];
     }
     return NULL;
