@@ -10,6 +10,7 @@
  *   SCRIPT_LOCK      at most one operation whose keys are not known beforehand
  *   PARTITION_LOCK   one partition's index, log and counters; several only in ascending order
  *   CHANNEL_LOCK     one stripe of the channels; several only in ascending order
+ *   TRACKING_LOCK    clients that track keys, or one stripe of the keys they have read
  *   EFFECT_LOCK      one thread's effect staging buffer
  *   POOL_LOCK        the node's pools of log segments and index pages
  *   ACL_LOCK         the table of users, the log of refusals
@@ -48,7 +49,8 @@ extern struct lock_class SCRIPT_TABLE_LOCK ACQUIRED_BEFORE(STATS_LOCK);
 extern struct lock_class ACL_LOCK ACQUIRED_BEFORE(SCRIPT_TABLE_LOCK);
 extern struct lock_class POOL_LOCK ACQUIRED_BEFORE(ACL_LOCK);
 extern struct lock_class EFFECT_LOCK ACQUIRED_BEFORE(POOL_LOCK);
-extern struct lock_class CHANNEL_LOCK ACQUIRED_BEFORE(EFFECT_LOCK);
+extern struct lock_class TRACKING_LOCK ACQUIRED_BEFORE(EFFECT_LOCK);
+extern struct lock_class CHANNEL_LOCK ACQUIRED_BEFORE(TRACKING_LOCK);
 extern struct lock_class PARTITION_LOCK ACQUIRED_BEFORE(CHANNEL_LOCK);
 extern struct lock_class SCRIPT_LOCK ACQUIRED_BEFORE(PARTITION_LOCK);
 extern struct lock_class CONFIG_LOCK ACQUIRED_BEFORE(SCRIPT_LOCK);

@@ -261,12 +261,6 @@ void session_command_client_no_touch(struct session *session, struct call *call)
     set_flag(session, call, SESSION_NO_TOUCH);
 }
 
-/* Nothing is ever redirected: there is no tracking. */
-void session_command_client_getredir(struct session *session, struct call *call) {
-    (void)session;
-    reply_integer(call->reply, -1);
-}
-
 /* Capabilities that are not known are to be ignored, and none is known. */
 void session_command_client_capa(struct session *session, struct call *call) {
     (void)session;

@@ -4,6 +4,7 @@
 #include "server/client_filter.h"
 #include "server/pubsub.h"
 #include "server/session_commands.h"
+#include "server/tracking.h"
 
 /* In subscriber mode a reply has to look like a message. */
 static void reply_subscriber_pong(struct call *call) {
@@ -166,6 +167,7 @@ void session_command_reset(struct session *session, struct call *call) {
         atomic_fetch_sub(&server->monitor_count, 1);
     pubsub_leave(session);
     session->flags = 0;
+    tracking_end(session);
     acl_session_open(session);
     session->database = 0;
     session->protocol = 2;

@@ -11,6 +11,7 @@
 #include "server/blocking.h"
 #include "server/busy.h"
 #include "server/pubsub.h"
+#include "server/tracking.h"
 #include "server/transaction.h"
 
 static const char OUT_OF_MEMORY_TEXT[] = "OOM command not allowed when used memory > 'maxmemory'.";
@@ -304,7 +305,11 @@ void dispatch_run(struct server_thread *thread, struct session *session,
     if (atomic_load_explicit(&server->monitor_count, memory_order_relaxed) > 0)
         observe_before(session, spec, input->argc, input->argv);
     atomic_store_explicit(&session->last_command, spec->id, memory_order_relaxed);
+    if (session->tracker != NULL)
+        tracking_before_read(session, spec, input->argc, input->argv);
     run(thread, session, input);
+    if (session->tracker != NULL)
+        tracking_after_read(session, spec, input->argc, input->argv);
     uint64_t now = cycle_clock_now(&thread->cycles);
     uint64_t ns = cycle_clock_to_ns(&thread->cycles, now - thread->command_began);
     thread->command_began = now; /* of the next one in the batch */
@@ -367,12 +372,18 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
         .blobs = request->partial != NULL ? request->partial->blobs : NULL,
         .key = request->key,
     };
+    thread->running_session = session->id;
     if (is_queued)
         transaction_queue(thread, session, &input);
     else
         dispatch_run(thread, session, &input);
+    thread->running_session = 0;
     if (thread->held_publications != NULL)
         pubsub_let_go(thread);
+    if (session->tracker != NULL && !is_queued)
+        tracking_after_command(session, spec);
+    if (tracking_has_to_tell(thread))
+        tracking_tell(thread);
     if (request->partial != NULL)
         hand_over_memory(thread, session);
     settle(session, begin);

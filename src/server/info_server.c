@@ -8,6 +8,7 @@
 #include "server/info.h"
 #include "server/observe.h"
 #include "server/settings.h"
+#include "server/tracking.h"
 
 #include <stdio.h>
 
@@ -131,7 +132,7 @@ void info_append_clients(const struct info_context *info) {
     info_number(info, "client_recent_max_input_buffer", (int64_t)sessions.largest_input);
     info_number(info, "client_recent_max_output_buffer", (int64_t)sessions.largest_output);
     info_number(info, "blocked_clients", sessions.blocked);
-    info_number(info, "tracking_clients", 0);
+    info_number(info, "tracking_clients", (int64_t)tracking_numbers(info->server).clients);
     info_number(info, "pubsub_clients", sessions.subscribers);
     info_number(info, "watching_clients", sessions.watching);
     info_number(info, "clients_in_timeout_table", sessions.blocked_for_some_time);

@@ -8,6 +8,7 @@
 #include "os/process.h"
 #include "server/figures.h"
 #include "server/observe.h"
+#include "server/tracking.h"
 
 static void zeros(const struct info_context *info, const char *const *names, size_t count) {
     for (size_t i = 0; i < count; i++)
@@ -65,8 +66,11 @@ static void append_keys(const struct info_context *info, const uint64_t *value) 
     ZEROS(info, "latest_fork_usec", "total_forks", "migrate_cached_sockets",
           "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
           "active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time",
-          "current_active_defrag_time", "tracking_total_keys", "tracking_total_items",
-          "tracking_total_prefixes");
+          "current_active_defrag_time");
+    struct tracking_numbers tracking = tracking_numbers(info->server);
+    info_number(info, "tracking_total_keys", (int64_t)tracking.keys);
+    info_number(info, "tracking_total_items", (int64_t)tracking.items);
+    info_number(info, "tracking_total_prefixes", (int64_t)tracking.prefixes);
 }
 
 void info_append_stats(const struct info_context *info) {

@@ -8,6 +8,7 @@
 #include "server/acl.h"
 #include "server/busy.h"
 #include "server/observe.h"
+#include "server/tracking.h"
 
 static const char OUT_OF_MEMORY_TEXT[] = "OOM command not allowed when used memory > 'maxmemory'.";
 
@@ -133,7 +134,11 @@ static bool execute(void *context, size_t argc, const struct slice *argv, struct
     if (atomic_load_explicit(&server->monitor_count, memory_order_relaxed) > 0)
         observe_before(st->session, spec, argc, argv);
     uint64_t began = cycle_clock_now(&thread->cycles);
+    if (st->session->tracker != NULL)
+        tracking_before_read(st->session, spec, argc, argv);
     run_command(st, spec, argc, argv, reply);
+    if (st->session->tracker != NULL)
+        tracking_after_read(st->session, spec, argc, argv);
     if (section->is_outside) {
         section->is_outside = false;
         if (!section->has_changed) {

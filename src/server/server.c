@@ -19,6 +19,7 @@
 #include "server/script_run.h"
 #include "server/session.h"
 #include "server/settings.h"
+#include "server/tracking.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,7 +117,10 @@ static void tick(struct loop *loop) {
 }
 
 static void end_pass(struct loop *loop) {
-    delivery_end_pass(thread_of_loop(loop));
+    struct server_thread *thread = thread_of_loop(loop);
+    if (tracking_has_to_tell(thread))
+        tracking_tell(thread);
+    delivery_end_pass(thread);
 }
 
 static void wake(struct loop *loop) {
@@ -127,6 +131,7 @@ static void wake(struct loop *loop) {
 
 static void finish_thread(struct server_thread *thread) {
     loop_finish(&thread->loop);
+    tracking_thread_finish(thread);
     delivery_thread_finish(thread);
     blocking_finish(thread);
     node_thread_finish(&thread->node_thread);
@@ -201,6 +206,8 @@ static enum larder_status create_node(struct server *server) {
         server->node->listener.context = server;
         server->node->listener.served = blocking_served;
         server->node->listener.event = notifications_publish;
+        server->node->listener.changed = tracking_changed;
+        server->node->listener.flushed = tracking_flushed;
         server->node->listener.stalled = tell_stalled;
     }
     return status;
@@ -251,6 +258,8 @@ enum larder_status server_create(const struct server_options *options, struct se
         status = renamed_commands_init(server, error);
     if (status == LARDER_OK)
         status = acl_create(server, error);
+    if (status == LARDER_OK)
+        status = tracking_create(server);
     if (status == LARDER_OK)
         status = settings_apply_all(server, error);
     if (status == LARDER_OK)
@@ -310,6 +319,7 @@ void server_destroy_parts(struct server *server) {
     for (; server->thread_count > 0; server->thread_count--)
         finish_thread(&server->threads[server->thread_count - 1]);
     free(server->threads);
+    tracking_destroy(server);
     acl_destroy(server);
     renamed_commands_finish(server);
     pubsub_destroy(server);

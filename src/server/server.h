@@ -40,6 +40,8 @@ struct request {
     const void *bucket;              /* prefetch hint */
 };
 
+struct untold;
+
 /* What one loop thread has. */
 struct server_thread {
     struct server *server;
@@ -53,7 +55,9 @@ struct server_thread {
     size_t request_count, request_capacity;
     uint8_t *scratch; /* input arena of the batch */
     struct thread_statistics statistics;
-    struct delivery_thread *delivery;           /* owned: its mailbox; see delivery.h */
+    struct untold *untold;            /* owned: changed keys to tell clients of; see tracking.h */
+    uint64_t running_session;         /* id of the one whose command runs; 0: none */
+    struct delivery_thread *delivery; /* owned: its mailbox; see delivery.h */
     struct held_publication *held_publications; /* of the section being run; see pubsub.h */
     struct held_publication *last_held_publication;
     int64_t now_ms;         /* wall clock at the start of the pass */
@@ -75,6 +79,7 @@ struct output_limit {
 };
 
 struct acl;
+struct tracking;
 struct slow_log;
 struct latency_monitor;
 
@@ -112,7 +117,7 @@ struct server {
     _Atomic uint32_t expire_effort;       /* 1 to 10 */
     _Atomic int64_t clients_memory_limit; /* of all clients together; 0 none */
     _Atomic uint32_t monitor_count;
-    _Atomic uint32_t events; /* notify-keyspace-events; see notifications.h */
+    _Atomic uint32_t events;     /* notify-keyspace-events; see notifications.h */
     _Atomic uint32_t pause_mode; /* enum pause_mode */
     _Atomic int64_t pause_until_ms;
     _Atomic int shutdown_flags; /* 0: running; see server_shutdown */
@@ -127,7 +132,8 @@ struct server {
     char unix_path[SOCKET_ADDRESS_MAX]; /* immutable after create */
     struct server_totals totals;        /* of sessions that are gone, rejected connections, ... */
 
-    struct acl *acl; /* users and what they may do */
+    struct acl *acl;                     /* users and what they may do */
+    struct tracking *tracking;           /* clients that keep what they read */
     struct tls_context *tls;             /* NULL: no TLS */
     struct pubsub *pubsub;               /* owned; see pubsub.h */
     struct script_store *scripts;        /* owned; see script_store.h */

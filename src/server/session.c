@@ -5,6 +5,7 @@
 
 #include "server/acl.h"
 #include "server/blocking.h"
+#include "server/tracking.h"
 #include "server/transaction.h"
 
 #include "base/text_buffer.h"
@@ -92,6 +93,7 @@ void session_closing(struct loop *loop, struct connection *connection) {
     (void)loop;
     struct session *session = session_of(connection);
     struct server *server = session->server;
+    tracking_end(session);
     server_stats_lock(server);
     registry_remove(session);
     release_text(session, &session->name);
@@ -103,6 +105,7 @@ void session_closing(struct loop *loop, struct connection *connection) {
     server->totals.bytes_sent += connection->bytes_sent;
     server_stats_unlock(server);
     acl_user_release(user);
+    tracking_target_gone(session);
     if ((session->flags & SESSION_MONITOR) != 0)
         atomic_fetch_sub(&server->monitor_count, 1);
     request_partial_destroy(session->partial);
@@ -321,7 +324,9 @@ void session_check_all(struct server_thread *thread) {
 
 /* ---- CLIENT LIST ---- */
 
-static void describe_flags(uint32_t flags, char *out) {
+static void describe_flags(const struct session *session, char *out) REQUIRES(STATS_LOCK) {
+    uint32_t flags = atomic_load_explicit(&session->shown_flags, memory_order_relaxed);
+    const struct tracker *tracker = session->tracker;
     char *at = out;
     if ((flags & SESSION_MONITOR) != 0)
         *at++ = 'O';
@@ -331,6 +336,13 @@ static void describe_flags(uint32_t flags, char *out) {
         *at++ = 'b';
     if ((flags & SESSION_MULTI) != 0)
         *at++ = 'x';
+    if (tracker != NULL)
+        *at++ = 't';
+    if (tracker != NULL && atomic_load_explicit(&tracker->is_broken, memory_order_relaxed))
+        *at++ = 'R';
+    if (tracker != NULL &&
+        (atomic_load_explicit(&tracker->flags, memory_order_relaxed) & TRACKER_BROADCAST) != 0)
+        *at++ = 'B';
     if ((flags & SESSION_CLOSING) != 0)
         *at++ = 'c';
     if ((flags & SESSION_NO_EVICT) != 0)
@@ -353,8 +365,7 @@ void session_describe(const struct session *s, int64_t now_ms, struct text_buffe
         (void)snprintf(local, sizeof(local), "%s:0", s->server->unix_path);
     else
         socket_local_text(s->connection.fd, local, sizeof(local));
-    uint32_t shown_flags = atomic_load_explicit(&s->shown_flags, memory_order_relaxed);
-    describe_flags(shown_flags, flags);
+    describe_flags(s, flags);
     int32_t last = atomic_load_explicit(&s->last_command, memory_order_relaxed);
     text_buffer_format(
         out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%lld idle=%lld flags=%s ",
@@ -371,13 +382,16 @@ void session_describe(const struct session *s, int64_t now_ms, struct text_buffe
     text_buffer_format(out, "qbuf=%llu qbuf-free=0 ", shown(&s->input_bytes));
     text_buffer_format(out, "argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%llu oll=0 omem=%llu ",
                        shown(&s->output_bytes), shown(&s->output_bytes));
-    text_buffer_format(out, "tot-mem=%llu events=%s cmd=%s user=%.*s redir=-1 resp=%u ",
-                       shown(&s->memory_bytes) + (unsigned long long)sizeof(*s),
-                       shown(&s->output_bytes) > 0 ? "rw" : "r",
-                       last < 0 ? "NULL" : command_table[last].name,
-                       s->user != NULL ? (int)s->user->name.size : 0,
-                       s->user != NULL ? (const char *)s->user->name.data : "",
-                       atomic_load_explicit(&s->shown_protocol, memory_order_relaxed));
+    text_buffer_format(
+        out, "tot-mem=%llu events=%s cmd=%s user=%.*s redir=%lld resp=%u ",
+        shown(&s->memory_bytes) + (unsigned long long)sizeof(*s),
+        shown(&s->output_bytes) > 0 ? "rw" : "r", last < 0 ? "NULL" : command_table[last].name,
+        s->user != NULL ? (int)s->user->name.size : 0,
+        s->user != NULL ? (const char *)s->user->name.data : "",
+        s->tracker != NULL
+            ? (long long)atomic_load_explicit(&s->tracker->shown_redirect, memory_order_relaxed)
+            : -1LL,
+        atomic_load_explicit(&s->shown_protocol, memory_order_relaxed));
     text_buffer_format(out, "lib-name=%s lib-ver=%s tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu",
                        s->library_name != NULL ? s->library_name : "",
                        s->library_version != NULL ? s->library_version : "",

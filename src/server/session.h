@@ -25,6 +25,7 @@ enum session_flag {
 };
 
 struct acl_user;
+struct tracker;
 
 struct session {
     struct connection connection; /* first: the loop allocates it */
@@ -38,9 +39,11 @@ struct session {
     uint32_t flags; /* enum session_flag */
     uint8_t protocol;
     int64_t created_ms;
-    struct acl_user *user;           /* a reference; set under STATS_LOCK; see acl.h */
-    uint64_t acl_version;            /* of the table that `user` was taken from */
-    bool is_restricted;              /* the user may not do everything: each command is checked */
+    struct tracker *tracker; /* NULL: no CLIENT TRACKING; set under STATS_LOCK; tracking.h */
+    bool is_redirect_target; /* others redirect to it; guarded by STATS_LOCK */
+    struct acl_user *user;   /* a reference; set under STATS_LOCK; see acl.h */
+    uint64_t acl_version;    /* of the table that `user` was taken from */
+    bool is_restricted;      /* the user may not do everything: each command is checked */
     struct transaction *transaction; /* NULL: not in MULTI */
     struct watch_set watched;
     struct session_wait *wait;    /* of the blocking command; NULL: none */

@@ -8,7 +8,6 @@ const session_command session_commands[COMMAND_COUNT] = {
     [COMMAND_AUTH] = session_command_auth,
     [COMMAND_CLIENT_CAPA] = session_command_client_capa,
     [COMMAND_CLIENT_GETNAME] = session_command_client_getname,
-    [COMMAND_CLIENT_GETREDIR] = session_command_client_getredir,
     [COMMAND_CLIENT_HELP] = session_command_help,
     [COMMAND_CLIENT_ID] = session_command_client_id,
     [COMMAND_CLIENT_INFO] = session_command_client_info,

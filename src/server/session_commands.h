@@ -42,7 +42,6 @@ SESSION_COMMAND(client_getname);
 SESSION_COMMAND(client_setinfo);
 SESSION_COMMAND(client_no_evict);
 SESSION_COMMAND(client_no_touch);
-SESSION_COMMAND(client_getredir);
 SESSION_COMMAND(client_capa);
 
 /* config_commands.c */

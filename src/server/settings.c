@@ -9,6 +9,7 @@
 #include "server/log_file.h"
 #include "server/metrics.h"
 #include "server/metrics_http.h"
+#include "server/tracking.h"
 #include "server/notifications.h"
 
 #define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
@@ -119,6 +120,7 @@ static bool apply_access(void *context, const struct server_config *config,
     (void)out_reason;
     struct server *server = context;
     STORE(server->acl->log_max, (size_t)config->acllog_max_len);
+    tracking_set_limit(server, (uint64_t)config->tracking_table_max_keys);
     STORE(server->protected_mode, config->protected_mode);
     return true;
 }
@@ -294,6 +296,7 @@ static const struct {
     {"stream-node-max-entries", apply_containers},
     {"notify-keyspace-events", apply_events},
     {"acllog-max-len", apply_access},
+    {"tracking-table-max-keys", apply_access},
     {"protected-mode", apply_access},
     {"loglevel", apply_log},
     {"log-format", apply_log},

@@ -13,7 +13,7 @@ import checks
 
 MODULES = ("test_process", "test_configuration", "test_log", "test_access",
            "test_tls", "test_limits", "test_memory", "test_clients", "test_pubsub", "test_notifications", "test_information", "test_newer_commands",
-           "test_metrics", "test_packages", "test_blocking")
+           "test_metrics", "test_packages", "test_blocking", "test_tracking")
 
 if __name__ == "__main__":
     sys.exit(checks.main(MODULES, sys.argv[1:]))
