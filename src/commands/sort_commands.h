@@ -4,6 +4,8 @@
 #define LARDER_COMMANDS_SORT_COMMANDS_H
 
 /* ROW(command id without COMMAND_, function) */
-#define SORT_COMMANDS(ROW)
+#define SORT_COMMANDS(ROW)                                                                         \
+    ROW(SORT, command_sort)                                                                        \
+    ROW(SORT_RO, command_sort_ro)
 
 #endif

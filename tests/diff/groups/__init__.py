@@ -8,9 +8,23 @@ import importlib
 
 import grammar
 
-GROUPS = ("strings", "bitmaps", "generic", "connection", "server", "protocol", "lists",
-          "sorted_sets", "streams", "acls", "geos", "hyperloglogs", "sets",
-          "pubsubs")
+GROUPS = (
+    "strings",
+    "bitmaps",
+    "generic",
+    "connection",
+    "server",
+    "protocol",
+    "lists",
+    "sorted_sets",
+    "streams",
+    "acls",
+    "geos",
+    "hyperloglogs",
+    "sets",
+    "pubsubs",
+    "sorts",
+)
 
 
 @dataclasses.dataclass(frozen=True)

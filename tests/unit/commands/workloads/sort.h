@@ -9,6 +9,9 @@
 /* Lines that prepare the keys which the lines of test_command_memory.c use, and these lines, each
  * ended by a comma. */
 #define SORT_MEMORY_PREPARATION
-#define SORT_MEMORY_WORKLOAD
+#define SORT_MEMORY_WORKLOAD                                                                       \
+    "SORT list ALPHA", "SORT list ALPHA BY nosort GET # GET s",                                    \
+        "SORT list ALPHA BY * GET * GET #", "SORT tall ALPHA DESC LIMIT 1 3",                      \
+        "SORT_RO list BY list_* GET list_*", "SORT none",
 
 #endif
