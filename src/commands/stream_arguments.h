@@ -35,8 +35,8 @@ bool stream_parse_options(struct call *call, bool is_add, struct stream_add_opti
  * NOGROUP and returns NULL. */
 struct stream_group *stream_argument_group(struct call *call, const struct object *object,
                                            struct slice key, struct slice name);
-/* Groups changed, entries did not: stores the container's size and counts a use, but wakes nobody
- * who waits for entries. */
+/* Groups or counters changed, entries did not: stores the container's size and counts a use, but
+ * wakes nobody who waits for entries, and for WATCH the key is as it was. */
 void stream_commit_groups(struct call *call, struct object_edit *edit) REQUIRES(PARTITION_LOCK);
 
 /* How long ago a time was; 0 for one that is still to come. */

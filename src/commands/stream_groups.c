@@ -70,9 +70,13 @@ static struct stream_group *find_group(struct call *call, const struct object_ed
     return group;
 }
 
-/* An id, or "$" for the last one of the stream. */
-static bool parse_id(struct call *call, const struct object *stream, struct stream_id *out) {
+/* An id, or "$" for the last one of the stream; SETID takes "-" and "+", too. */
+static bool parse_id(struct call *call, const struct object *stream, bool is_create,
+                     struct stream_id *out) {
     struct slice text = call->argv[ID];
+    bool is_edge = text.size == 1 && (text.data[0] == '-' || text.data[0] == '+');
+    if (is_edge && !is_create)
+        return stream_id_parse(text, STREAM_ID_EDGES, 0, out, NULL);
     if (!slice_equal(text, SLICE_LITERAL("$")))
         return stream_argument_id(call, text, out);
     *out = stream == NULL ? STREAM_ID_MIN : stream_last_id(stream);
@@ -114,8 +118,12 @@ static enum larder_status create_group(struct call *call, struct object_edit *ed
         call_leave_object(call, edit);
         return LARDER_NO_MEMORY;
     }
+    enum larder_status status = LARDER_OK;
     call_notify(call, NOTICE_STREAM, "xgroup-create", &edit->key);
-    enum larder_status status = call_commit_object(call, edit);
+    if (edit->is_there)
+        stream_commit_groups(call, edit);
+    else
+        status = call_commit_object(call, edit);
     if (status != LARDER_OK)
         return status;
     emit_group(call, group, true);
@@ -129,7 +137,8 @@ enum larder_status command_xgroup_create(struct call *call) {
     struct stream_id id;
     if (!parse_options(call, true, &options) || !edit_stream(call, options.creates_stream, &edit))
         return LARDER_OK;
-    if (call->argc > CREATE_WORDS_MAX ? !refuse_syntax(call) : !parse_id(call, edit.object, &id))
+    if (call->argc > CREATE_WORDS_MAX ? !refuse_syntax(call)
+                                      : !parse_id(call, edit.object, true, &id))
         return LARDER_OK;
     bool is_there =
         edit.object != NULL && stream_find_group(edit.object, call->argv[GROUP]) != NULL;
@@ -153,7 +162,8 @@ enum larder_status command_xgroup_setid(struct call *call) {
     struct stream_group *group = find_group(call, &edit);
     if (group == NULL)
         return LARDER_OK;
-    if (call->argc > SETID_WORDS_MAX ? !refuse_syntax(call) : !parse_id(call, edit.object, &id))
+    if (call->argc > SETID_WORDS_MAX ? !refuse_syntax(call)
+                                     : !parse_id(call, edit.object, false, &id))
         return LARDER_OK;
     size_t words = call->argv[KEY].size + call->argv[GROUP].size + 128;
     enum larder_status status = call_reserve_effect(call, effects_part_bound(6, words));
@@ -163,7 +173,8 @@ enum larder_status command_xgroup_setid(struct call *call) {
     call_notify(call, NOTICE_STREAM, "xgroup-setid", &edit.key);
     emit_group(call, group, false);
     reply_ok(call->reply);
-    return call_commit_object(call, &edit);
+    stream_commit_groups(call, &edit);
+    return LARDER_OK;
 }
 
 /* ---- the others ---- */

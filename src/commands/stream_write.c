@@ -272,5 +272,6 @@ enum larder_status command_xsetid(struct call *call) {
     call_notify(call, NOTICE_STREAM, "xsetid", &key);
     call_effect_verbatim(call);
     reply_ok(call->reply);
-    return call_commit_object(call, &edit);
+    stream_commit_groups(call, &edit);
+    return LARDER_OK;
 }
