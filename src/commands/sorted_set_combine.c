@@ -4,6 +4,7 @@
  * intersection bounds the work and for sums of floats decides the outcome. */
 #include "commands/functions.h"
 #include "commands/sorted_set_range.h"
+#include "ds/set.h"
 
 #include <math.h>
 
@@ -36,23 +37,6 @@ static size_t input_length(const struct input *input) {
     return input->object == NULL ? 0 : object_length(input->object);
 }
 
-struct search {
-    struct slice member;
-    bool is_found;
-};
-
-static void compare_member(void *context, const struct slice *parts, size_t count) {
-    struct search *search = context;
-    (void)count;
-    search->is_found = search->is_found || slice_equal(parts[0], search->member);
-}
-
-static bool set_contains(const struct object *set, struct slice member) {
-    struct search search = {member, false};
-    set->type->visit(set, compare_member, &search);
-    return search.is_found;
-}
-
 /* Whether the member is in the input, and its score there. */
 static bool input_find(const struct combine *c, const struct input *input, struct slice member,
                        double *out) {
@@ -61,7 +45,7 @@ static bool input_find(const struct combine *c, const struct input *input, struc
     if (input->object->type->kind == OBJECT_SORTED_SET)
         return sorted_set_score(input->object, c->context, member, out);
     *out = 1;
-    return set_contains(input->object, member);
+    return set_contains(input->object, c->context, member);
 }
 
 /* Stable: equal ones keep the order in which they were named. */
@@ -79,32 +63,19 @@ static void sort_inputs(struct combine *c) {
 typedef bool (*member_function)(struct combine *c, const struct input *input,
                                 const struct scored_member *member);
 
-struct set_walk {
-    struct combine *combine;
-    const struct input *input;
-    member_function function;
-    bool is_over;
-};
-
-static void visit_set_member(void *context, const struct slice *parts, size_t count) {
-    struct set_walk *walk = context;
-    struct scored_member member = {parts[0], 1};
-    (void)count;
-    if (!walk->is_over)
-        walk->is_over = !walk->function(walk->combine, walk->input, &member);
-}
-
 static void for_each_member(struct combine *c, const struct input *input,
                             member_function function) {
     if (input->object == NULL)
         return;
+    struct scored_member member = {.score = 1};
     if (input->object->type->kind != OBJECT_SORTED_SET) {
-        struct set_walk walk = {c, input, function, false};
-        input->object->type->visit(input->object, visit_set_member, &walk);
+        struct set_walk walk;
+        set_walk_begin(&walk, input->object);
+        while (set_next(&walk, &member.member) && function(c, input, &member))
+            ;
         return;
     }
     struct sorted_set_cursor cursor;
-    struct scored_member member;
     sorted_set_seek(input->object, 0, &cursor);
     while (sorted_set_next(&cursor, &member) && function(c, input, &member))
         ;

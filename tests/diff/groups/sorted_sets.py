@@ -58,6 +58,10 @@ ROWS = (
     row(3, "( ZUNIONSTORE | ZINTERSTORE ) <zkey> '2' <zkey> <zkey> { WEIGHTS <score> <score> | AGGREGATE "
            "( SUM | MIN | MAX ) }"),
     row(2, "ZDIFFSTORE <zkey> '2' <zkey> <zkey>"),
+    row(3, "SADD ( zs | zt ) <member>... ; ( ZUNION | ZINTER ) '3' zs <zkey> zt { WEIGHTS <score> <score> <score> | "
+           "AGGREGATE ( SUM | MIN | MAX ) | WITHSCORES }", compare="scores"),
+    row(2, "SADD ( zs | zt ) <member>... ; ( ZUNIONSTORE | ZINTERSTORE | ZDIFFSTORE ) <zkey> '2' zt <zkey>"),
+    row(1, "ZDIFF '3' <zkey> zs zt WITHSCORES", compare="scores"),
     row(2, "ZINTERCARD '2' <zkey> <zkey> [ LIMIT <index> ]"),
     row(1, "ZRANDMEMBER <zkey>", compare="shape"),
     row(1, "ZRANDMEMBER <zkey> ( '0' | '1000' | 'abc' | '-9223372036854775808' ) [ WITHSCORES ]", compare="scores",
