@@ -131,6 +131,14 @@ static void resize(const struct allocator *a, struct channel_table *table, size_
     allocator_release(a, old.buckets, old.bucket_count * sizeof(struct channel *));
 }
 
+/* A table without channels keeps nothing. */
+static void release_empty(const struct allocator *a, struct channel_table *table) {
+    if (table->count > 0)
+        return;
+    allocator_release(a, table->buckets, table->bucket_count * sizeof(struct channel *));
+    *table = (struct channel_table){NULL, 0, 0};
+}
+
 static struct channel *add(struct server *server, enum channel_kind kind, uint64_t hash,
                            struct slice name) {
     struct channel_table *table = table_of(server, kind, hash);
@@ -140,8 +148,10 @@ static struct channel *add(struct server *server, enum channel_kind kind, uint64
     if (table->bucket_count == 0)
         return NULL;
     struct channel *c = allocator_allocate_zeroed(server->allocator, sizeof(*c) + name.size);
-    if (c == NULL)
+    if (c == NULL) {
+        release_empty(server->allocator, table);
         return NULL;
+    }
     c->hash = hash;
     c->kind = kind;
     c->name_size = name.size;
@@ -165,11 +175,8 @@ static void drop(struct server *server, struct channel *channel) {
     atomic_fetch_sub_explicit(&server->pubsub->counts[channel->kind], 1, memory_order_relaxed);
     node_account(server->node, -(int64_t)(sizeof(*channel) + channel->name_size));
     allocator_release(server->allocator, channel, sizeof(*channel) + channel->name_size);
-    if (--table->count > 0)
-        return;
-    allocator_release(server->allocator, table->buckets,
-                      table->bucket_count * sizeof(struct channel *));
-    *table = (struct channel_table){NULL, 0, 0};
+    table->count--;
+    release_empty(server->allocator, table);
 }
 
 /* ---- members ---- */
