@@ -34,6 +34,7 @@ struct delivery_thread {
     /* guarded by MAILBOX_LOCK */
     struct lock lock;
     struct delivery_list mailbox;
+    size_t mailbox_bytes;
     bool is_told; /* the thread will look: a message is or will be under way */
     /* atomic */
     _Atomic bool has_mail;
@@ -292,6 +293,14 @@ enum larder_status delivery_stage_session(struct server *server, struct delivery
     return LARDER_OK;
 }
 
+static size_t entry_bytes(const struct delivery *entry) {
+    size_t bytes = sizeof(*entry);
+    for (size_t i = 0; i < 2; i++)
+        if (entry->bodies[i] != NULL && (i == 0 || entry->bodies[1] != entry->bodies[0]))
+            bytes += entry->bodies[i]->size;
+    return bytes;
+}
+
 static void post(struct server_thread *from, struct delivery *entry) {
     unsigned thread = entry->thread;
     struct delivery_thread *to = from->server->threads[thread].delivery;
@@ -300,11 +309,15 @@ static void post(struct server_thread *from, struct delivery *entry) {
         entry->sequence = atomic_fetch_add_explicit(&entry->group->sent, 1, memory_order_relaxed);
     mailbox_lock(to);
     list_append(&to->mailbox, entry);
+    to->mailbox_bytes += entry_bytes(entry);
+    bool is_crowded = to->mailbox_bytes > DELIVERY_CROWDED_BYTES;
     bool wants_wake = !is_own && !to->is_told;
     if (wants_wake)
         to->is_told = true;
     atomic_store_explicit(&to->has_mail, true, memory_order_relaxed);
     mailbox_unlock(to);
+    if (is_crowded)
+        from->has_crowded_mailbox = true;
     if (wants_wake)
         from->delivery->to_wake[thread / 64] |= UINT64_C(1) << thread % 64;
 }
@@ -345,6 +358,7 @@ static bool take_mail(struct delivery_thread *d) {
         if (d->mailbox.first != NULL)
             mail = d->mailbox;
         list_init(&d->mailbox);
+        d->mailbox_bytes = 0;
         atomic_store_explicit(&d->has_mail, false, memory_order_relaxed);
         mailbox_unlock(d);
         for (struct delivery *entry = mail.first; entry != NULL; entry = entry->next)

@@ -12,7 +12,9 @@
  * first: a session sees what was committed before its command before that command's reply.
  *
  * A session that speaks RESP2 gets messages only while it is in subscriber mode: it could not tell
- * them from replies. A session that does not read is ended by the output buffer limits. */
+ * them from replies. A session that does not read is ended by the output buffer limits. A session
+ * whose command finds more than DELIVERY_CROWDED_BYTES in a mailbox is not read until the next tick,
+ * so that a thread which is slower than its publishers is not buried. */
 #ifndef LARDER_SERVER_DELIVERY_H
 #define LARDER_SERVER_DELIVERY_H
 
@@ -79,6 +81,8 @@ void delivery_group_leave(struct delivery_member *member);
 /* ---- posting: any thread of the server, partition locks may be held ---- */
 
 /* Entries that were made but not committed: first all memory is obtained, then they all go. */
+enum { DELIVERY_CROWDED_BYTES = 64 << 20 };
+
 struct delivery_stage {
     struct delivery *first, **end;
 };

@@ -11,6 +11,7 @@
 #include "server/blocking.h"
 #include "server/busy.h"
 #include "server/pubsub.h"
+#include "server/session_commands.h"
 #include "server/tracking.h"
 #include "server/transaction.h"
 
@@ -333,6 +334,14 @@ static void refused(struct server_thread *thread, struct session *session,
     settle(session, begin);
 }
 
+/* It is not read until a tick finds no reason to pause it. */
+static void pause_session(struct session *session) {
+    session->flags |= SESSION_PAUSED;
+    session->connection.flags |= CONNECTION_PAUSED;
+    session_show_flags(session);
+    loop_watch(&session->thread->loop, &session->connection);
+}
+
 static bool is_paused(struct session *session, const struct command_spec *spec) {
     return atomic_load_explicit(&session->server->pause_mode, memory_order_relaxed) != PAUSE_OFF &&
            session_is_held_back(session, spec);
@@ -355,9 +364,7 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
     }
     bool is_queued = session->transaction != NULL && transaction_takes(spec);
     if (!is_queued && is_paused(session, spec)) {
-        session->flags |= SESSION_PAUSED;
-        session->connection.flags |= CONNECTION_PAUSED;
-        loop_watch(&thread->loop, &session->connection);
+        pause_session(session);
         return false;
     }
     if (!has_memory(thread, session, request, argv)) {
@@ -384,6 +391,12 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
         tracking_after_command(session, spec);
     if (tracking_has_to_tell(thread))
         tracking_tell(thread);
+    if (thread->has_crowded_mailbox) {
+        thread->has_crowded_mailbox = false;
+        pause_session(session);
+        request_partial_destroy(session->partial); /* what stands behind is read again then */
+        session->partial = NULL;
+    }
     if (request->partial != NULL)
         hand_over_memory(thread, session);
     settle(session, begin);

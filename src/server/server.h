@@ -60,6 +60,7 @@ struct server_thread {
     struct delivery_thread *delivery; /* owned: its mailbox; see delivery.h */
     struct held_publication *held_publications; /* of the section being run; see pubsub.h */
     struct held_publication *last_held_publication;
+    bool has_crowded_mailbox; /* the command posted to a thread that does not keep up */
     int64_t now_ms;         /* wall clock at the start of the pass */
     uint64_t command_began; /* cycles: when the command before ended, or the batch began to run */
     struct script_thread *scripts;               /* owned: its interpreters; see script_run.h */

@@ -11,6 +11,7 @@
 #include "base/text_buffer.h"
 #include "os/clock.h"
 #include "server/pubsub.h"
+#include "server/session_commands.h"
 
 #include <stdio.h>
 
@@ -254,6 +255,7 @@ static void check(struct session *session, int64_t now_ms, bool is_pause_over) {
     struct connection *c = &session->connection;
     if ((session->flags & SESSION_PAUSED) != 0 && is_pause_over) {
         session->flags &= ~(uint32_t)SESSION_PAUSED;
+        session_show_flags(session);
         c->flags &= ~(uint32_t)CONNECTION_PAUSED;
         loop_watch(c->loop, c);
         session->has_more = true; /* its command is in the kept bytes */

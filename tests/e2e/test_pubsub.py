@@ -2,6 +2,7 @@
 """Publishing and subscribing over several connections and threads, in both protocols."""
 import socket
 import threading
+import time
 
 import resp
 import servers
@@ -233,6 +234,43 @@ def _(server):
         servers.wait_until(lambda: admin.call("PUBLISH", "slow", "x") == 0, "it was cut off")
         admin.call("CONFIG", "SET", "client-output-buffer-limit", "pubsub 32mb 8mb 60")
         sleeper.close()
+
+
+def shares_thread(sleeper, other):
+    """Whether one waits for the other: both are served by one thread."""
+    sleeper.send("DEBUG", "SLEEP", 0.1)
+    begin = time.monotonic()
+    other.call("PING")
+    is_shared = time.monotonic() - begin > 0.05
+    sleeper.read()
+    return is_shared
+
+
+@check("a publisher that is faster than the subscribers' thread is slowed down instead of filling the memory")
+def _(_server):
+    arguments = ["--threads", "2", "--enable-debug-command", "yes"]
+    with servers.Server(arguments=arguments) as mine, subscriber(mine, "fast") as reader:
+        others = [mine.connect() for _ in range(6)]
+        sleeper = next(one for one in others if shares_thread(one, reader))
+        publisher, admin = [one for one in others if not shares_thread(sleeper, one)][:2]
+        admin.call("CONFIG", "SET", "client-output-buffer-limit", "pubsub 0 0 0")
+        count, payload = 110, b"x" * 1_000_000
+        sleeper.send("DEBUG", "SLEEP", 1)
+        replies = []
+
+        def publish():
+            replies.extend(publisher.call_many([("PUBLISH", "fast", b"%d %s" % (i, payload)) for i in range(count)]))
+
+        thread = threading.Thread(target=publish)
+        thread.start()
+        servers.wait_until(lambda: b" flags=b " in admin.call("CLIENT", "LIST"), "the publisher is paused", 5)
+        is_true(len(replies) < count, "not all is published yet")
+        equal([int(text.split()[0]) for text in messages(reader, count)], list(range(count)))
+        thread.join()
+        equal(replies, [1] * count)
+        equal(sleeper.read(), b"OK")
+        for one in others:
+            one.close()
 
 
 @check("CLIENT REPLY OFF mutes replies but no messages and confirmations")
