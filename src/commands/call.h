@@ -215,6 +215,9 @@ void call_effect_set(struct call *call, const struct key *key, struct slice valu
 void call_effect_delete(struct call *call, const struct key *key);
 /* PEXPIREAT key expiry_ms, or PERSIST key for 0. */
 void call_effect_expiry(struct call *call, const struct key *key, int64_t expiry_ms);
+/* RESTORE key expiry payload REPLACE ABSTTL: a value in its serialised form (dump.h). */
+void call_effect_restore(struct call *call, const struct key *key, struct slice payload,
+                         int64_t expiry_ms);
 /* The effect of a value that no command spells out: of COPY, RENAME, SINTERSTORE, SORT STORE ... A
  * string's is SET, a container's RESTORE with its serialised form. It takes memory, so it is made
  * before the change, from the value as it will be stored, and emitted after it. */

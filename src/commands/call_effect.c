@@ -81,6 +81,22 @@ void call_effect_set(struct call *call, const struct key *key, struct slice valu
     emit(call, key->partition, key->collection, COMMAND_SET, arguments, count);
 }
 
+void call_effect_restore(struct call *call, const struct key *key, struct slice payload,
+                         int64_t expiry_ms) {
+    if (!is_emitting(call))
+        return;
+    uint8_t text[INT64_TEXT_MAX];
+    struct slice arguments[] = {
+        key->text,
+        slice_of(text, int64_format(expiry_ms, text)),
+        payload,
+        SLICE_LITERAL("REPLACE"),
+        SLICE_LITERAL("ABSTTL"),
+    };
+    emit(call, key->partition, key->collection, COMMAND_RESTORE, arguments,
+         sizeof(arguments) / sizeof(*arguments));
+}
+
 void call_effect_delete(struct call *call, const struct key *key) {
     if (is_emitting(call))
         emit(call, key->partition, key->collection, COMMAND_DEL, &key->text, 1);

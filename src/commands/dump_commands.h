@@ -4,6 +4,8 @@
 #define LARDER_COMMANDS_DUMP_COMMANDS_H
 
 /* ROW(command id without COMMAND_, function) */
-#define DUMP_COMMANDS(ROW)
+#define DUMP_COMMANDS(ROW)                                                                         \
+    ROW(DUMP, command_dump)                                                                        \
+    ROW(RESTORE, command_restore)
 
 #endif
