@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FLOAT_TEXT_MAX = 5 * 1024 }; /* the largest long double has 4933 digits before the point */
-
 static bool to_integer(const struct value *value, int64_t *out) {
     if (value->kind == VALUE_INTEGER) {
         *out = value->integer;
@@ -76,8 +74,8 @@ static locale_t c_locale(void) {
     return newlocale(LC_ALL_MASK, "C", (locale_t)0);
 }
 
-static bool to_float(struct slice text, long double *out) {
-    char copy[FLOAT_TEXT_MAX];
+bool string_to_float(struct slice text, long double *out) {
+    char copy[STRING_FLOAT_MAX];
     if (text.size == 0 || text.size >= sizeof(copy) || text.data[0] <= ' ')
         return false;
     memcpy(copy, text.data, text.size);
@@ -96,11 +94,10 @@ static bool to_float(struct slice text, long double *out) {
     return true;
 }
 
-/* The number without trailing zeros. Returns its length. */
-static size_t format_float(long double value, char *out) {
+size_t string_format_float(long double value, char *out) {
     locale_t locale = c_locale();
     locale_t previous = uselocale(locale);
-    int length = snprintf(out, FLOAT_TEXT_MAX, "%.17Lf", value);
+    int length = snprintf(out, STRING_FLOAT_MAX, "%.17Lf", value);
     uselocale(previous);
     freelocale(locale);
     size_t size = length > 0 ? (size_t)length : 0;
@@ -141,8 +138,8 @@ enum larder_status command_incrbyfloat(struct call *call) {
     long double number = 0, increment;
     if (old != NULL && !entry_is_string(old))
         return call_wrong_type(call);
-    if ((old != NULL && !to_float(value_text(&old->value, scratch), &number)) ||
-        !to_float(call->argv[2], &increment)) {
+    if ((old != NULL && !string_to_float(value_text(&old->value, scratch), &number)) ||
+        !string_to_float(call->argv[2], &increment)) {
         reply_error(call->reply, "ERR value is not a valid float");
         return LARDER_OK;
     }
@@ -151,6 +148,6 @@ enum larder_status command_incrbyfloat(struct call *call) {
         reply_error(call->reply, "ERR increment would produce NaN or Infinity");
         return LARDER_OK;
     }
-    char text[FLOAT_TEXT_MAX];
-    return put_float(call, old, slice_of(text, format_float(number, text)));
+    char text[STRING_FLOAT_MAX];
+    return put_float(call, old, slice_of(text, string_format_float(number, text)));
 }

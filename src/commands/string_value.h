@@ -61,6 +61,12 @@ void string_edit_abort(struct string_edit *edit);
 /* Whether a string of `size` bytes is allowed; writes the error reply when it is not. */
 bool string_size_is_allowed(struct call *call, uint64_t size);
 
+/* Strings as the floats of INCRBYFLOAT and HINCRBYFLOAT; the largest has 4933 digits before the
+ * point. string_format_float writes no trailing zeros and returns the length. */
+enum { STRING_FLOAT_MAX = 5 * 1024 };
+bool string_to_float(struct slice text, long double *out);
+size_t string_format_float(long double value, char *out);
+
 /* Units and origins of a time argument. */
 enum time_argument {
     TIME_IN_SECONDS = 1 << 0,  /* else milliseconds */

@@ -19,6 +19,7 @@ enum {
 };
 
 static const uint32_t BUCKETS_MAX = (uint32_t)TABLE_ROOT_BLOCKS * TABLE_BLOCK_BUCKETS;
+
 void table_init(struct table *table, table_key_of key_of) {
     *table = (struct table){.key_of = key_of};
 }
@@ -83,9 +84,12 @@ static bool ensure_bucket(struct table *table, const struct allocator *allocator
 }
 
 static void release_page(struct table *table, const struct allocator *allocator, uint32_t page) {
-    size_t bytes = page == 0 ? (size_t)table->page_room * TABLE_BUCKET_BYTES
-                             : (size_t)TABLE_PAGE_BUCKETS * TABLE_BUCKET_BYTES;
     uint32_t block = page / TABLE_BLOCK_PAGES;
+    size_t bytes = (size_t)TABLE_PAGE_BUCKETS * TABLE_BUCKET_BYTES;
+    if (page == 0)
+        bytes = (size_t)table->page_room * TABLE_BUCKET_BYTES;
+    else if (table->root[block][page % TABLE_BLOCK_PAGES] == NULL)
+        bytes = 0;
     allocator_release(allocator, table->root[block][page % TABLE_BLOCK_PAGES], bytes);
     table->root[block][page % TABLE_BLOCK_PAGES] = NULL;
     table->bytes -= bytes;
@@ -97,11 +101,29 @@ static void release_page(struct table *table, const struct allocator *allocator,
     table->bytes -= bytes;
 }
 
+static uint32_t pages_of(uint32_t bucket_count) {
+    return (bucket_count + TABLE_PAGE_BUCKETS - 1) / TABLE_PAGE_BUCKETS;
+}
+
+/* A split, or the first reservation, that was given up may have made the next page or its block. */
+static void release_unused(struct table *table, const struct allocator *allocator,
+                           uint32_t bucket_count) {
+    uint32_t page = pages_of(bucket_count);
+    uint32_t block = page / TABLE_BLOCK_PAGES, at = page % TABLE_BLOCK_PAGES;
+    if (block >= table->root_room || table->root[block] == NULL ||
+        (block == 0 && at >= table->block_room))
+        return;
+    if (at == 0 || table->root[block][at] != NULL)
+        release_page(table, allocator, page);
+}
+
 /* Buckets from `count` on are no longer in use; `count` was one more before. */
 static void release_bucket(struct table *table, const struct allocator *allocator, uint32_t count) {
-    uint32_t pages = (count + TABLE_PAGE_BUCKETS - 1) / TABLE_PAGE_BUCKETS;
-    if (count % TABLE_PAGE_BUCKETS == 0)
+    uint32_t pages = pages_of(count);
+    if (count % TABLE_PAGE_BUCKETS == 0) {
+        release_unused(table, allocator, count + 1);
         release_page(table, allocator, count / TABLE_PAGE_BUCKETS);
+    }
     if (pages <= TABLE_BLOCK_PAGES / 4)
         shrink_array(table, allocator, (void **)&table->root[0], &table->block_room, pages,
                      sizeof(void *));
@@ -376,6 +398,7 @@ static size_t free_last_chain(struct table *table, const struct allocator *alloc
 bool table_free_some(struct table *table, const struct allocator *allocator, size_t budget,
                      void (*release)(void *element, const struct allocator *allocator)) {
     spare_trim(table, allocator, 0);
+    release_unused(table, allocator, table->bucket_count);
     for (size_t spent = 0; table->bucket_count > 0;) {
         if (spent >= budget)
             return false;

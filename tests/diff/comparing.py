@@ -70,6 +70,15 @@ def scan_pairs(peer, ours):
     return page(first) == page(second)
 
 
+def scan_fields(peer, ours):
+    """A whole HSCAN: the order of the pairs."""
+    first, second = resp.decode(peer)[0], resp.decode(ours)[0]
+
+    def page(value):
+        return [value[0], sorted(zip(value[1][::2], value[1][1::2]))]
+    return page(first) == page(second)
+
+
 def random_key(peer, ours):
     """Any key, but null on both or on neither."""
     first, second = resp.decode(peer)[0], resp.decode(ours)[0]
@@ -182,6 +191,7 @@ COMPARISONS = {
     "pairs": pairs,
     "scores": scores,
     "scan_pairs": scan_pairs,
+    "scan_fields": scan_fields,
     "random_key": random_key,
     "scan": scan,
     "help": help_text,

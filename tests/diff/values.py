@@ -321,6 +321,12 @@ def hyperloglog(random):
 
 
 PLACEHOLDERS = {
+    "hkey": choice(*(b"h1", b"h2", b"h3") * 6, b"h4", b"k1"),
+    "hfield": choice(*(b"a", b"b", b"c", b"1", b"2") * 2, b"field", b"", b"007", b"-5000000000", b"9223372036854775807",
+                     b"x" * 64, b"x" * 65, b"\xff\x00"),
+    "hvalue": choice(*(b"a", b"value", b"10", b"-3", b"1.5", b"100") * 2, b"", b"007", b"9223372036854775807",
+                     b"9223372036854775808", b"1e3", b"inf", b"nan", b" 12", b"x" * 64, b"y" * 65, b"z" * 300,
+                     b"\xff\x00\r\n"),
     "gkey": choice(b"g1", b"g2", b"g3", b"g1", b"g2", b"g3", b"g1", b"g2", b"g3", b"nogeo"),
     "spot": choice(*SPOTS),
     "longitude": lambda random: coordinate(random, 0),

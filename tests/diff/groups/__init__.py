@@ -24,7 +24,7 @@ GROUPS = (
     "sets",
     "pubsubs",
     "sorts",
-)
+, "hashes")
 
 
 @dataclasses.dataclass(frozen=True)

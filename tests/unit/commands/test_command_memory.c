@@ -8,9 +8,9 @@
 static unsigned refusals; /* commands that ran out of memory in the current test */
 static char large[5000], middle[1900], long_key[1500];
 
-static const char *const KEYS[] = {"s",  "i",  "l",      "m",    "x",      "n",    "n1",
-                                   "n2", "n3", long_key, "list", "tall",   "one",  "z1",
-                                   "z2", "xs", "xt",     "xd",   "sparse", "dense"};
+static const char *const KEYS[] = {"s",  "i",      "l",      "m",     "x",    "n",     "n1",  "n2",
+                                   "n3", long_key, "list",   "tall",  "one",  "z1",    "z2",  "xs",
+                                   "xt", "xd",     "sparse", "dense", "hash", "table", "lone"};
 enum { KEY_COUNT = sizeof(KEYS) / sizeof(*KEYS), DATABASES = 2 };
 
 /* @l stands for a large value, @m for the largest of inline size, @k for a long key. */

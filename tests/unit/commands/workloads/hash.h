@@ -8,7 +8,17 @@
 
 /* Lines that prepare the keys which the lines of test_command_memory.c use, and these lines, each
  * ended by a comma. */
-#define HASH_MEMORY_PREPARATION
-#define HASH_MEMORY_WORKLOAD
+#define HASH_MEMORY_PREPARATION                                                                    \
+    "HSET hash a 1 b two c 3.5", "HSET table a @m b @l c 1 d 2.5", "HSET lone f v",
+#define HASH_MEMORY_WORKLOAD                                                                       \
+    "HSET hash a 2", "HSET hash d x e y f z", "HSET hash a @l", "HSET hash d @m e @m",             \
+        "HSET table a x", "HSET table a @l b @l e @l", "HSET n a 1", "HSET n a @l b 2",            \
+        "HMSET hash a @m", "HMSET n a 1 b 2", "HSETNX hash d @m", "HSETNX hash a 1",               \
+        "HSETNX table x @l", "HSETNX n a b", "HGET table b", "HMGET table a b c", "HGETALL table", \
+        "HKEYS table", "HVALS table", "HLEN hash", "HDEL hash a b", "HDEL table a", "HDEL lone f", \
+        "HEXISTS hash a", "HSTRLEN table a", "HINCRBY hash a 5", "HINCRBY table c 5",              \
+        "HINCRBY n c 5", "HINCRBYFLOAT hash c 1.25", "HINCRBYFLOAT table d 1e4900",                \
+        "HINCRBYFLOAT n c 1.5", "HSCAN table 0 COUNT 100", "HRANDFIELD lone 1",                    \
+        "HRANDFIELD lone -3 WITHVALUES", "OBJECT ENCODING hash",
 
 #endif

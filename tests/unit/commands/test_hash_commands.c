@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Commands on hashes: replies, encodings, effects. */
+#include "unit/commands/call_driver.h"
+
+static struct driver *create(void) {
+    struct driver *d = malloc(sizeof(*d));
+    driver_init(d, 3);
+    return d;
+}
+
+static void destroy(struct driver *d) {
+    driver_finish(d);
+    free(d);
+}
+
+static void fields_are_set_and_read(void **state) {
+    (void)state;
+    struct driver *d = create();
+    EXPECT(d, "HSET h a 1 b two a 3", ":2\r\n");
+    EXPECT(d, "HSET h a 4 c 5", ":1\r\n");
+    EXPECT(d, "HGET h a", "$1\r\n4\r\n");
+    EXPECT(d, "HGET h x", "$-1\r\n");
+    EXPECT(d, "HGET none x", "$-1\r\n");
+    EXPECT(d, "HMGET h c x b", "*3\r\n$1\r\n5\r\n$-1\r\n$3\r\ntwo\r\n");
+    EXPECT(d, "HGETALL h",
+           "*6\r\n$1\r\na\r\n$1\r\n4\r\n$1\r\nb\r\n$3\r\ntwo\r\n$1\r\nc\r\n$1\r\n5\r\n");
+    EXPECT(d, "HKEYS h", "*3\r\n$1\r\na\r\n$1\r\nb\r\n$1\r\nc\r\n");
+    EXPECT(d, "HVALS h", "*3\r\n$1\r\n4\r\n$3\r\ntwo\r\n$1\r\n5\r\n");
+    EXPECT(d, "HLEN h", ":3\r\n");
+    EXPECT(d, "HSTRLEN h b", ":3\r\n");
+    EXPECT(d, "HEXISTS h b", ":1\r\n");
+    EXPECT(d, "HSETNX h b x", ":0\r\n");
+    EXPECT(d, "HSETNX h d x", ":1\r\n");
+    EXPECT(d, "HMSET h e 1", "+OK\r\n");
+    EXPECT(d, "HSET h e", "-ERR wrong number of arguments for 'hset' command\r\n");
+    EXPECT(d, "HSET h e 1 f", "-ERR wrong number of arguments for 'hset' command\r\n");
+    d->reply.protocol = 3;
+    EXPECT(d, "HSET j a 1", ":1\r\n");
+    EXPECT(d, "HGETALL j", "%1\r\n$1\r\na\r\n$1\r\n1\r\n");
+    EXPECT(d, "HRANDFIELD j 1 WITHVALUES", "*1\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n");
+    destroy(d);
+}
+
+static void removing_the_last_field_removes_the_key(void **state) {
+    (void)state;
+    struct driver *d = create();
+    EXPECT(d, "HSET h a 1 b 2", ":2\r\n");
+    EXPECT(d, "HDEL h a x a", ":1\r\n");
+    EXPECT(d, "EXISTS h", ":1\r\n");
+    EXPECT(d, "HDEL h b", ":1\r\n");
+    EXPECT(d, "EXISTS h", ":0\r\n");
+    EXPECT(d, "HDEL h b", ":0\r\n");
+    destroy(d);
+}
+
+static void numbers_are_added(void **state) {
+    (void)state;
+    struct driver *d = create();
+    EXPECT(d, "HINCRBY h a 5", ":5\r\n");
+    EXPECT(d, "HINCRBY h a -7", ":-2\r\n");
+    EXPECT(d, "HINCRBYFLOAT h a 2.25", "$4\r\n0.25\r\n");
+    EXPECT(d, "HINCRBY h a 1", "-ERR hash value is not an integer\r\n");
+    EXPECT(d, "HINCRBY h b x", "-ERR value is not an integer or out of range\r\n");
+    EXPECT(d, "HSET h b text m 9223372036854775807", ":2\r\n");
+    EXPECT(d, "HINCRBYFLOAT h b 1", "-ERR hash value is not a float\r\n");
+    EXPECT(d, "HINCRBY h m 1", "-ERR increment or decrement would overflow\r\n");
+    EXPECT(d, "HINCRBYFLOAT none b x", "-ERR value is not a valid float\r\n");
+    EXPECT(d, "EXISTS none", ":0\r\n");
+    destroy(d);
+}
+
+static void it_is_packed_up_to_the_limits(void **state) {
+    (void)state;
+    struct driver *d = create();
+    atomic_store(&d->keyspace.limits.hash_entries, 3);
+    EXPECT(d, "HSET h a 1 b 2 c 3", ":3\r\n");
+    EXPECT(d, "HSET h a 4 b 5 c 6 a 7", ":0\r\n");
+    EXPECT(d, "OBJECT ENCODING h", "$8\r\nlistpack\r\n");
+    EXPECT(d, "HSET h d 4", ":1\r\n");
+    EXPECT(d, "OBJECT ENCODING h", "$9\r\nhashtable\r\n");
+    EXPECT(d, "HMGET h a b c d", "*4\r\n$1\r\n7\r\n$1\r\n5\r\n$1\r\n6\r\n$1\r\n4\r\n");
+    atomic_store(&d->keyspace.limits.hash_value_bytes, 5);
+    EXPECT(d, "HSET j a 12345", ":1\r\n");
+    EXPECT(d, "OBJECT ENCODING j", "$8\r\nlistpack\r\n");
+    EXPECT(d, "HSET j a 123456", ":0\r\n");
+    EXPECT(d, "OBJECT ENCODING j", "$9\r\nhashtable\r\n");
+    EXPECT(d, "HGET j a", "$6\r\n123456\r\n");
+    destroy(d);
+}
+
+static void a_scan_shows_all_pairs(void **state) {
+    (void)state;
+    struct driver *d = create();
+    EXPECT(d, "HSET h a 1 bb 2", ":2\r\n");
+    EXPECT(d, "HSCAN h 0", "*2\r\n$1\r\n0\r\n*4\r\n$1\r\na\r\n$1\r\n1\r\n$2\r\nbb\r\n$1\r\n2\r\n");
+    EXPECT(d, "HSCAN h 0 NOVALUES MATCH b*", "*2\r\n$1\r\n0\r\n*1\r\n$2\r\nbb\r\n");
+    EXPECT(d, "HSCAN none 0", "*2\r\n$1\r\n0\r\n*0\r\n");
+    EXPECT(d, "HSCAN h x", "-ERR invalid cursor\r\n");
+    EXPECT(d, "HRANDFIELD h 2", "*2\r\n$1\r\na\r\n$2\r\nbb\r\n");
+    EXPECT(d, "HRANDFIELD h 0", "*0\r\n");
+    EXPECT(d, "HRANDFIELD none", "$-1\r\n");
+    EXPECT(d, "HRANDFIELD h 1 FOO", "-ERR syntax error\r\n");
+    destroy(d);
+}
+
+static void another_type_is_refused(void **state) {
+    (void)state;
+    static const char *const LINES[] = {
+        "HSET s a 1",    "HGET s a", "HGETALL s",    "HDEL s a",  "HLEN s",       "HSCAN s 0",
+        "HINCRBY s a 1", "HKEYS s",  "HSETNX s a 1", "HMGET s a", "HRANDFIELD s", "HEXISTS s a"};
+    struct driver *d = create();
+    EXPECT(d, "SET s text", "+OK\r\n");
+    for (size_t i = 0; i < sizeof(LINES) / sizeof(*LINES); i++)
+        EXPECT(d, LINES[i],
+               "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+    destroy(d);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fields_are_set_and_read),
+        cmocka_unit_test(removing_the_last_field_removes_the_key),
+        cmocka_unit_test(numbers_are_added),
+        cmocka_unit_test(it_is_packed_up_to_the_limits),
+        cmocka_unit_test(a_scan_shows_all_pairs),
+        cmocka_unit_test(another_type_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
