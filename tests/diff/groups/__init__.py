@@ -24,7 +24,8 @@ GROUPS = (
     "sets",
     "pubsubs",
     "sorts",
-, "hashes")
+    "hashes",
+)
 
 
 @dataclasses.dataclass(frozen=True)
