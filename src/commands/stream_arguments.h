@@ -78,7 +78,13 @@ static inline void stream_words_add(struct stream_words *words, struct slice wor
 
 /* Bytes of effect that one claimed entry takes at most. */
 size_t stream_claim_effect_bound(struct slice key, struct slice group, struct slice consumer);
-/* XCLAIM key group consumer 0 id TIME RETRYCOUNT FORCE JUSTID. */
+enum { STREAM_CLAIMS_MAX = 64 }; /* entries of one effect */
+/* XCLAIM key group consumer 0 id ... TIME RETRYCOUNT FORCE JUSTID, of at most STREAM_CLAIMS_MAX
+ * entries; no more than as many effects of one entry take. */
+void stream_effect_claims(struct call *call, const struct slice names[3],
+                          const struct stream_id *ids, size_t id_count, int64_t time_ms,
+                          uint64_t count);
+/* The same of one entry. */
 void stream_effect_claim(struct call *call, struct slice key, struct slice group,
                          struct slice consumer, struct stream_id id, int64_t time_ms,
                          uint64_t count);

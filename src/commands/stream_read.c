@@ -367,19 +367,27 @@ static void abort_stream(struct read *read, struct read_stream *stream) {
 
 static void commit_new(struct read *read, struct read_stream *stream) {
     struct call *call = read->call;
+    const struct slice names[3] = {stream->key.text, read->group, read->consumer};
+    int64_t now_ms = call->thread->now_ms;
+    struct stream_id claimed[STREAM_CLAIMS_MAX];
+    size_t claimed_count = 0;
     struct stream_cursor cursor;
     struct stream_entry entry;
     bool is_more = find_entries(stream, &cursor, &entry);
     for (size_t i = 0; is_more && i < stream->delivered; i++) {
         if (!read->is_no_ack) {
             stream_claim_commit(stream->object, call->keyspace->allocator, stream->group,
-                                stream->consumer, entry.id, call->thread->now_ms, 1);
-            stream_effect_claim(call, stream->key.text, read->group, read->consumer, entry.id,
-                                call->thread->now_ms, 1);
+                                stream->consumer, entry.id, now_ms, 1);
+            claimed[claimed_count++] = entry.id;
+        }
+        if (claimed_count == STREAM_CLAIMS_MAX) {
+            stream_effect_claims(call, names, claimed, claimed_count, now_ms, 1);
+            claimed_count = 0;
         }
         stream_group_advance(stream->object, stream->group, entry.id);
         is_more = stream_cursor_next(&cursor, &entry);
     }
+    stream_effect_claims(call, names, claimed, claimed_count, now_ms, 1);
     stream_effect_group_state(call, stream->key.text, stream->group);
 }
 

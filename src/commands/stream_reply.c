@@ -68,26 +68,34 @@ size_t stream_claim_effect_bound(struct slice key, struct slice group, struct sl
                               key.size + group.size + consumer.size + CLAIM_NUMBER_BYTES);
 }
 
+void stream_effect_claims(struct call *call, const struct slice names[3],
+                          const struct stream_id *ids, size_t id_count, int64_t time_ms,
+                          uint64_t count) {
+    uint8_t id_texts[STREAM_CLAIMS_MAX][STREAM_ID_TEXT_MAX];
+    uint8_t time_text[INT64_TEXT_MAX], count_text[INT64_TEXT_MAX];
+    struct slice words[CLAIM_WORDS + STREAM_CLAIMS_MAX];
+    if (!stream_is_emitting(call) || id_count == 0)
+        return;
+    size_t at = 0;
+    for (; at < 3; at++)
+        words[at] = names[at];
+    words[at++] = SLICE_LITERAL("0");
+    for (size_t i = 0; i < id_count; i++)
+        words[at++] = slice_of(id_texts[i], stream_id_format(ids[i], id_texts[i]));
+    words[at++] = SLICE_LITERAL("TIME");
+    words[at++] = slice_of(time_text, int64_format(time_ms, time_text));
+    words[at++] = SLICE_LITERAL("RETRYCOUNT");
+    words[at++] = slice_of(count_text, uint64_format(count, count_text));
+    words[at++] = SLICE_LITERAL("FORCE");
+    words[at++] = SLICE_LITERAL("JUSTID");
+    call_effect(call, COMMAND_XCLAIM, words, at);
+}
+
 void stream_effect_claim(struct call *call, struct slice key, struct slice group,
                          struct slice consumer, struct stream_id id, int64_t time_ms,
                          uint64_t count) {
-    uint8_t id_text[STREAM_ID_TEXT_MAX], time_text[INT64_TEXT_MAX], count_text[INT64_TEXT_MAX];
-    if (!stream_is_emitting(call))
-        return;
-    struct slice words[CLAIM_WORDS] = {
-        key,
-        group,
-        consumer,
-        SLICE_LITERAL("0"),
-        slice_of(id_text, stream_id_format(id, id_text)),
-        SLICE_LITERAL("TIME"),
-        slice_of(time_text, int64_format(time_ms, time_text)),
-        SLICE_LITERAL("RETRYCOUNT"),
-        slice_of(count_text, uint64_format(count, count_text)),
-        SLICE_LITERAL("FORCE"),
-        SLICE_LITERAL("JUSTID"),
-    };
-    call_effect(call, COMMAND_XCLAIM, words, CLAIM_WORDS);
+    const struct slice names[3] = {key, group, consumer};
+    stream_effect_claims(call, names, &id, 1, time_ms, count);
 }
 
 void stream_effect_consumer(struct call *call, struct slice key, struct slice group,

@@ -311,6 +311,22 @@ static void effects_are_exact(void **state) {
                               "xclaim s g d 0 2000001-0 TIME 1000000 RETRYCOUNT 1 FORCE JUSTID\n");
 }
 
+static void entries_read_together_are_one_effect(void **state) {
+    struct driver *d = *state;
+    char text[4096];
+    for (unsigned i = 0; i < 70; i++)
+        driver_run(d, "XADD s * a 1");
+    driver_run(d, "XGROUP CREATE s g 0");
+    effects_clear(&d->effects);
+    driver_run(d, "XREADGROUP GROUP g c COUNT 3 STREAMS s >");
+    print_effects(d, text);
+    assert_string_equal(text, "xgroup|createconsumer s g c\n"
+                              "xclaim s g c 0 1000000-0 1000000-1 1000000-2 TIME 1000000 "
+                              "RETRYCOUNT 1 FORCE JUSTID\n"
+                              "xgroup|setid s g 1000000-2 ENTRIESREAD 3\n");
+    EXPECT(d, "XPENDING s g - + 1", "*1\r\n*4\r\n$9\r\n1000000-0\r\n$1\r\nc\r\n:0\r\n:1\r\n");
+}
+
 static void events_are_told(void **state) {
     struct driver *d = *state;
     static const char *const LINES[][3] = {
@@ -330,7 +346,7 @@ static void events_are_told(void **state) {
     for (size_t i = 0; i < sizeof(LINES) / sizeof(*LINES); i++) {
         notices_clear(&d->thread.notices);
         assert_true(driver_run(d, LINES[i][0])[0] != '-');
-        size_t count = (LINES[i][1] != NULL) + (LINES[i][2] != NULL);
+        size_t count = LINES[i][1] == NULL ? 0 : LINES[i][2] == NULL ? 1 : 2;
         assert_int_equal(d->thread.notices.count, count);
         for (size_t k = 0; k < count; k++)
             assert_string_equal(d->thread.notices.items[k].event, LINES[i][1 + k]);
@@ -352,6 +368,7 @@ int main(void) {
         TEST(a_group_that_vanishes_ends_the_waiting),
         TEST(xread_checks_its_words),
         TEST(effects_are_exact),
+        TEST(entries_read_together_are_one_effect),
         TEST(events_are_told),
 #undef TEST
     };
