@@ -12,26 +12,51 @@ enum { HOOK_INSTRUCTIONS = 20000, COLLECT_PAUSE_PERCENT = 200 };
 
 /* ---- memory ---- */
 
+/* The true size of a block; it is no longer remembered. */
+static size_t take_true_size(struct script_interpreter *s, const void *block, size_t size) {
+    for (size_t i = 0; i < s->oversized_count; i++) {
+        if (s->oversized[i].block != block)
+            continue;
+        size = s->oversized[i].size;
+        s->oversized[i] = s->oversized[--s->oversized_count];
+        return size;
+    }
+    return size;
+}
+
+/* Lua relies on it that a block can always be made smaller. */
+static void *keep_oversized(struct script_interpreter *s, void *block, size_t size) {
+    if (s->oversized_count < OVERSIZED_BLOCKS_MAX)
+        s->oversized[s->oversized_count++] = (struct oversized_block){block, size};
+    return block;
+}
+
 /* Lua's allocator. It may fail whenever the block grows. */
 static void *resize(void *context, void *block, size_t old_size, size_t new_size) {
     struct script_interpreter *s = context;
     size_t used = atomic_load_explicit(&s->used_bytes, memory_order_relaxed);
-    if (block == NULL)
-        old_size = 0;
+    size_t true_size = block == NULL             ? 0
+                       : s->oversized_count == 0 ? old_size
+                                                 : take_true_size(s, block, old_size);
     if (new_size == 0) {
         if (block != NULL)
-            allocator_release(s->allocator, block, old_size);
-        atomic_store_explicit(&s->used_bytes, used - old_size, memory_order_relaxed);
+            allocator_release(s->allocator, block, true_size);
+        atomic_store_explicit(&s->used_bytes, used - true_size, memory_order_relaxed);
         return NULL;
     }
-    bool is_growth = new_size > old_size;
-    if (is_growth && s->limit_bytes > 0 && used - old_size + new_size > s->limit_bytes)
+    bool is_growth = block == NULL || new_size > old_size;
+    bool is_over = is_growth && s->limit_bytes > 0 && used - true_size + new_size > s->limit_bytes;
+    void *result = is_over         ? NULL
+                   : block == NULL ? allocator_allocate(s->allocator, new_size)
+                                   : allocator_resize(s->allocator, block, true_size, new_size);
+    if (result == NULL) {
+        if (!is_growth)
+            return keep_oversized(s, block, true_size);
+        if (true_size != old_size && block != NULL)
+            (void)keep_oversized(s, block, true_size);
         return NULL;
-    void *result = block == NULL ? allocator_allocate(s->allocator, new_size)
-                                 : allocator_resize(s->allocator, block, old_size, new_size);
-    if (result == NULL)
-        return is_growth ? NULL : block; /* Lua relies on it that a block can always shrink */
-    atomic_store_explicit(&s->used_bytes, used - old_size + new_size, memory_order_relaxed);
+    }
+    atomic_store_explicit(&s->used_bytes, used - true_size + new_size, memory_order_relaxed);
     return result;
 }
 
@@ -41,6 +66,19 @@ size_t script_interpreter_bytes(const struct script_interpreter *s) {
 
 void script_interpreter_limit(struct script_interpreter *s, size_t bytes) {
     s->limit_bytes = bytes;
+}
+
+static int collect_all(lua_State *lua) {
+    lua_gc(lua, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
+void interpreter_recover(struct script_interpreter *s) {
+    size_t limit = s->limit_bytes;
+    s->limit_bytes = 0; /* collecting may take a little first */
+    (void)!lua_cpcall(s->lua, collect_all, NULL);
+    lua_settop(s->lua, 0);
+    s->limit_bytes = limit;
 }
 
 /* ---- stopping ---- */
@@ -206,6 +244,8 @@ enum larder_status script_compile(struct script_interpreter *s, struct slice tex
         }
     }
     lua_settop(s->lua, 0);
+    if (c.status == LARDER_NO_MEMORY)
+        interpreter_recover(s);
     *out_function = c.function;
     return c.status;
 }
@@ -220,6 +260,7 @@ struct running {
     int function;
     const struct script_call *call;
     struct reply *reply;
+    bool is_out_of_memory;
 };
 
 void interpreter_push_slices(lua_State *lua, const struct slice *items, size_t count) {
@@ -246,6 +287,8 @@ static int push_inputs(lua_State *lua, const struct script_call *call) {
 static int run(lua_State *lua) {
     struct running *r = lua_touserdata(lua, 1);
     struct script_interpreter *s = interpreter_of(lua);
+    if (s->has_limited_api)
+        (void)library_restore_api(lua);
     lua_rawgeti(lua, LUA_REGISTRYINDEX, s->error_handler);
     lua_rawgeti(lua, LUA_REGISTRYINDEX, r->function);
     int inputs = push_inputs(lua, r->call);
@@ -260,7 +303,7 @@ static int run(lua_State *lua) {
     }
     if (status == 0)
         conversion_write_value(lua, r->reply);
-    else if (status == LUA_ERRMEM)
+    else if ((r->is_out_of_memory = status == LUA_ERRMEM))
         reply_error(r->reply, OUT_OF_MEMORY_TEXT);
     else
         interpreter_reply_error(lua, r->call->name, r->reply);
@@ -278,8 +321,11 @@ bool script_run(struct script_interpreter *s, int function, const struct script_
         lua_sethook(s->lua, NULL, 0, 0);
         reply_cut(reply, mark);
         reply_error(reply, OUT_OF_MEMORY_TEXT);
+        r.is_out_of_memory = true;
     }
     lua_settop(s->lua, 0);
+    if (r.is_out_of_memory)
+        interpreter_recover(s);
     lua_gc(s->lua, LUA_GCRESTART, 0);
     lua_gc(s->lua, LUA_GCSETPAUSE, COLLECT_PAUSE_PERCENT);
     return !s->is_aborting;

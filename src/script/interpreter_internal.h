@@ -17,12 +17,22 @@ struct script_random {
 
 struct script_library_loading; /* library.c */
 
+/* A block that could not be made smaller: Lua takes it for one of the size that it asked for. */
+struct oversized_block {
+    void *block;
+    size_t size;
+};
+
+enum { OVERSIZED_BLOCKS_MAX = 64 };
+
 struct script_interpreter {
     const struct allocator *allocator;
     struct script_host host;
     lua_State *lua;
     _Atomic size_t used_bytes;
     size_t limit_bytes; /* 0: none */
+    struct oversized_block oversized[OVERSIZED_BLOCKS_MAX];
+    size_t oversized_count;
     struct script_random random;
     struct reply reply;      /* of the command being called */
     struct slice *arguments; /* of it */
@@ -31,7 +41,8 @@ struct script_interpreter {
     bool is_aborting;       /* the host ended the script: every hook raises an error */
     const char *abort_text; /* NULL: the host answers itself */
     int error_handler, globals, limited_api, full_api; /* references in the registry */
-    struct script_library_loading *loading;            /* FUNCTION LOAD runs; NULL: not */
+    bool has_limited_api;
+    struct script_library_loading *loading; /* FUNCTION LOAD runs; NULL: not */
     const char *redis_version, *server_name, *server_version;
 };
 
@@ -61,6 +72,8 @@ int api_error(lua_State *lua, const char *text) __attribute__((noreturn));
 
 /* ---- interpreter.c ---- */
 
+/* Memory ran out: free what is garbage, so that the next script has some. Not inside Lua. */
+void interpreter_recover(struct script_interpreter *interpreter);
 /* Have the host asked every few instructions whether to go on. */
 void interpreter_watch(lua_State *lua);
 /* End the script, whatever it catches. */
@@ -80,6 +93,8 @@ void conversion_write_value(lua_State *lua, struct reply *reply);
 /* ---- library.c ---- */
 
 int library_register(lua_State *lua);
+/* Give scripts the whole table `redis` again after a load. */
+int library_restore_api(lua_State *lua);
 
 /* ---- cmsgpack.c, struct_format.c ---- */
 

@@ -290,8 +290,10 @@ static enum argument_kind pass_argument(struct scan *s) {
 
 /* Whether the keys of the command are where they can be seen. */
 static bool has_plain_keys(const struct command_spec *spec) {
-    return spec->key_method == COMMAND_KEY_METHOD_SPECS &&
-           (spec->flags & COMMAND_FLAG_MOVABLEKEYS) == 0 && spec->first_key > 0 &&
+    bool is_simple = spec->key_method == COMMAND_KEY_METHOD_SPECS ||
+                     spec->key_method == COMMAND_KEY_METHOD_SET ||
+                     spec->key_method == COMMAND_KEY_METHOD_BITFIELD;
+    return is_simple && (spec->flags & COMMAND_FLAG_MOVABLEKEYS) == 0 && spec->first_key > 0 &&
            spec->last_key >= -1 && spec->key_step > 0;
 }
 

@@ -187,6 +187,7 @@ static void set_api(lua_State *lua, int reference) {
 static int load(lua_State *lua) {
     struct script_library_loading *l = lua_touserdata(lua, 1);
     struct script_interpreter *s = interpreter_of(lua);
+    s->has_limited_api = true;
     set_api(lua, s->limited_api);
     lua_rawgeti(lua, LUA_REGISTRYINDEX, s->error_handler);
     int status = LUA_ERRSYNTAX;
@@ -220,8 +221,9 @@ static int load(lua_State *lua) {
     return 0;
 }
 
-static int restore_api(lua_State *lua) {
-    set_api(lua, interpreter_of(lua)->full_api); /* the fields are there: no memory is needed */
+int library_restore_api(lua_State *lua) {
+    set_api(lua, interpreter_of(lua)->full_api);
+    interpreter_of(lua)->has_limited_api = false;
     return 0;
 }
 
@@ -237,8 +239,10 @@ enum larder_status script_library_load(struct script_interpreter *s, struct slic
     s->loading = NULL;
     lua_sethook(s->lua, NULL, 0, 0);
     lua_settop(s->lua, 0);
-    if (lua_cpcall(s->lua, restore_api, NULL) != 0)
-        has_failed = true;
+    (void)!lua_cpcall(s->lua, library_restore_api, NULL); /* else the next run does it */
+    lua_settop(s->lua, 0);
+    if (has_failed || loading.status == LARDER_NO_MEMORY)
+        interpreter_recover(s);
     if (has_failed) {
         loading.status = LARDER_NO_MEMORY;
         if (error != NULL) {

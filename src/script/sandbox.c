@@ -150,6 +150,24 @@ static int safe_pcall(lua_State *lua) {
     return lua_gettop(lua);
 }
 
+/* The handler is called once the stack is unwound. Where Lua calls it, inside a hook that ends the
+ * script, no hook would interrupt it. */
+static int safe_xpcall(lua_State *lua) {
+    luaL_checkany(lua, 2);
+    lua_settop(lua, 2);
+    lua_insert(lua, 1); /* handler, function */
+    int status = lua_pcall(lua, 0, LUA_MULTRET, 0);
+    if (status == 0) {
+        lua_pushboolean(lua, 1);
+        lua_replace(lua, 1);
+        return lua_gettop(lua);
+    }
+    (void)lua_pcall(lua, 1, 1, 0);
+    lua_pushboolean(lua, 0);
+    lua_insert(lua, 1);
+    return 2;
+}
+
 /* ---- loading code: texts only, compiled code could do anything ---- */
 
 static int finish_load(lua_State *lua, int status) {
@@ -277,7 +295,7 @@ static void replace_functions(lua_State *lua) {
         {"rawset", safe_rawset}, {"rawget", safe_rawget},
         {"next", safe_next},     {"setmetatable", safe_setmetatable},
         {"load", safe_load},     {"loadstring", safe_loadstring},
-        {"pcall", safe_pcall},
+        {"pcall", safe_pcall},   {"xpcall", safe_xpcall},
     };
     for (size_t i = 0; i < sizeof(REMOVED) / sizeof(*REMOVED); i++) {
         lua_pushnil(lua);
