@@ -151,8 +151,10 @@ static enum larder_status convert(struct object **set, const struct object_conte
 
 enum larder_status set_add(struct object **set, const struct object_context *context,
                            const struct slice *members, size_t count, size_t *out_added) {
-    struct addition a = measure(*set, context, members, count);
     *out_added = 0;
+    if (*set != NULL && (*set)->type == &SET_TABLE && count == 1)
+        return table_set_add(table_of(*set), context, members[0], out_added);
+    struct addition a = measure(*set, context, members, count);
     if (a.count == 0)
         return LARDER_OK;
     const struct object_type *type = choose(*set, context, &a);

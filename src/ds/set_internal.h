@@ -71,6 +71,9 @@ void table_member_destroy(const struct allocator *allocator, void *member);
 struct slice table_member_text(const void *member);
 /* An insert was reserved. Takes the member, unless it is there already: false. */
 bool table_set_insert(struct table_set *set, const struct object_context *context, void *member);
+/* Reserve, make and insert one member. Errors: LARDER_NO_MEMORY, nothing changed. */
+enum larder_status table_set_add(struct table_set *set, const struct object_context *context,
+                                 struct slice member, size_t *out_added) LARDER_NODISCARD;
 bool table_set_remove(struct table_set *set, const struct object_context *context,
                       struct slice member);
 

@@ -103,6 +103,24 @@ bool table_set_insert(struct table_set *set, const struct object_context *contex
     return true;
 }
 
+enum larder_status table_set_add(struct table_set *set, const struct object_context *context,
+                                 struct slice text, size_t *out_added) {
+    uint64_t hash = table_hash(context, text);
+    *out_added = 0;
+    if (table_find(&set->table, hash, text) != NULL)
+        return LARDER_OK;
+    void *member = table_member_create(context, text);
+    if (member == NULL || table_reserve(&set->table, context, 1) != LARDER_OK) {
+        if (member != NULL)
+            table_member_destroy(context->allocator, member);
+        return LARDER_NO_MEMORY;
+    }
+    table_insert(&set->table, context, hash, member);
+    set->member_bytes += member_bytes(text);
+    *out_added = 1;
+    return LARDER_OK;
+}
+
 bool table_set_remove(struct table_set *set, const struct object_context *context,
                       struct slice text) {
     uint64_t hash = table_hash(context, text);

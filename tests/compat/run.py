@@ -9,7 +9,8 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-MODULES = ("test_redis_py", "test_valkey_py", "test_django", "test_ioredis")
+MODULES = ("test_redis_py", "test_valkey_py", "test_django", "test_ioredis", "test_django_redis", "test_frameworks",
+           "test_node_redis", "test_bullmq", "test_go_redis", "test_readme")
 
 
 def installed_clients():
