@@ -81,9 +81,19 @@ def _(host, port):
     equal(("redis_version" in info, get_redis_connection("default").dbsize()), (True, 0))
 
 
+def place_of(cache, method):
+    """Release 5.4.0 has the methods of data types on its client only, where it has them."""
+    for place in (cache, cache.client):
+        if hasattr(place, method):
+            return place
+    return None
+
+
 @JOBS.job("uses sets by every method it has for them")
 def _(host, port):
-    cache = caches(host, port)["default"]
+    cache = place_of(caches(host, port)["default"], "sadd")
+    if cache is None:
+        return
     equal((cache.sadd("a", 1, 2, 3, "x"), cache.sadd("b", 2, 3, 4), cache.scard("a")), (4, 3, 4))
     equal((cache.sdiff("a", "b"), cache.sinter("a", "b"), cache.sunion("a", "b")),
           ({1, "x"}, {2, 3}, {1, 2, 3, 4, "x"}))
@@ -102,7 +112,9 @@ def _(host, port):
 
 @JOBS.job("uses hashes by every method it has for them")
 def _(host, port):
-    cache = caches(host, port)["default"]
+    cache = place_of(caches(host, port)["default"], "hset")
+    if cache is None:
+        return
     equal((cache.hset("h", "one", {"n": 1}), cache.hset("h", "two", 2)), (1, 1))
     equal((cache.hlen("h"), cache.hexists("h", "one"), cache.hexists("h", "none")), (2, True, False))
     equal(sorted(cache.hkeys("h")), ["one", "two"])
@@ -111,8 +123,8 @@ def _(host, port):
 
 @JOBS.job("uses sorted sets, where the release has methods for them")
 def _(host, port):
-    cache = caches(host, port)["default"]
-    if not hasattr(cache, "zadd"):
+    cache = place_of(caches(host, port)["default"], "zadd")
+    if cache is None:
         return
     equal(cache.zadd("z", {"a": 1, "b": 2.5, "c": 3}), 3)
     equal((cache.zcard("z"), cache.zcount("z", 1, 2.5), cache.zscore("z", "b")), (3, 2, 2.5))

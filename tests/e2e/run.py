@@ -11,9 +11,25 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support" / "python")]
 
 import checks
 
-MODULES = ("test_process", "test_configuration", "test_log", "test_access",
-           "test_tls", "test_limits", "test_memory", "test_clients", "test_pubsub", "test_notifications", "test_information", "test_newer_commands",
-           "test_metrics", "test_packages", "test_blocking", "test_tracking")
+MODULES = (
+    "test_process",
+    "test_configuration",
+    "test_log",
+    "test_access",
+    "test_tls",
+    "test_limits",
+    "test_memory",
+    "test_clients",
+    "test_pubsub",
+    "test_notifications",
+    "test_information",
+    "test_newer_commands",
+    "test_metrics",
+    "test_packages",
+    "test_blocking",
+    "test_tracking",
+    "test_serializability",
+)
 
 if __name__ == "__main__":
     sys.exit(checks.main(MODULES, sys.argv[1:]))
