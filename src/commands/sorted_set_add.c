@@ -145,5 +145,10 @@ enum larder_status command_zadd(struct call *call) {
 }
 
 enum larder_status command_zincrby(struct call *call) {
+    uint32_t rules;
+    bool counts_changes;
+    /* An option in place of the increment is read as one, and then something is missing. */
+    if (sorted_set_parse_rules(call, ~0u, &rules, &counts_changes) != 2)
+        return call_syntax_error(call);
     return add_pairs(call, 2, SORTED_SET_INCREMENT, false);
 }

@@ -74,7 +74,7 @@ static enum larder_status reply_page(struct call *call, const struct object *set
     struct reply page;
     reply_init(&page, call->keyspace->allocator);
     scan->reply = &page;
-    cursor = sorted_set_scan(set, cursor, scan->count, show_member, scan);
+    cursor = sorted_set_scan(set, call_objects(call), cursor, scan->count, show_member, scan);
     uint8_t text[INT64_TEXT_MAX];
     reply_array(call->reply, 2);
     reply_bulk(call->reply, slice_of(text, uint64_format(cursor, text)));

@@ -159,14 +159,16 @@ struct scan {
     size_t shown;
 };
 
-static void show_element(void *context, const struct scored_element *element) {
+static void show_element(void *context, void *at) {
+    const struct scored_element *element = at;
     struct scan *scan = context;
     struct scored_member member = {scored_element_member(element), element->score};
     scan->show(scan->context, &member);
     scan->shown++;
 }
 
-uint64_t sorted_set_scan(const struct object *set, uint64_t cursor, size_t count,
+uint64_t sorted_set_scan(const struct object *set, const struct object_context *objects,
+                         uint64_t cursor, size_t count,
                          void (*show_member)(void *context, const struct scored_member *member),
                          void *context) {
     if (sorted_set_is_flat(set)) {
@@ -179,7 +181,7 @@ uint64_t sorted_set_scan(const struct object *set, uint64_t cursor, size_t count
     }
     struct scan scan = {show_member, context, 0};
     do {
-        cursor = score_table_scan(&full_of_const(set)->table, cursor, show_element, &scan);
+        cursor = table_scan(&full_of_const(set)->table, objects, cursor, show_element, &scan);
     } while (cursor != 0 && scan.shown < count);
     return cursor;
 }

@@ -83,7 +83,8 @@ bool sorted_set_previous(struct sorted_set_cursor *cursor, struct scored_member 
 
 /* Show some members: each that is there all the time is shown at least once on the way from cursor
  * 0 to the cursor 0 that ends it. Returns the next cursor. */
-uint64_t sorted_set_scan(const struct object *set, uint64_t cursor, size_t count,
+uint64_t sorted_set_scan(const struct object *set, const struct object_context *objects,
+                         uint64_t cursor, size_t count,
                          void (*show)(void *context, const struct scored_member *member),
                          void *context);
 

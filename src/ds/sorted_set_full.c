@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The tree is changed last when something is added, first when something is taken out, so that what
- * can fail comes before what can't. A changed score is entered at its new place before it leaves
- * the old one. */
+/* What can fail comes before what can't: the element, room in the table, the tree. A changed score
+ * is entered at its new place before it leaves the old one. */
 #include "ds/sorted_set_full.h"
 
 static struct full_sorted_set *full_of(struct object *set) {
@@ -12,16 +11,32 @@ static const struct full_sorted_set *full_of_const(const struct object *set) {
     return (const struct full_sorted_set *)set;
 }
 
+static struct slice member_of(const void *element) {
+    return scored_element_member(element);
+}
+
 struct object *full_sorted_set_create(const struct allocator *allocator,
                                       const struct hash_seed *seed) {
     struct full_sorted_set *full = allocator_allocate(allocator, sizeof(*full));
     if (full == NULL)
         return NULL;
     *full = (struct full_sorted_set){.object.type = &SORTED_SET_FULL, .seed = seed};
-    if (score_table_init(&full->table, allocator) == LARDER_OK)
-        return &full->object;
-    allocator_release(allocator, full, sizeof(*full));
-    return NULL;
+    table_init(&full->table, member_of);
+    return &full->object;
+}
+
+/* What the table is given. */
+static struct object_context context_of(const struct full_sorted_set *full,
+                                        const struct allocator *allocator) {
+    return (struct object_context){.allocator = allocator, .seed = full->seed};
+}
+
+static void take_out(struct full_sorted_set *full, const struct allocator *allocator,
+                     const struct scored_element *element) {
+    struct object_context context = context_of(full, allocator);
+    struct slice member = scored_element_member(element);
+    uint64_t hash = table_hash(&context, member);
+    table_remove(&full->table, &context, hash, table_find_word(&full->table, hash, member));
 }
 
 static void release_element(struct full_sorted_set *full, const struct allocator *allocator,
@@ -54,16 +69,15 @@ enum larder_status full_sorted_set_insert(struct full_sorted_set *full,
     struct scored_element *element = create_element(full, allocator, member);
     if (element == NULL)
         return LARDER_NO_MEMORY;
-    uint64_t hash = score_table_hash(full->seed, member->member);
-    enum larder_status status =
-        score_table_insert(&full->table, allocator, full->seed, hash, element);
-    if (status == LARDER_OK) {
+    struct object_context context = context_of(full, allocator);
+    enum larder_status status = table_reserve(&full->table, &context, 1);
+    if (status == LARDER_OK)
         status = score_tree_insert(&full->tree, allocator, member->score, element);
-        if (status != LARDER_OK)
-            score_table_remove(&full->table, allocator, full->seed, element);
-    }
-    if (status != LARDER_OK)
+    if (status == LARDER_OK)
+        table_insert(&full->table, &context, table_hash(&context, member->member), element);
+    else
         release_element(full, allocator, element);
+    table_end_reserve(&full->table, &context);
     *out = element;
     return status;
 }
@@ -81,7 +95,7 @@ enum larder_status full_sorted_set_change(struct full_sorted_set *full,
 void full_sorted_set_remove(struct full_sorted_set *full, const struct allocator *allocator,
                             struct scored_element *element) {
     score_tree_remove(&full->tree, allocator, element->score, element);
-    score_table_remove(&full->table, allocator, full->seed, element);
+    take_out(full, allocator, element);
     release_element(full, allocator, element);
 }
 
@@ -93,7 +107,7 @@ void full_sorted_set_remove_range(struct full_sorted_set *full, const struct all
         if (removed == 0)
             return;
         for (size_t i = 0; i < removed; i++) {
-            score_table_remove(&full->table, allocator, full->seed, run[i]);
+            take_out(full, allocator, run[i]);
             release_element(full, allocator, run[i]);
         }
         count -= removed;
@@ -104,27 +118,26 @@ void full_sorted_set_remove_range(struct full_sorted_set *full, const struct all
 
 static size_t full_bytes(const struct object *set) {
     const struct full_sorted_set *full = full_of_const(set);
-    return sizeof(*full) + full->element_bytes + score_tree_bytes(&full->tree) +
-           score_table_bytes(&full->table);
+    return sizeof(*full) + full->element_bytes + score_tree_bytes(&full->tree) + full->table.bytes;
 }
 
 static size_t full_length(const struct object *set) {
     return full_of_const(set)->tree.count;
 }
 
+static void free_element(void *element, const struct allocator *allocator) {
+    const struct scored_element *scored = element;
+    allocator_release(allocator, element, scored_element_size(scored->size));
+}
+
+/* The table frees the elements; of the tree only nodes are left then. */
 static bool full_free_some(struct object *set, const struct allocator *allocator, size_t budget) {
     struct full_sorted_set *full = full_of(set);
-    while (full->tree.root != NULL) {
-        const struct score_leaf *leaf = full->tree.last;
-        if (budget == 0)
-            return false;
-        budget -= budget < leaf->count ? budget : leaf->count;
-        for (uint32_t i = 0; i < leaf->count; i++)
-            release_element(full, allocator, leaf->elements[i]);
-        score_tree_drop_last(&full->tree, allocator);
-    }
-    if (!score_table_free_some(&full->table, allocator, budget))
+    if (!table_free_some(&full->table, allocator, budget, free_element))
         return false;
+    for (; full->tree.root != NULL; score_tree_drop_last(&full->tree, allocator))
+        if (budget-- == 0)
+            return false;
     allocator_release(allocator, full, sizeof(*full));
     return true;
 }

@@ -4,14 +4,14 @@
 #ifndef LARDER_DS_SORTED_SET_FULL_H
 #define LARDER_DS_SORTED_SET_FULL_H
 
-#include "ds/score_table.h"
 #include "ds/sorted_set.h"
+#include "ds/table.h"
 
 struct full_sorted_set {
     struct object object;
     const struct hash_seed *seed;
     struct score_tree tree;
-    struct score_table table;
+    struct table table;   /* of struct scored_element, by member */
     size_t element_bytes; /* of all elements */
 };
 
@@ -23,7 +23,7 @@ struct object *full_sorted_set_create(const struct allocator *allocator,
 
 static inline struct scored_element *full_sorted_set_find(const struct full_sorted_set *full,
                                                           struct slice member) {
-    return score_table_find(&full->table, score_table_hash(full->seed, member), member);
+    return table_find(&full->table, hash_key(full->seed, member, 0), member);
 }
 
 /* Put a member that is not there. Errors: LARDER_NO_MEMORY, nothing changed. */

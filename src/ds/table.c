@@ -404,6 +404,11 @@ bool table_free_some(struct table *table, const struct allocator *allocator, siz
             return false;
         spent += 1 + free_last_chain(table, allocator, release);
     }
+    /* A block whose first page found no memory has none to be freed with. */
+    for (uint32_t block = 0; block < table->root_room; block++) {
+        size_t room = block == 0 ? table->block_room : (size_t)TABLE_BLOCK_PAGES;
+        allocator_release(allocator, table->root[block], room * sizeof(void *));
+    }
     allocator_release(allocator, table->root, table->root_room * sizeof(void *));
     table_init(table, table->key_of);
     return true;

@@ -187,7 +187,7 @@ static void expect_scan(struct model *m) {
     size_t shown = 0;
     do {
         m->names[0][0] = 0;
-        cursor = sorted_set_scan(m->set, cursor, 10, note_shown, m);
+        cursor = sorted_set_scan(m->set, &m->context, cursor, 10, note_shown, m);
         shown += (size_t)(unsigned char)m->names[0][0];
     } while (cursor != 0);
     m->names[0][0] = first;
