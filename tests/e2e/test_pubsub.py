@@ -182,6 +182,7 @@ def _(server):
         contains(rows[2], " name=third ")
         contains(rows[2], " sub=0 psub=1 ssub=0 ")
         one.close()
+        servers.wait_until(lambda: b"pubsub_clients:2\r\n" in admin.call("INFO", "clients"), "the first is gone")
         equal(admin.call("CLIENT", "KILL", "TYPE", "pubsub"), 2)
         equal(two.read_until_close(), b"")
         servers.wait_until(lambda: admin.call("PUBSUB", "NUMPAT") == 0, "the pattern is gone")

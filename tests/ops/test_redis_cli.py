@@ -122,6 +122,22 @@ def _(server):
     contains(text, "501 strings with 10000 bytes")
 
 
+@check("redis-cli --bigkeys finds the biggest key of each type")
+def _(server):
+    fill(server, [("SET", "string", "y" * 5000),
+                  *(("RPUSH", "list", number) for number in range(300)),
+                  *(("SADD", "set", number) for number in range(400)),
+                  *(("ZADD", "sorted", number, number) for number in range(500)),
+                  *(("XADD", "stream", "*", "field", number) for number in range(70))])
+    text = output(server, "--bigkeys")
+    for biggest in ('string found \'"string"\' has 5000 bytes', 'list found \'"list"\' has 300 items',
+                    'set found \'"set"\' has 400 members', 'zset found \'"sorted"\' has 500 members',
+                    'stream found \'"stream"\' has 70 entries'):
+        contains(re.sub(" +", " ", text), "Biggest " + biggest)
+    for kind in ("list", "set", "sorted", "stream"):
+        contains(output(server, "--memkeys"), f'"{kind}"')
+
+
 @check("redis-cli --memkeys finds the key that takes most memory")
 def _(server):
     fill(server, [("SET", f"small:{number}", "x" * 10) for number in range(500)] + [("SET", "giant", "y" * 5000)])
