@@ -109,8 +109,8 @@ LEAST = b"-9223372036854775808"
 
 
 def least_integer_has_no_negative(arguments, _peer, ours):
-    """LPOS RANK and LREM refuse the one integer whose negative is none."""
-    return name_of(arguments) in (b"LPOS", b"LREM") and LEAST in arguments and b"value must between" in ours
+    """LPOS RANK refuses the one integer whose negative is none."""
+    return name_of(arguments) == b"LPOS" and LEAST in arguments and b"value must between" in ours
 
 
 def small_lists_are_listpacks(arguments, peer, ours):
@@ -169,6 +169,14 @@ def sorting_converts_nothing(arguments, peer, ours):
             and peer == b"$8\r\nskiplist\r\n" and ours == b"$8\r\nlistpack\r\n")
 
 
+def texts_with_zero_byte(arguments, peer, ours):
+    """SORT ALPHA compares all bytes of a text, not those up to a zero byte."""
+    if name_of(arguments) not in (b"SORT", b"SORT_RO") or peer[:1] != b"*" or ours[:1] != b"*":
+        return False
+    first, second = (sorted(resp.decode(reply)[0], key=repr) for reply in (peer, ours))
+    return first == second and any(element and b"\0" in element for element in first)
+
+
 ALLOWANCES = (
     Allowance("D1", latest_expiry),
     Allowance("D2", bitcount_start_only),
@@ -191,6 +199,7 @@ ALLOWANCES = (
     Allowance("L1", small_lists_are_listpacks),
     Allowance("L2", least_integer_has_no_negative),
     Allowance("L3", sorting_converts_nothing),
+    Allowance("L4", texts_with_zero_byte),
 )
 
 

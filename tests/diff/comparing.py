@@ -33,7 +33,7 @@ def unordered(peer, ours):
     """Arrays: the order of the elements."""
     first, second = resp.decode(peer)[0], resp.decode(ours)[0]
     return (peer[:1] == ours[:1] and isinstance(first, list) and len(first) == len(second)
-            and sorted(first) == sorted(second))
+            and sorted(first, key=repr) == sorted(second, key=repr))
 
 
 def pairs(peer, ours):

@@ -15,7 +15,10 @@ ROWS = (
     row(3, "MSET " + WEIGHTS, mutable=False),
     row(6, "SORT <sortable> " + OPTIONS),
     row(6, "SORT <sortable> ALPHA " + OPTIONS),
-    row(5, "SORT <sortable> BY ( w_* | w_* | 'nosort' | 'x_*' | '*' | '#' | 'h_*->f' | 'w_*->' ) " + OPTIONS),
+    row(5, "SORT <sortable> BY ( w_* | w_* | 'x_*' | '*' | 'h_*->f' | 'w_*->' ) " + OPTIONS),
+    row(2, "SORT <sortable> BY ( 'nosort' | '#' ) { ASC | DESC | ALPHA | GET <pattern_of_sort> }", "unordered"),
+    row(2, "DEL 'k4' ; ( RPUSH 'k4' " + WORDS + " | ZADD 'k4' 3 '4' 1 '2' 2 '3' 7 '1' ) ; SORT 'k4' BY ( 'nosort' | '#' ) "
+           + OPTIONS, mutable=False),
     row(3, "SORT <sortable> BY 'w_*' ALPHA { ASC | DESC | GET <pattern_of_sort> }", "unordered", mutable=False),
     row(3, "SORT_RO <sortable> [ ALPHA ] " + OPTIONS),
     row(4, "SORT <sortable> ALPHA " + OPTIONS + " STORE <sortable> ; LRANGE <sortable> '0' '-1' ; OBJECT ENCODING <sortable>"),
