@@ -172,7 +172,10 @@ def stream(peer, ours):
             return is_near(name, first, second)
         return type(first) is type(second) and first == second
 
-    return agree(None, resp.decode(peer)[0], resp.decode(ours)[0])
+    try:
+        return agree(None, resp.decode(peer)[0], resp.decode(ours)[0])
+    except (resp.Incomplete, resp.ProtocolViolation):
+        return False
 
 
 def keyspace(peer, ours):

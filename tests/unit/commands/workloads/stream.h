@@ -48,6 +48,7 @@
     "XAUTOCLAIM st1 g d 0 1000100 COUNT 20 JUSTID", \
     "XAUTOCLAIM st2 g d 0 - COUNT 5", \
     "XGROUP DESTROY st1 g", \
+    "COPY st1 st2 REPLACE", \
     "DEL st1",
 
 /* Lines that prepare the keys which the lines of test_command_memory.c use, and these lines, each
@@ -71,7 +72,7 @@
     "XPENDING xs g - + 10", "XCLAIM xs g d 0 1-1 2-1 4-1 FORCE", "XCLAIM xs g c 0 4-1 FORCE",      \
     "XCLAIM xs g d 0 1-1 JUSTID LASTID 4-1", "XAUTOCLAIM xs g d 0 - COUNT 2",                      \
     "XAUTOCLAIM xd g d 0 -", "XCLAIM xd g d 0 1-1", "XINFO STREAM xs FULL", "XINFO GROUPS xs",     \
-    "XINFO CONSUMERS xs g", "XSETID xs 9-9", "DEL xs xt xd",
+    "XINFO CONSUMERS xs g", "XSETID xs 9-9", "DEL xs xt xd", "COPY xs n", "COPY xs n1 REPLACE", "RENAME xs n",
 /* clang-format on */
 
 #endif
