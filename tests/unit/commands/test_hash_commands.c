@@ -116,6 +116,33 @@ static void another_type_is_refused(void **state) {
     destroy(d);
 }
 
+static void fields_expire(void **state) {
+    (void)state;
+    struct driver *d = create();
+    EXPECT(d, "HSET h a 1 b 2 c 3", ":3\r\n");
+    EXPECT(d, "HEXPIRE h 10 FIELDS 3 a b x", "*3\r\n:1\r\n:1\r\n:-2\r\n");
+    EXPECT(d, "OBJECT ENCODING h", "$9\r\nhashtable\r\n");
+    EXPECT(d, "HPEXPIRE h 20000 GT FIELDS 2 b c", "*2\r\n:1\r\n:0\r\n");
+    EXPECT(d, "HPTTL h FIELDS 4 a b c x", "*4\r\n:10000\r\n:20000\r\n:-1\r\n:-2\r\n");
+    d->thread.now_ms += 10001;
+    EXPECT(d, "HGET h a", "$-1\r\n");
+    EXPECT(d, "HLEN h", ":2\r\n");
+    EXPECT(d, "HEXISTS h a", ":0\r\n");
+    EXPECT(d, "HINCRBY h a 5", ":5\r\n");
+    EXPECT(d, "HTTL h FIELDS 2 a b", "*2\r\n:-1\r\n:10\r\n");
+    EXPECT(d, "HINCRBY h b 5", ":7\r\n");
+    EXPECT(d, "HTTL h FIELDS 1 b", "*1\r\n:10\r\n");
+    EXPECT(d, "HSET h b 1", ":0\r\n");
+    EXPECT(d, "HTTL h FIELDS 1 b", "*1\r\n:-1\r\n");
+    EXPECT(d, "HSETEX h FNX EX 10 FIELDS 1 b 2", ":0\r\n");
+    EXPECT(d, "HSETEX h FXX EX 10 FIELDS 1 b 2", ":1\r\n");
+    EXPECT(d, "HGETEX h PERSIST FIELDS 2 b x", "*2\r\n$1\r\n2\r\n$-1\r\n");
+    EXPECT(d, "HGETDEL h FIELDS 2 a b", "*2\r\n$1\r\n5\r\n$1\r\n2\r\n");
+    EXPECT(d, "HEXPIRE h 0 FIELDS 1 c", "*1\r\n:2\r\n");
+    EXPECT(d, "EXISTS h", ":0\r\n");
+    destroy(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_are_set_and_read),
@@ -124,6 +151,7 @@ int main(void) {
         cmocka_unit_test(it_is_packed_up_to_the_limits),
         cmocka_unit_test(a_scan_shows_all_pairs),
         cmocka_unit_test(another_type_is_refused),
+        cmocka_unit_test(fields_expire),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,13 @@
         "HKEYS table", "HVALS table", "HLEN hash", "HDEL hash a b", "HDEL table a", "HDEL lone f", \
         "HEXISTS hash a", "HSTRLEN table a", "HINCRBY hash a 5", "HINCRBY table c 5",              \
         "HINCRBY n c 5", "HINCRBYFLOAT hash c 1.25", "HINCRBYFLOAT table d 1e4900",                \
-        "HINCRBYFLOAT n c 1.5", "HSCAN table 0 COUNT 100", "HRANDFIELD lone 1",                    \
+        "HINCRBYFLOAT n c 1.5", "HSCAN table 0 COUNT 100", "HEXPIRE hash 100 FIELDS 2 a b",        \
+        "HEXPIRE table 100 NX FIELDS 3 a b none", "HEXPIRE lone 0 FIELDS 1 f",                     \
+        "HPEXPIREAT hash 1 FIELDS 1 a", "HPERSIST table FIELDS 2 a b",                             \
+        "HGETEX table EX 10 FIELDS 2 b a", "HGETEX hash PERSIST FIELDS 1 a",                       \
+        "HGETDEL table FIELDS 2 b a", "HGETDEL lone FIELDS 1 f",                                   \
+        "HSETEX hash EX 10 FIELDS 2 a @m d x", "HSETEX n PX 10 FIELDS 1 a @l",                     \
+        "HSETEX table KEEPTTL FIELDS 1 a @m", "HTTL table FIELDS 2 a b", "HRANDFIELD lone 1",      \
         "HRANDFIELD lone -3 WITHVALUES", "OBJECT ENCODING hash",
 
 #endif
