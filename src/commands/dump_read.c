@@ -4,6 +4,7 @@
  * behind the value is corrupt. Streams: dump_read_stream.c. */
 #include "base/crc64.h"
 #include "commands/dump_reader.h"
+#include "ds/hash.h"
 #include "ds/list.h"
 #include "ds/set.h"
 #include "ds/sorted_set.h"
@@ -41,6 +42,18 @@ static enum larder_status add_to_set(struct builder *builder, const struct slice
     size_t added;
     enum larder_status status = set_add(&builder->object, builder->objects, texts, 1, &added);
     return status == LARDER_OK && added == 0 ? LARDER_CORRUPT : status;
+}
+
+static enum larder_status add_field(struct builder *builder, const struct slice *texts,
+                                    int64_t expiry_ms) {
+    size_t added;
+    enum larder_status status =
+        hash_set(&builder->object, builder->objects, texts, 1, expiry_ms, 0, &added);
+    return status == LARDER_OK && added == 0 ? LARDER_CORRUPT : status;
+}
+
+static enum larder_status add_to_hash(struct builder *builder, const struct slice *texts) {
+    return add_field(builder, texts, 0);
 }
 
 static enum larder_status add_scored(struct builder *builder, struct slice text, double score) {
@@ -86,6 +99,30 @@ static enum larder_status read_texts(struct builder *builder, size_t width, elem
             status = add(builder, texts);
         while (read > 0)
             dump_string_finish(&strings[--read], builder->reader->allocator);
+    }
+    return status;
+}
+
+/* Field, value, and the time as 8 bytes, -1 for none. */
+static enum larder_status read_expiring_fields(struct builder *builder) {
+    uint64_t count;
+    enum larder_status status = dump_read_length(builder->reader, &count);
+    for (; status == LARDER_OK && count > 0; count--) {
+        struct dump_string field, value;
+        uint64_t time;
+        status = dump_read_string(builder->reader, &field);
+        if (status != LARDER_OK)
+            break;
+        status = dump_read_string(builder->reader, &value);
+        if (status == LARDER_OK) {
+            status = dump_read_number(builder->reader, 8, &time);
+            if (status == LARDER_OK) {
+                struct slice texts[] = {field.text, value.text};
+                status = add_field(builder, texts, (int64_t)time > 0 ? (int64_t)time : 0);
+            }
+            dump_string_finish(&value, builder->reader->allocator);
+        }
+        dump_string_finish(&field, builder->reader->allocator);
     }
     return status;
 }
@@ -182,6 +219,11 @@ static enum larder_status read_container(struct builder *builder, uint64_t type)
     case DUMP_SORTED_SET: return read_scored(builder, false);
     case DUMP_SORTED_SET_ZIPLIST: return read_packed(builder, DUMP_ZIPLIST, 2, add_to_sorted_set);
     case DUMP_SORTED_SET_LISTPACK: return read_packed(builder, DUMP_LISTPACK, 2, add_to_sorted_set);
+    case DUMP_HASH: return read_texts(builder, 2, add_to_hash);
+    case DUMP_HASH_ZIPMAP: return read_packed(builder, DUMP_ZIPMAP, 2, add_to_hash);
+    case DUMP_HASH_ZIPLIST: return read_packed(builder, DUMP_ZIPLIST, 2, add_to_hash);
+    case DUMP_HASH_LISTPACK: return read_packed(builder, DUMP_LISTPACK, 2, add_to_hash);
+    case DUMP_HASH_EXPIRING: return read_expiring_fields(builder);
     case DUMP_STREAM:
     case DUMP_STREAM_2:
     case DUMP_STREAM_3:
