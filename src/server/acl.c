@@ -103,7 +103,10 @@ static void announce(struct server *server) {
     atomic_store_explicit(&server->requires_password, !is_open, memory_order_relaxed);
     /* release pairs with the acquire of acl_session_is_current */
     atomic_fetch_add_explicit(&server->acl->version, 1, memory_order_release);
-    for (unsigned i = 0; i < server->started_count; i++)
+    server_stats_lock(server);
+    bool has_sessions = server->session_count > 0;
+    server_stats_unlock(server);
+    for (unsigned i = 0; i < server->thread_count && has_sessions; i++)
         server_thread_wake(&server->threads[i]);
 }
 

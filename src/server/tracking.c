@@ -5,6 +5,8 @@
 #include "base/command_keys.h"
 #include "os/process.h"
 
+#include <stdlib.h>
+
 enum { KEYS_INLINE = 32 };
 
 void tracking_lock(struct tracking *tracking) NO_THREAD_SAFETY {
@@ -145,7 +147,12 @@ void tracking_end(struct session *session) {
     tracker_release(tracker);
 }
 
-/* The tracker's prefixes and those of the request, in one list. False: no memory. */
+static int compare_prefixes(const void *a, const void *b) {
+    const struct tracker_prefix *x = a, *y = b;
+    return slice_compare(slice_of(x->text, x->size), slice_of(y->text, y->size));
+}
+
+/* The tracker's prefixes and those of the request, in one sorted list. False: no memory. */
 static bool join_prefixes(const struct tracker *tracker, const struct tracking_request *request,
                           struct tracker_prefix **out, size_t *out_count) {
     static const struct slice EVERYTHING = {NULL, 0};
@@ -175,6 +182,8 @@ static bool join_prefixes(const struct tracker *tracker, const struct tracking_r
     }
     if (!is_complete && list != NULL)
         release_prefixes(allocator, list, count);
+    if (is_complete)
+        qsort(list, count, sizeof(*list), compare_prefixes);
     *out = list;
     return is_complete;
 }

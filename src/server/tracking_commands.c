@@ -182,7 +182,7 @@ void session_command_client_tracking(struct session *session, struct call *call)
 void session_command_client_caching(struct session *session, struct call *call) {
     uint32_t flags = flags_of(session);
     struct slice word = call->argv[2];
-    if ((flags & (TRACKER_OPT_IN | TRACKER_OPT_OUT)) == 0) {
+    if (session->tracker == NULL) {
         reply_error(call->reply, "ERR CLIENT CACHING can be called only when the client is in "
                                  "tracking mode with OPTIN or OPTOUT mode enabled");
         return;

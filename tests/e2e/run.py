@@ -11,6 +11,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support" / "python")]
 
 import checks
 
+<<<<<<< HEAD
 MODULES = (
     "test_process",
     "test_configuration",
@@ -29,6 +30,7 @@ MODULES = (
     "test_blocking",
     "test_tracking",
     "test_serializability",
+    "test_users",
 )
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ GROUPS = (
     "pubsubs",
     "sorts",
     "hashes",
+    "trackings",
 )
 
 
