@@ -27,7 +27,7 @@ MODULES = (
     "test_newer_commands",
     "test_metrics",
     "test_packages",
-    "test_blocking",
+    "test_blocking", "test_dump",
     "test_tracking",
     "test_serializability",
     "test_users",

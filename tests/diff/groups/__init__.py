@@ -21,7 +21,7 @@ GROUPS = (
     "acls",
     "geos",
     "hyperloglogs",
-    "sets",
+    "sets", "dumps",
     "pubsubs",
     "sorts",
     "hashes",
