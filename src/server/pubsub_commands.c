@@ -41,14 +41,20 @@ static void note_push(struct session *session) {
         session->flags |= SESSION_PUSHED;
 }
 
-/* All names are subscribed, or none. */
-static void subscribe(struct session *session, struct call *call, enum channel_kind kind) {
+/* Room to confirm each of the names. */
+static bool reserve_confirmations(struct call *call) {
     enum { CONFIRMATION_OVERHEAD = 128 };
-    size_t added = 0, size = 0;
-    struct reply_mark begin = reply_mark(call->reply);
+    size_t size = 0;
     for (size_t i = 1; i < call->argc; i++)
         size += call->argv[i].size + CONFIRMATION_OVERHEAD;
-    enum larder_status status = reply_reserve(call->reply, size) ? LARDER_OK : LARDER_NO_MEMORY;
+    return reply_reserve(call->reply, size);
+}
+
+/* All names are subscribed, or none. */
+static void subscribe(struct session *session, struct call *call, enum channel_kind kind) {
+    size_t added = 0;
+    struct reply_mark begin = reply_mark(call->reply);
+    enum larder_status status = reserve_confirmations(call) ? LARDER_OK : LARDER_NO_MEMORY;
     for (size_t i = 1; i < call->argc && status == LARDER_OK; i++) {
         bool is_new;
         status = pubsub_subscribe(session, kind, call->argv[i], &is_new);
@@ -65,6 +71,10 @@ static void subscribe(struct session *session, struct call *call, enum channel_k
 }
 
 static void unsubscribe(struct session *session, struct call *call, enum channel_kind kind) {
+    if (!reserve_confirmations(call)) {
+        refuse_memory(call);
+        return;
+    }
     note_push(session);
     for (size_t i = 1; i < call->argc; i++) {
         (void)pubsub_unsubscribe(session, kind, call->argv[i]);

@@ -149,6 +149,16 @@ def _(server):
         equal(connection.read(), [b"message", b"tx", b"3"])
 
 
+@check("messages of a script leave when it is over, those of one that fails too")
+def _(server):
+    with subscriber(server, "lua") as watcher, server.connect() as other:
+        script = "local n = redis.call('publish', 'lua', 1); redis.call('publish', 'lua', 2); return n"
+        equal(other.call("EVAL", script, 0), 1)
+        equal(messages(watcher, 2), [b"1", b"2"])
+        contains(other.call("EVAL", "redis.call('publish', 'lua', 3); error('stop')", 0), b"stop")
+        equal(messages(watcher, 1), [b"3"])
+
+
 @check("shard channels are apart from the others")
 def _(server):
     with server.connect() as publisher, subscriber(server, "s", command="SSUBSCRIBE") as shard, \
