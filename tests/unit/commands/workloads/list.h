@@ -4,7 +4,15 @@
 #define LARDER_TESTS_WORKLOAD_LIST_H
 
 /* Templates of test_effect_replay.c, each ended by a comma. */
-#define LIST_EFFECT_WORKLOAD
+#define LIST_EFFECT_WORKLOAD                                                                       \
+    "LPUSH $k $v", "RPUSH $k $v $i $v", "LPUSH $k $l", "RPUSH $k $i $i $i $i $i $i $i $i",         \
+        "RPUSH $k $l $l $l", "LPUSHX $k $v", "RPUSHX $k $i", "LPOP $k", "RPOP $k", "LPOP $k 3",    \
+        "RPOP $k 2", "LPOP $k $o", "LINSERT $k BEFORE $i $v", "LINSERT $k AFTER $i $l",            \
+        "LSET $k 1 $v", "LSET $k -1 $l", "LSET $k 0 $i", "LREM $k 0 $i", "LREM $k -2 $i",          \
+        "LTRIM $k 1 -2", "LTRIM $k 0 20", "LTRIM $k 5 1", "LMOVE $k $k LEFT RIGHT",                \
+        "LMOVE $k $k RIGHT RIGHT", "RPOPLPUSH $k $k", "LMPOP 2 $k $k LEFT",                        \
+        "LMPOP 2 $k $k RIGHT COUNT 3", "BLPOP $k $k 1", "BRPOP $k 1", "BLMOVE $k $k RIGHT LEFT 1", \
+        "BRPOPLPUSH $k $k 1", "BLMPOP 1 2 $k $k LEFT COUNT 2", "LRANGE $k 0 -1", "LPOS $k $i",
 
 /* Lines that prepare the keys which the lines of test_command_memory.c use, and these lines, each
  * ended by a comma. */
@@ -22,7 +30,7 @@
         "LMOVE tall tall LEFT RIGHT", "LMOVE one n LEFT LEFT", "LMOVE one tall LEFT LEFT",         \
         "RPOPLPUSH list list", "LMPOP 2 n tall LEFT COUNT 3", "BLPOP n list 0", "BRPOP tall 0",    \
         "BLMOVE tall n LEFT RIGHT 0", "BRPOPLPUSH list tall 0", "BLMPOP 0 2 n list RIGHT COUNT 9", \
-           "DEL tall", "TYPE list",          \
+        "COPY tall n", "COPY list one REPLACE", "RENAME tall n", "DEL tall", "TYPE list",          \
         "OBJECT ENCODING tall",
 
 #endif
