@@ -11,7 +11,6 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support" / "python")]
 
 import checks
 
-<<<<<<< HEAD
 MODULES = (
     "test_process",
     "test_configuration",
