@@ -319,15 +319,24 @@ static void finish_session(struct server_thread *thread, struct session *session
     session_note(session);
 }
 
-static void run_and_send(struct server_thread *thread, struct connection **ready, size_t count) {
-    size_t unsent = 0;
+/* Where a batch stands, for server_batch_let_go. */
+struct batch_progress {
+    struct connection **ready;
+    size_t count; /* of the part: those whose commands were read */
+    size_t at;    /* the one that runs */
+    size_t unsent;
+    size_t total; /* of the batch, from `ready` on */
+};
+
+static void run_and_send(struct server_thread *thread, struct batch_progress *p) {
     thread->command_began = cycle_clock_now(&thread->cycles);
-    for (size_t i = 0; i < count; i++) {
-        run_session(thread, session_of(ready[i]));
-        if (thread->reply.used + thread->reply.reference_bytes < REPLY_FLUSH_BYTES && i + 1 < count)
+    for (p->at = 0; p->at < p->count; p->at++) {
+        run_session(thread, session_of(p->ready[p->at]));
+        if (thread->reply.used + thread->reply.reference_bytes < REPLY_FLUSH_BYTES &&
+            p->at + 1 < p->count)
             continue;
-        for (; unsent <= i; unsent++)
-            finish_session(thread, session_of(ready[unsent]));
+        for (; p->unsent <= p->at; p->unsent++)
+            finish_session(thread, session_of(p->ready[p->unsent]));
         reply_clear(&thread->reply);
         thread->command_began = cycle_clock_now(&thread->cycles);
     }
@@ -335,10 +344,35 @@ static void run_and_send(struct server_thread *thread, struct connection **ready
         reply_finish(&thread->reply);
 }
 
+void server_batch_let_go(struct server_thread *thread) {
+    struct batch_progress *p = thread->batch;
+    if (p == NULL)
+        return;
+    for (; p->unsent < p->at; p->unsent++)
+        finish_session(thread, session_of(p->ready[p->unsent]));
+    struct reply outer = thread->reply;
+    reply_init(&thread->reply, thread->server->allocator);
+    for (size_t i = p->at + 1; i < p->count; i++) {
+        run_session(thread, session_of(p->ready[i]));
+        finish_session(thread, session_of(p->ready[i]));
+        reply_clear(&thread->reply);
+    }
+    reply_finish(&thread->reply);
+    thread->reply = outer;
+    for (size_t i = p->count; i < p->total; i++)
+        loop_queue(&thread->loop, p->ready[i]);
+    for (size_t i = 0; i < p->total; i++)
+        if (i != p->at)
+            p->ready[i]->flags &= ~(uint32_t)CONNECTION_IS_SERVED;
+    p->total = p->count = p->at + 1;
+}
+
 void server_batch(struct loop *loop, struct connection **ready, size_t count) {
     struct server_thread *thread = thread_of_loop(loop);
+    struct batch_progress progress, *outer = thread->batch;
     if (!thread->is_busy)
         server_thread_begin_pass(thread);
+    thread->batch = &progress;
     for (size_t i = 0; i < count;) {
         size_t first = i, scratch_used = 0;
         thread->request_count = 0;
@@ -354,6 +388,11 @@ void server_batch(struct loop *loop, struct connection **ready, size_t count) {
         }
         if (!thread->is_busy)
             server_thread_check_memory(thread, (int64_t)scratch_used);
-        run_and_send(thread, ready + first, i - first);
+        progress = (struct batch_progress){
+            .ready = ready + first, .count = i - first, .total = count - first};
+        run_and_send(thread, &progress);
+        if (progress.total < count - first)
+            break; /* the rest was let go */
     }
+    thread->batch = outer;
 }

@@ -37,18 +37,18 @@ void busy_poll(struct server_thread *thread) {
     struct busy_batch outer;
     if (thread->is_busy)
         return;
+    uint64_t command_began = thread->command_began;
+    thread->is_busy = true;
+    server_batch_let_go(thread);
     put_aside(thread, &outer);
     thread->requests = NULL;
     thread->request_count = thread->request_capacity = 0;
-    if (server_thread_init_batch(thread) == LARDER_OK) {
-        uint64_t command_began = thread->command_began;
-        thread->is_busy = true;
+    if (server_thread_init_batch(thread) == LARDER_OK)
         loop_serve_meanwhile(&thread->loop);
-        thread->is_busy = false;
-        thread->command_began = command_began;
-    }
     server_thread_finish_batch(thread);
     take_back(thread, &outer);
+    thread->command_began = command_began;
+    thread->is_busy = false;
 }
 
 void busy_stalled(struct server *server) {

@@ -71,6 +71,14 @@ void session_command_function_load(struct session *session, struct call *call) {
 
 /* ---- DELETE, FLUSH, KILL ---- */
 
+static void refuse_words(struct call *call) {
+    struct slice word = call->argv[1];
+    reply_error_format(call->reply,
+                       "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try "
+                       "FUNCTION HELP.",
+                       (int)(word.size < 128 ? word.size : 128), (const char *)word.data);
+}
+
 void session_command_function_delete(struct session *session, struct call *call) {
     if (script_store_delete_library(session->server->scripts, call->argv[2]))
         reply_ok(call->reply);
@@ -80,8 +88,7 @@ void session_command_function_delete(struct session *session, struct call *call)
 
 void session_command_function_flush(struct session *session, struct call *call) {
     if (call->argc > 3) {
-        reply_error(call->reply, "ERR unknown subcommand or wrong number of arguments for 'flush'. "
-                                 "Try FUNCTION HELP.");
+        refuse_words(call);
         return;
     }
     if (call->argc == 3 && !slice_equal_word(call->argv[2], "SYNC") &&
@@ -316,8 +323,7 @@ static bool read_payload(struct script_thread *st, struct slice payload, struct 
 static bool parse_policy(struct call *call, enum function_policy *out) {
     *out = FUNCTIONS_APPEND;
     if (call->argc > 4) {
-        reply_error(call->reply, "ERR unknown subcommand or wrong number of arguments for "
-                                 "'restore'. Try FUNCTION HELP.");
+        refuse_words(call);
         return false;
     }
     if (call->argc == 3 || slice_equal_word(call->argv[3], "APPEND"))

@@ -67,6 +67,7 @@ struct server_thread {
     struct session_wait *spare_wait;             /* for the next blocking command */
     struct session_wait *first_wait, *last_wait; /* those with a deadline, earliest first */
     bool is_out_of_memory; /* writes that need memory are refused in this batch */
+    struct batch_progress *batch; /* the one being run */
     bool is_busy;          /* it is held up and serves its connections all the same; see busy.h */
 };
 
@@ -211,6 +212,9 @@ void server_thread_check_memory(struct server_thread *thread, int64_t coming_byt
 enum larder_status server_thread_init_batch(struct server_thread *thread) LARDER_NODISCARD;
 void server_thread_finish_batch(struct server_thread *thread);
 void server_batch(struct loop *loop, struct connection **ready, size_t count);
+/* The command that runs takes long: send the replies that are ready, and run what else was read as
+ * things are now (is_busy). Between two of its steps. */
+void server_batch_let_go(struct server_thread *thread);
 
 /* The spec of the command or subcommand, as it is called here (rename-command). NULL: unknown. A
  * container without a known subcommand is returned itself. */

@@ -30,6 +30,7 @@ MODULES = (
     "test_tracking",
     "test_serializability",
     "test_users",
+    "test_scripts",
 )
 
 if __name__ == "__main__":
