@@ -59,6 +59,15 @@ void session_command_function_load(struct session *session, struct call *call) {
         policy = FUNCTIONS_REPLACE;
     }
     struct reply_mark mark = reply_mark(call->reply);
+    struct script_header header;
+    if (!script_read_library_header(call->argv[call->argc - 1], &header, call->reply))
+        return;
+    if (policy == FUNCTIONS_APPEND && script_store_has_library(store, header.name)) {
+        reply_error_format(call->reply, "ERR Library '%.*s' already exists",
+                           (int)(header.name.size < 256 ? header.name.size : 256),
+                           (const char *)header.name.data);
+        return;
+    }
     struct function_library *library = read_library(st, call->argv[call->argc - 1], call->reply);
     if (library != NULL &&
         script_store_add_libraries(store, &library, 1, policy, "'", call->reply) == LARDER_OK)

@@ -36,6 +36,8 @@ PREAMBLE = (
     (b"SLOWLOG", b"RESET"),
     (b"CONFIG", b"RESETSTAT"),
     (b"FLUSHALL",),
+    (b"FUNCTION", b"FLUSH"),
+    (b"SCRIPT", b"FLUSH"),
 )
 REMOVE_EXPIRED = [sequences.Command((b"SETRANGE", key, b"0", b""), "exact") for key in values.KEYS]
 END_STATE = tuple(
