@@ -29,14 +29,22 @@ ZPOPMIN z | ZPOPMAX z 5 | ZADD z 1 a 2 b 3 c 4 d | ZREMRANGEBYRANK z 0 0 | ZREMR
 ZREMRANGEBYLEX z [c [c | ZRANGESTORE z2 z 0 -1 | ZUNIONSTORE z3 2 z z2 | ZINTERSTORE z3 2 z none | ZDIFFSTORE z4 2 z z2
 ZADD y 1 a | BZPOPMIN y 0 | ZADD y 1 a | ZMPOP 1 y MIN
 """
+MORE_COMMANDS = """
+SADD s a b c | SADD s a | SREM s a none | SMOVE s s2 b | SPOP s | SADD t a b | SINTERSTORE i t t | SDIFFSTORE i t t
+SUNIONSTORE un t s2 | HSET h a 1 b 2 | HSET h a 1 | HSETNX h a 1 | HSETNX h n 1 | HMSET h c 3 | HINCRBY h a 1
+HINCRBYFLOAT h a 1.5 | HDEL h none | HDEL h a | HDEL h b c n | XADD x 1-1 f v | XADD x 2-1 f v | XDEL x 1-1
+XTRIM x MAXLEN 0 | XGROUP CREATE x g 0 | XGROUP CREATECONSUMER x g c | XGROUP DELCONSUMER x g c | XGROUP DESTROY x g
+PFADD pf a | PFADD pf a | PFMERGE pf2 pf | GEOADD geo 1 1 a | GEOSEARCHSTORE g2 geo FROMMEMBER a BYRADIUS 1 km
+SORT t ALPHA STORE sorted | DUMP none | RPUSH last a b | SORT last ALPHA STORE sorted | SORT none STORE sorted
+"""
 
 
 def fixture():
     return servers.Server()
 
 
-def commands():
-    return [line.split() for line in COMMANDS.replace("\n", "|").split("|") if line.strip()]
+def commands(text):
+    return [line.split() for line in text.replace("\n", "|").split("|") if line.strip()]
 
 
 @contextlib.contextmanager
@@ -57,12 +65,12 @@ def read_events(connection, publisher):
     return events
 
 
-def trace(server, classes):
+def trace(server, classes, text=COMMANDS):
     with server.connect() as connection:
         connection.call("FLUSHALL")
         with watcher(server, connection, classes) as events:
             return [(" ".join(command), connection.call(*command), read_events(events, connection))
-                    for command in commands()]
+                    for command in commands(text)]
 
 
 @check("every command publishes the events that redis-server publishes, in its order")
@@ -71,6 +79,15 @@ def _(server):
         expected = trace(redis, "AKEmn")
     is_true(sum(len(events) for _, _, events in expected) > 300, "the trace has events")
     for found, wanted in zip(trace(server, "AKEmn"), expected):
+        equal((found[0], found[2]), (wanted[0], wanted[2]))
+
+
+@check("commands on sets, hashes, streams and what stores results publish the events of redis-server")
+def _(server):
+    with servers.Server(servers.redis_program()) as redis:
+        expected = trace(redis, "AKEm", MORE_COMMANDS)
+    is_true(sum(len(events) for _, _, events in expected) > 60, "the trace has events")
+    for found, wanted in zip(trace(server, "AKEm", MORE_COMMANDS), expected):
         equal((found[0], found[2]), (wanted[0], wanted[2]))
 
 

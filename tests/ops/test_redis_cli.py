@@ -128,13 +128,14 @@ def _(server):
                   *(("RPUSH", "list", number) for number in range(300)),
                   *(("SADD", "set", number) for number in range(400)),
                   *(("ZADD", "sorted", number, number) for number in range(500)),
+                  *(("HSET", "hash", number, "x") for number in range(600)),
                   *(("XADD", "stream", "*", "field", number) for number in range(70))])
     text = output(server, "--bigkeys")
     for biggest in ('string found \'"string"\' has 5000 bytes', 'list found \'"list"\' has 300 items',
                     'set found \'"set"\' has 400 members', 'zset found \'"sorted"\' has 500 members',
-                    'stream found \'"stream"\' has 70 entries'):
+                    'hash found \'"hash"\' has 600 fields', 'stream found \'"stream"\' has 70 entries'):
         contains(re.sub(" +", " ", text), "Biggest " + biggest)
-    for kind in ("list", "set", "sorted", "stream"):
+    for kind in ("list", "set", "sorted", "hash", "stream"):
         contains(output(server, "--memkeys"), f'"{kind}"')
 
 
