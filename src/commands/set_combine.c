@@ -122,9 +122,10 @@ static void subtract(const struct sources *sources, struct result *result) {
         return;
     size_t first = object_length(sources->sets[0]);
     for (size_t i = 0; i < sources->count; i++) {
-        size_t length = sources->sets[i] != NULL ? object_length(sources->sets[i]) : 0;
+        if (sources->sets[i] == NULL)
+            continue;
         asked += first;
-        taken += length;
+        taken += object_length(sources->sets[i]);
     }
     if (asked / 2 <= taken) {
         subtract_by_asking(sources, result->objects, add_to_result, result);

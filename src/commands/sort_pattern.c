@@ -3,6 +3,7 @@
 #include "commands/sort_pattern.h"
 
 #include "commands/string_value.h"
+#include "ds/hash.h"
 
 void sort_lookup_init(struct sort_lookup *lookup, struct call *call) {
     *lookup = (struct sort_lookup){.call = call};
@@ -10,7 +11,6 @@ void sort_lookup_init(struct sort_lookup *lookup, struct call *call) {
 
 void sort_lookup_finish(struct sort_lookup *lookup) {
     allocator_release(lookup->call->keyspace->allocator, lookup->name, lookup->capacity);
-    blob_release(lookup->copy);
 }
 
 /* Cut a pattern into what is before and behind its star, and the field behind "->", if any. */
@@ -53,44 +53,6 @@ static enum larder_status build_name(struct sort_lookup *lookup, struct slice be
     return LARDER_OK;
 }
 
-struct sought_field {
-    struct sort_lookup *lookup;
-    struct slice name;
-    bool is_found, has_failed;
-};
-
-static void match_field(void *context, const struct slice *parts, size_t count) {
-    struct sought_field *sought = context;
-    int64_t expiry_ms;
-    if (!slice_equal(parts[0], sought->name))
-        return;
-    if (count > 2 && slice_to_int64(parts[2], &expiry_ms) &&
-        expiry_ms <= sought->lookup->call->thread->now_ms)
-        return;
-    struct blob *copy = blob_create(sought->lookup->call->keyspace->allocator, parts[1].size + 1);
-    sought->has_failed = copy == NULL;
-    sought->is_found = true;
-    if (copy == NULL)
-        return;
-    if (parts[1].size > 0)
-        memcpy(copy->data, parts[1].data, parts[1].size);
-    copy->size = parts[1].size;
-    blob_release(sought->lookup->copy);
-    sought->lookup->copy = copy;
-}
-
-static enum larder_status field_value(struct sort_lookup *lookup, const struct object *hash,
-                                      struct slice field, struct slice *out, bool *out_found) {
-    struct sought_field sought = {.lookup = lookup, .name = field};
-    hash->type->visit(hash, match_field, &sought);
-    *out_found = sought.is_found;
-    if (sought.has_failed)
-        return LARDER_NO_MEMORY;
-    if (sought.is_found)
-        *out = blob_slice(lookup->copy);
-    return LARDER_OK;
-}
-
 static bool is_hash(const struct value *value) {
     return value->kind == VALUE_OBJECT && value->object->type->kind == OBJECT_HASH;
 }
@@ -112,10 +74,15 @@ enum larder_status sort_lookup_value(struct sort_lookup *lookup, struct slice pa
         return LARDER_DENIED;
     if (!call_read(call, &key, &entry))
         return LARDER_OK;
-    if (field.size > 0)
-        return is_hash(&entry.value)
-                   ? field_value(lookup, entry.value.object, field, out, out_found)
-                   : LARDER_OK;
+    if (field.size > 0) {
+        struct hash_pair pair;
+        *out_found = is_hash(&entry.value) &&
+                     hash_get(entry.value.object, call_objects(call), field, call->thread->now_ms,
+                              lookup->scratch, &pair);
+        if (*out_found)
+            *out = pair.value;
+        return LARDER_OK;
+    }
     *out_found = entry_is_string(&entry);
     if (*out_found)
         *out = value_text(&entry.value, lookup->scratch);

@@ -11,7 +11,6 @@ struct sort_lookup {
     uint8_t *name; /* the key, as built last */
     size_t capacity;
     uint8_t scratch[INT64_TEXT_MAX];
-    struct blob *copy; /* of a field's value */
 };
 
 /* No allocation. */
