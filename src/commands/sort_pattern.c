@@ -76,9 +76,9 @@ enum larder_status sort_lookup_value(struct sort_lookup *lookup, struct slice pa
         return LARDER_OK;
     if (field.size > 0) {
         struct hash_pair pair;
-        *out_found = is_hash(&entry.value) &&
-                     hash_get(entry.value.object, call_objects(call), field, call->thread->now_ms,
-                              lookup->scratch, &pair);
+        *out_found =
+            is_hash(&entry.value) && hash_get(entry.value.object, call_objects(call), field,
+                                              call->thread->now_ms, lookup->scratch, &pair);
         if (*out_found)
             *out = pair.value;
         return LARDER_OK;

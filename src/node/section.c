@@ -182,7 +182,7 @@ bool node_section_hold(struct node_thread *thread, uint32_t id) NO_THREAD_SAFETY
         return false;
     }
     /* Whoever holds it waits for nothing, or lets go when it meets one of ours. */
-    lock_acquire(&thread->node->locks[id].lock);
+    partition_lock(thread->node, id);
     mark(thread, id);
     node_listen(thread);
     return true;

@@ -281,8 +281,12 @@ static enum larder_status add_selector(struct acl_user *user, struct slice word,
         size_t size = 0;
         while (at + size < end && word.data[at + size] != ' ')
             size++;
-        enum larder_status status =
-            size == 0 ? LARDER_OK : apply_to_selector(&target, slice_of(word.data + at, size));
+        /* A rule that ends in a parenthesis would end the selector when it is read again. */
+        enum larder_status status = LARDER_OK;
+        if (size > 0 && word.data[at + size - 1] == ')')
+            status = refuse(out_reason, SYNTAX);
+        else if (size > 0)
+            status = apply_to_selector(&target, slice_of(word.data + at, size));
         if (status != LARDER_OK) {
             acl_selector_finish(user->allocator, &selector);
             return status;

@@ -93,3 +93,16 @@ def _():
                 commands = [("PEXPIRE", f"round{number}:{key}", 1) for key in range(15000)]
                 connection.call_many(commands)
             servers.wait_until(lambda: connection.call("DBSIZE") == 0, "the keys are gone")
+
+
+@check("small allocations come from jemalloc, and members of a large set take little more than is counted")
+def _():
+    with servers.Server() as server, server.connect() as connection:
+        with open(f"/proc/{server.process.pid}/maps", encoding="ascii") as maps:
+            is_true("libjemalloc" in maps.read(), "libjemalloc is loaded")
+        before = info(connection, "memory", "used_memory"), info(connection, "memory", "used_memory_rss")
+        for begin in range(0, 400000, 1000):
+            connection.call("SADD", "set", *(f"member:{n}" for n in range(begin, begin + 1000)))
+        used = info(connection, "memory", "used_memory") - before[0]
+        servers.wait_until(lambda: info(connection, "memory", "used_memory_rss") - before[1] < 1.35 * used,
+                           "resident memory follows what is counted", 10)

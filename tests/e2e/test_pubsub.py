@@ -266,7 +266,7 @@ def _(_server):
         publisher, admin = [one for one in others if not shares_thread(sleeper, one)][:2]
         admin.call("CONFIG", "SET", "client-output-buffer-limit", "pubsub 0 0 0")
         count, payload = 110, b"x" * 1_000_000
-        sleeper.send("DEBUG", "SLEEP", 1)
+        sleeper.send("DEBUG", "SLEEP", 3)
         replies = []
 
         def publish():
