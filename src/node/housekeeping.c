@@ -10,21 +10,42 @@
 
 enum { SLICE_RECORDS = 64, SLICES_PER_PARTITION = 16, PARTITIONS_PER_CLOCK = 8 };
 
+bool node_enter(struct node_thread *thread, uint32_t id) NO_THREAD_SAFETY {
+    if (thread->store.reserve.is_unbalanced)
+        (void)node_thread_refill(thread);
+    if (!partition_try_lock(thread->node, id))
+        return false;
+    thread->held_one = id;
+    thread->held = &thread->held_one;
+    thread->held_count = 1;
+    node_listen(thread);
+    return true;
+}
+
+void node_leave(struct node_thread *thread, uint32_t id) NO_THREAD_SAFETY {
+    struct effects *effects = thread->store.effects;
+    /* What expires or is evicted has a record of its own; who is served for it gets another. */
+    bool is_recorded = effects != NULL && thread->store.notices.count > 0 &&
+                       effects_begin(effects, 0) == LARDER_OK;
+    node_tell(thread);
+    if (is_recorded)
+        effects_commit(effects);
+    thread->held_count = 0;
+    partition_unlock(thread->node, id);
+    node_serve_deferred(thread);
+    (void)store_thread_free_dropped(&thread->store);
+}
+
 static void sweep_partition(struct node_thread *thread, uint32_t id) {
     struct node *node = thread->node;
     struct partition *p = keyspace_partition(&node->keyspace, id);
     bool has_more = true;
     for (unsigned i = 0; i < SLICES_PER_PARTITION && has_more; i++) {
-        if (thread->store.reserve.is_unbalanced)
-            (void)node_thread_refill(thread);
-        if (!partition_try_lock(node, id))
+        if (!node_enter(thread, id))
             return;
-        node_listen(thread);
         has_more = partition_has_expiring(p) && expiry_step(p, &node->keyspace, &thread->store, id,
                                                             thread->store.now_ms, SLICE_RECORDS);
-        node_tell(thread);
-        partition_unlock(node, id);
-        (void)store_thread_free_dropped(&thread->store);
+        node_leave(thread, id);
     }
 }
 

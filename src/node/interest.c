@@ -166,12 +166,38 @@ static void tell_changed(struct node_thread *thread, uint32_t partition, uint32_
         node->listener.changed(node->listener.context, thread, database, text);
 }
 
-/* Something was not noted: all keys that this thread holds count as changed. */
-static void break_all(struct node *node, uint32_t partition) REQUIRES(PARTITION_LOCK) {
-    struct interest_table *table = &node->interests[partition];
-    for (uint32_t b = 0; b < table->bucket_count; b++)
-        for (struct interest_key *key = table->buckets[b]; key != NULL; key = key->next)
-            break_watches(key);
+static struct interest_key *next_awaited(struct interest_table *table, uint32_t database,
+                                         uint32_t *position);
+
+static void serve_table(struct node_thread *thread, uint32_t partition, uint32_t database)
+    REQUIRES(PARTITION_LOCK) {
+    struct interest_table *table = &thread->node->interests[partition];
+    uint32_t position = 0;
+    struct interest_key *key;
+    while ((key = next_awaited(table, database, &position)) != NULL) {
+        uint32_t before = table->key_count;
+        node_serve_key(thread, key);
+        position -= table->key_count < before;
+    }
+}
+
+/* Something was not noted for want of memory: every key that this thread holds counts as changed,
+ * and whoever keeps copies forgets them all. */
+static void tell_lost(struct node_thread *thread) REQUIRES(PARTITION_LOCK) {
+    struct node *node = thread->node;
+    bool has_section = thread->section.kind != SECTION_NONE;
+    const uint32_t *ids = has_section ? thread->section.order : thread->held;
+    size_t count = has_section ? thread->section.count : thread->held_count;
+    for (size_t i = 0; i < count; i++) {
+        struct interest_table *table = &node->interests[ids[i]];
+        for (uint32_t b = 0; b < table->bucket_count; b++)
+            for (struct interest_key *key = table->buckets[b]; key != NULL; key = key->next)
+                break_watches(key);
+        serve_table(thread, ids[i], UINT32_MAX);
+    }
+    if (node->listener.flushed != NULL)
+        node->listener.flushed(node->listener.context, thread, UINT32_MAX);
+    notices_clear(&thread->store.notices);
 }
 
 /* Serving a command may collect more notices, so the list may grow (and move) as it is told. */
@@ -201,11 +227,12 @@ void node_tell_notices(struct node_thread *thread) {
         else if (node->listener.event != NULL)
             node->listener.event(node->listener.context, thread, database, notice.class,
                                  notice.event, key);
-        if (notices->is_incomplete)
-            break_all(node, notice.partition);
         blob_release(large);
     }
+    bool is_incomplete = notices->is_incomplete;
     notices_clear(notices);
+    if (is_incomplete)
+        tell_lost(thread);
 }
 
 /* ---- whole databases ---- */
@@ -238,7 +265,7 @@ static struct interest_key *next_awaited(struct interest_table *table, uint32_t 
     uint32_t at = 0;
     for (uint32_t b = 0; b < table->bucket_count; b++)
         for (struct interest_key *key = table->buckets[b]; key != NULL; key = key->next)
-            if (key->database == database && at++ == *position) {
+            if ((database == UINT32_MAX || key->database == database) && at++ == *position) {
                 ++*position;
                 return key;
             }
@@ -246,17 +273,8 @@ static struct interest_key *next_awaited(struct interest_table *table, uint32_t 
 }
 
 void node_serve_database(struct node_thread *thread, uint32_t database) {
-    struct node *node = thread->node;
-    for (uint32_t id = 0; id < node->keyspace.partition_count; id++) {
-        struct interest_table *table = &node->interests[id];
-        uint32_t position = 0;
-        struct interest_key *key;
-        while ((key = next_awaited(table, database, &position)) != NULL) {
-            uint32_t before = table->key_count;
-            node_serve_key(thread, key);
-            position -= table->key_count < before;
-        }
-    }
+    for (uint32_t id = 0; id < thread->node->keyspace.partition_count; id++)
+        serve_table(thread, id, database);
     node_tell(thread);
 }
 

@@ -59,16 +59,11 @@ static enum outcome evict_from(struct node_thread *thread, uint32_t id, int64_t 
     struct node *node = thread->node;
     struct partition *p = keyspace_partition(&node->keyspace, id);
     uint32_t evicted = 0;
-    if (thread->store.reserve.is_unbalanced)
-        (void)node_thread_refill(thread);
-    if (!partition_try_lock(node, id))
+    if (!node_enter(thread, id))
         return STEP_MOVED;
-    node_listen(thread);
     int64_t freed = eviction_step(p, &node->keyspace, &thread->store, id, goal_bytes, &evicted);
     bool has_more = eviction_age(p, &node->keyspace) != UINT64_MAX;
-    node_tell(thread);
-    partition_unlock(node, id);
-    (void)store_thread_free_dropped(&thread->store);
+    node_leave(thread, id);
     store_thread_report(&thread->store, &node->keyspace);
     if (freed > 0)
         return STEP_FREED;

@@ -117,6 +117,7 @@ struct node_thread {
     uint32_t locked_capacity;
     const uint32_t *held; /* the partitions that the command being run holds, outside sections */
     size_t held_count;
+    uint32_t held_one; /* what `held` points to where it is a single one */
     struct node_section section;
     struct waiter *deferred; /* waiting commands to be served when the locks are released */
     void *owner;             /* of the waiter that node_execute may make: the client */

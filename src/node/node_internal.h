@@ -28,6 +28,14 @@ bool partition_set_lock_patiently(struct node *node, const uint32_t *ids, size_t
     TRY_ACQUIRE(true, PARTITION_LOCK);
 bool node_is_stalled(const struct node *node, uint32_t id);
 
+/* ---- housekeeping.c ---- */
+
+/* Work on one partition that belongs to no command (expiry, eviction): lock it, have what happens
+ * noted. False: it is not to be had for the moment. */
+bool node_enter(struct node_thread *thread, uint32_t id) TRY_ACQUIRE(true, PARTITION_LOCK);
+/* Tell what happened, serve who waited for it, unlock, free what was dropped. */
+void node_leave(struct node_thread *thread, uint32_t id) RELEASE(PARTITION_LOCK);
+
 /* ---- section.c ---- */
 
 void node_section_finish(struct node_thread *thread);

@@ -342,7 +342,10 @@ static void pause_session(struct session *session) {
     loop_watch(&session->thread->loop, &session->connection);
 }
 
+/* EXEC writes if something that it runs does. */
 static bool is_paused(struct session *session, const struct command_spec *spec) {
+    if (spec->id == COMMAND_EXEC && session->transaction != NULL)
+        spec = transaction_heaviest(session);
     return atomic_load_explicit(&session->server->pause_mode, memory_order_relaxed) != PAUSE_OFF &&
            session_is_held_back(session, spec);
 }

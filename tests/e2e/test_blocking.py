@@ -226,6 +226,20 @@ def _(server):
         equal(client.call("EXEC"), None)
 
 
+@check("CLIENT PAUSE WRITE holds back an EXEC that writes, and lets one that reads through")
+def _(server):
+    with server.connect(30.0) as client, server.connect(30.0) as other:
+        client.call("FLUSHALL")
+        client.call("CLIENT", "PAUSE", "200", "WRITE")
+        begin = time.monotonic()
+        other.call_many([("MULTI",), ("GET", "k")])
+        equal(other.call("EXEC"), [None])
+        is_true(time.monotonic() - begin < 0.15, "it was let through")
+        other.call_many([("MULTI",), ("GET", "k"), ("SET", "k", "1")])
+        equal(other.call("EXEC"), [None, b"OK"])
+        is_true(time.monotonic() - begin > 0.15, "it was held back")
+
+
 @check("counters that are read and written back in transactions lose no increment")
 def _(server):
     with server.connect(30.0) as client:
