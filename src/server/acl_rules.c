@@ -188,6 +188,17 @@ static enum larder_status apply_command(const struct target *t, struct slice nam
 
 /* ---- keys and channels ---- */
 
+static void set_keys(const struct target *t, bool all) {
+    acl_texts_clear(t->allocator, &t->selector->keys);
+    t->selector->flags &= ~(uint32_t)ACL_SELECTOR_ALL_KEYS;
+    t->selector->flags |= all ? ACL_SELECTOR_ALL_KEYS : 0;
+}
+
+/* However it is said: it is shown as ~*, which must mean the same when it is read again. */
+static bool is_every_key(struct slice pattern, uint32_t access) {
+    return access == ACL_KEY_ALL && slice_equal(pattern, SLICE_LITERAL("*"));
+}
+
 /* "~pattern" or "%RW~pattern". */
 static enum larder_status apply_key_pattern(const struct target *t, struct slice word) {
     uint32_t access = ACL_KEY_ALL;
@@ -212,10 +223,16 @@ static enum larder_status apply_key_pattern(const struct target *t, struct slice
     if (has_space(word))
         return refuse(t->out_reason, SYNTAX);
     struct slice pattern = after(word, at);
+    if (is_every_key(pattern, access)) {
+        set_keys(t, true);
+        return LARDER_OK;
+    }
     size_t found = acl_texts_find(&t->selector->keys, pattern);
     if (found == t->selector->keys.count)
         return acl_texts_add(t->allocator, &t->selector->keys, pattern, access);
     t->selector->keys.items[found].tag |= access;
+    if (is_every_key(pattern, t->selector->keys.items[found].tag))
+        set_keys(t, true);
     return LARDER_OK;
 }
 
@@ -228,12 +245,6 @@ static enum larder_status apply_channel(const struct target *t, struct slice wor
     if (acl_texts_find(&t->selector->channels, pattern) < t->selector->channels.count)
         return LARDER_OK;
     return acl_texts_add(t->allocator, &t->selector->channels, pattern, 0);
-}
-
-static void set_keys(const struct target *t, bool all) {
-    acl_texts_clear(t->allocator, &t->selector->keys);
-    t->selector->flags &= ~(uint32_t)ACL_SELECTOR_ALL_KEYS;
-    t->selector->flags |= all ? ACL_SELECTOR_ALL_KEYS : 0;
 }
 
 static void set_channels(const struct target *t, bool all) {
