@@ -147,10 +147,10 @@ struct server_config {
     struct option_words user;           /* lines "NAME RULES", quoted as arguments */
     struct option_text aclfile;         /* path; "" none */
     int64_t acllog_max_len;
-    int acl_pubsub_default;             /* enum config_acl_pubsub */
-    int64_t tracking_table_max_keys;    /* 0: no limit */
-    int enable_debug_command;           /* enum config_permission */
-    int enable_protected_configs;       /* enum config_permission */
+    int acl_pubsub_default;          /* enum config_acl_pubsub */
+    int64_t tracking_table_max_keys; /* 0: no limit */
+    int enable_debug_command;        /* enum config_permission */
+    int enable_protected_configs;    /* enum config_permission */
 
     /* memory */
     int64_t maxmemory_bytes; /* 0 no limit */

@@ -49,9 +49,7 @@ static const struct option_name CONFIG_TLS_AUTH_NAMES[] = {{"no", CONFIG_TLS_AUT
                                                            {NULL, 0}};
 
 static const struct option_name CONFIG_ACL_PUBSUB_NAMES[] = {
-    {"allchannels", CONFIG_ACL_ALL_CHANNELS},
-    {"resetchannels", CONFIG_ACL_NO_CHANNELS},
-    {NULL, 0}};
+    {"allchannels", CONFIG_ACL_ALL_CHANNELS}, {"resetchannels", CONFIG_ACL_NO_CHANNELS}, {NULL, 0}};
 
 /* Choices nothing reads yet: their values are positions. */
 static const struct option_name CONFIG_APPENDFSYNC_NAMES[] = {

@@ -136,7 +136,8 @@ void session_command_hello(struct session *session, struct call *call) {
     struct hello_options options;
     if (!parse_hello(session, call, &options))
         return;
-    if (options.has_auth && !acl_authenticate(session, options.user, options.password, call->argv[0])) {
+    if (options.has_auth &&
+        !acl_authenticate(session, options.user, options.password, call->argv[0])) {
         reply_error(call->reply, WRONG_PASSWORD);
         return;
     }

@@ -13,8 +13,8 @@
  *
  * A session that speaks RESP2 gets messages only while it is in subscriber mode: it could not tell
  * them from replies. A session that does not read is ended by the output buffer limits. A session
- * whose command finds more than DELIVERY_CROWDED_BYTES in a mailbox is not read until the next tick,
- * so that a thread which is slower than its publishers is not buried. */
+ * whose command finds more than DELIVERY_CROWDED_BYTES in a mailbox is not read until the next
+ * tick, so that a thread which is slower than its publishers is not buried. */
 #ifndef LARDER_SERVER_DELIVERY_H
 #define LARDER_SERVER_DELIVERY_H
 

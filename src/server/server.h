@@ -61,14 +61,14 @@ struct server_thread {
     struct held_publication *held_publications; /* of the section being run; see pubsub.h */
     struct held_publication *last_held_publication;
     bool has_crowded_mailbox; /* the command posted to a thread that does not keep up */
-    int64_t now_ms;         /* wall clock at the start of the pass */
-    uint64_t command_began; /* cycles: when the command before ended, or the batch began to run */
+    int64_t now_ms;           /* wall clock at the start of the pass */
+    uint64_t command_began;   /* cycles: when the command before ended, or the batch began to run */
     struct script_thread *scripts;               /* owned: its interpreters; see script_run.h */
     struct session_wait *spare_wait;             /* for the next blocking command */
     struct session_wait *first_wait, *last_wait; /* those with a deadline, earliest first */
-    bool is_out_of_memory; /* writes that need memory are refused in this batch */
+    bool is_out_of_memory;        /* writes that need memory are refused in this batch */
     struct batch_progress *batch; /* the one being run */
-    bool is_busy;          /* it is held up and serves its connections all the same; see busy.h */
+    bool is_busy; /* it is held up and serves its connections all the same; see busy.h */
 };
 
 enum pause_mode { PAUSE_OFF, PAUSE_WRITES, PAUSE_ALL };

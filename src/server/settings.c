@@ -9,8 +9,8 @@
 #include "server/log_file.h"
 #include "server/metrics.h"
 #include "server/metrics_http.h"
-#include "server/tracking.h"
 #include "server/notifications.h"
+#include "server/tracking.h"
 
 #define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
