@@ -167,8 +167,8 @@ struct object_edit {
     struct object *object; /* NULL when it is not; functions of the container take its address */
     bool is_there;
 };
-/* Look it up as call_write does. False: WRONGTYPE was replied. Until the commit no other change may
- * be made in the key's partition. */
+/* Look it up as call_write does; elements that have expired are removed, with their effects. False:
+ * WRONGTYPE was replied. Until the commit no other change may be made in the key's partition. */
 bool call_edit_object(struct call *call, const struct key *key, enum object_kind kind,
                       struct object_edit *out) REQUIRES(PARTITION_LOCK);
 /* The container was changed, maybe replaced, or is new (the command created it into edit->object).

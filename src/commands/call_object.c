@@ -3,6 +3,8 @@
  * record learn where it is now and how much memory it takes. */
 #include "commands/call.h"
 
+#include "store/expiry.h"
+
 static bool has_kind(struct call *call, const struct entry *entry, enum object_kind kind) {
     if (entry->value.kind == VALUE_OBJECT && entry->value.object->type->kind == kind)
         return true;
@@ -22,6 +24,23 @@ bool call_read_object(struct call *call, const struct key *key, enum object_kind
     return true;
 }
 
+/* Remove elements that have expired, of very many only the first: the rest stays hidden until the
+ * sweep comes by. */
+REQUIRES(PARTITION_LOCK)
+static void remove_expired(struct call *call, struct object_edit *edit) {
+    enum { BATCHES = 16 };
+    int64_t now_ms = call->thread->now_ms;
+    for (unsigned i = 0; i < BATCHES && edit->is_there; i++) {
+        if ((call->flags & CALL_APPLY) != 0 || object_due_ms(edit->entry.value.object) >= now_ms)
+            return;
+        bool is_deleted;
+        if (expiry_remove_elements(call_partition(call, &edit->key), call->keyspace, call->thread,
+                                   edit->key.partition, &edit->entry, &is_deleted) == 0)
+            return;
+        edit->is_there = !is_deleted;
+    }
+}
+
 bool call_edit_object(struct call *call, const struct key *key, enum object_kind kind,
                       struct object_edit *out) {
     out->key = *key;
@@ -31,7 +50,9 @@ bool call_edit_object(struct call *call, const struct key *key, enum object_kind
         return true;
     if (!has_kind(call, &out->entry, kind))
         return false;
-    out->object = out->entry.value.object;
+    remove_expired(call, out);
+    if (out->is_there)
+        out->object = out->entry.value.object;
     return true;
 }
 

@@ -297,3 +297,16 @@ size_t hash_expired(const struct object *hash, int64_t now_ms, struct slice *out
             out_fields[found++] = pair.field;
     return found;
 }
+
+static void remove_expired(struct object **hash, const struct object_context *context,
+                           struct slice field) {
+    (void)full_hash_remove(full_of(*hash), context, field, 0);
+}
+
+const struct object_expiry HASH_EXPIRY = {
+    .event = "hexpired",
+    .due_ms = hash_due_ms,
+    .expired = hash_expired,
+    .remove = remove_expired,
+    .update_due = hash_update_due,
+};

@@ -27,6 +27,7 @@ struct full_hash {
 };
 
 extern const struct object_type HASH_FLAT, HASH_FULL;
+extern const struct object_expiry HASH_EXPIRY; /* of HASH_FULL */
 
 static inline struct flat_hash *flat_of(const struct object *hash) {
     return (struct flat_hash *)(uintptr_t)hash;

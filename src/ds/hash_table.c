@@ -316,4 +316,5 @@ const struct object_type HASH_FULL = {
     .free_some = full_free_some,
     .copy = full_copy,
     .visit = full_visit,
+    .expiry = &HASH_EXPIRY,
 };

@@ -30,12 +30,28 @@ enum object_kind {
 };
 
 struct object;
+struct object_context;
 
 /* One element as object_type.visit shows it, its parts borrowed for the call:
  * list {element}; set {member}; sorted set {member, score}; hash {field, value} or {field, value,
  * expiry in ms}; stream {"entry", id, field, value, ...} and one for each thing that its groups and
  * counters consist of. A score is the shortest text that reads back the same. */
 typedef void (*object_visitor)(void *context, const struct slice *parts, size_t count);
+
+/* Of containers whose elements may expire one by one. Elements are named by one text each. */
+struct object_expiry {
+    const char *event; /* keyspace event when elements have expired */
+    /* No element expires before; INT64_MAX: none expires. O(1). */
+    int64_t (*due_ms)(const struct object *object);
+    /* Names of up to `count` elements that have expired (their time is before now_ms); returns how
+     * many. Each is borrowed until it is removed. */
+    size_t (*expired)(const struct object *object, int64_t now_ms, struct slice *out_names,
+                      size_t count);
+    /* Remove an element that `expired` named. Can't fail. */
+    void (*remove)(struct object **object, const struct object_context *context, struct slice name);
+    /* Look again for the element that expires first. */
+    void (*update_due)(struct object *object);
+};
 
 struct object_type {
     enum object_kind kind;
@@ -52,6 +68,7 @@ struct object_type {
     struct object *(*copy)(const struct object *object, const struct allocator *allocator);
     /* Show every element, in order where order is part of the value. */
     void (*visit)(const struct object *object, object_visitor visitor, void *context);
+    const struct object_expiry *expiry; /* NULL: elements never expire */
 };
 
 /* Up to where a container stays flat; the *-max-listpack-* directives. Written by CONFIG SET, read
@@ -96,6 +113,12 @@ static inline size_t object_bytes(const struct object *object) {
 
 static inline size_t object_length(const struct object *object) {
     return object->type->length(object);
+}
+
+/* No element expires before; INT64_MAX: none expires. */
+static inline int64_t object_due_ms(const struct object *object) {
+    const struct object_expiry *expiry = object->type->expiry;
+    return expiry == NULL ? INT64_MAX : expiry->due_ms(object);
 }
 
 /* Free it whole. NULL is allowed. */

@@ -9,7 +9,7 @@
  *
  * The tag is the top 16 bits of the key's hash (1 where they are 0), the bucket's number its low
  * bits. One bucket splits per about 7 inserts and two merge per about 3 removals, so nothing ever
- * pauses; it takes 11 to 12 bytes per element. Buckets lie in pages of 2 KiB, these in blocks of
+ * pauses; it takes 12 to 13 bytes per element. Buckets lie in pages of 2 KiB, these in blocks of
  * 512 pages, found through the root: no allocation is larger than 32 KiB.
  *
  * Pure; one thread at a time. `objects` is the same in all calls for a table. */

@@ -43,8 +43,12 @@ static void sweep_partition(struct node_thread *thread, uint32_t id) {
     for (unsigned i = 0; i < SLICES_PER_PARTITION && has_more; i++) {
         if (!node_enter(thread, id))
             return;
-        has_more = partition_has_expiring(p) && expiry_step(p, &node->keyspace, &thread->store, id,
-                                                            thread->store.now_ms, SLICE_RECORDS);
+        int64_t now_ms = thread->store.now_ms;
+        has_more = partition_has_expiring(p) &&
+                   expiry_step(p, &node->keyspace, &thread->store, id, now_ms, SLICE_RECORDS);
+        if (expiry_has_elements(p, now_ms) &&
+            expiry_step_elements(p, &node->keyspace, &thread->store, id, now_ms, SLICE_RECORDS))
+            has_more = true;
         node_leave(thread, id);
     }
 }

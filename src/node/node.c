@@ -16,6 +16,7 @@ static enum larder_status init_keyspace(struct node *node, const struct node_opt
         .partition_count = options->partition_count,
         .database_count = options->database_count,
         .delete_command = COMMAND_DEL,
+        .element_delete_command = COMMAND_HDEL,
         .seed = options->seed,
     };
     if (keyspace.seed == 0) {

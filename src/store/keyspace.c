@@ -19,6 +19,7 @@ enum larder_status keyspace_init(struct keyspace *keyspace,
     keyspace->seed.words[0] = random_next(&random);
     keyspace->seed.words[1] = random_next(&random);
     keyspace->delete_command = options->delete_command;
+    keyspace->element_delete_command = options->element_delete_command;
     atomic_store(&keyspace->lfu_log_factor, 10);
     atomic_store(&keyspace->lfu_decay_min, 1);
     atomic_store(&keyspace->samples, 5);
@@ -33,6 +34,8 @@ enum larder_status keyspace_init(struct keyspace *keyspace,
                           keyspace->database_count * sizeof(*keyspace->collections));
         return LARDER_NO_MEMORY;
     }
+    for (uint32_t i = 0; i < keyspace->partition_count; i++)
+        keyspace->partitions[i].elements.due_ms = INT64_MAX;
     for (uint32_t i = 0; i < keyspace->database_count; i++)
         atomic_init(&keyspace->collections[i], i);
     keyspace->next_collection = keyspace->database_count;

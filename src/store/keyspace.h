@@ -74,7 +74,8 @@ struct keyspace {
     struct partition *partitions; /* partition_count of them, index = partition id */
     uint32_t partition_count;
     uint32_t database_count;
-    uint32_t delete_command; /* command id in the effects of expiry and eviction: DEL */
+    uint32_t delete_command;         /* command id in the effects of expiry and eviction: DEL */
+    uint32_t element_delete_command; /* the same of elements that expire: HDEL */
     struct hash_seed seed;
     struct object_limits limits;
     struct object_context objects; /* of these: allocator, seed, limits */
@@ -96,6 +97,7 @@ struct keyspace_options {
     uint32_t partition_count;          /* default 271, at most 16384 */
     uint32_t database_count;           /* default 16 */
     uint32_t delete_command;           /* command id that effects of expiry and eviction carry */
+    uint32_t element_delete_command;   /* the same where elements of a container expire */
     uint64_t seed;                     /* of the hash and of all choices at random */
 };
 

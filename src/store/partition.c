@@ -359,6 +359,13 @@ static struct blob *take_key_blob(struct set_aside *aside, struct slice text) {
     return NULL;
 }
 
+/* The sweep is to know when an element expires. */
+static void note_due(struct partition *p, const struct object *object) {
+    int64_t due_ms = object_due_ms(object);
+    if (due_ms < p->elements.due_ms)
+        p->elements.due_ms = due_ms;
+}
+
 enum larder_status partition_put(struct partition *p, struct keyspace *keyspace,
                                  struct store_thread *thread, const struct key *key,
                                  const struct entry *old, struct value value, int64_t expiry_ms) {
@@ -366,8 +373,10 @@ enum larder_status partition_put(struct partition *p, struct keyspace *keyspace,
         expiry_ms = RECORD_EXPIRY_MAX_MS;
     if (expiry_ms < 0)
         expiry_ms = 1; /* as long past as any */
-    if (value.kind == VALUE_OBJECT && (old == NULL || !is_same_value(&old->value, &value)))
+    if (value.kind == VALUE_OBJECT && (old == NULL || !is_same_value(&old->value, &value))) {
         value.object->counted_bytes = object_bytes(value.object);
+        note_due(p, value.object);
+    }
     if (old != NULL && overwrite_in_place(p, keyspace, thread, old, &value, expiry_ms))
         return LARDER_OK;
     struct record_layout layout = plan(keyspace, key, &value, expiry_ms);
@@ -438,6 +447,7 @@ void partition_replace_object(struct partition *p, struct store_thread *thread, 
     if (before != after)
         recount_external(p, thread, entry, &l, before, after);
     entry->counted_bytes = after;
+    note_due(p, object);
 }
 
 void partition_delete(struct partition *p, struct keyspace *keyspace, struct store_thread *thread,

@@ -40,6 +40,11 @@ struct partition {
     struct log_position expiry;   /* of the sweeper */
     struct log_position evict;    /* of queue eviction */
     struct log_position drop;     /* of the sweep of dead collections */
+    struct {
+        int64_t due_ms;    /* no element of a container expires before; not what is_walking left */
+        uint64_t position; /* of partition_scan, where the walk goes on */
+        bool is_walking;
+    } elements; /* that expire: their sweep */
     uint32_t segment_count;
     uint64_t log_bytes;  /* of all segments, whole */
     uint64_t live_bytes; /* of live records */

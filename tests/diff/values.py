@@ -335,7 +335,7 @@ PLACEHOLDERS = {
     "unit": choice(*(b"km", b"km", b"mi", b"m", b"ft", b"KM") * 6, b"yd"),
     "zkey": choice(*ZKEY_CHOICES),
     "equal_zkey": choice(b"z1", b"z2"),
-    "member": choice(*MEMBERS),
+    "zmember": choice(*MEMBERS),
     "long_member": choice(b"y" * 65, b"z" * 300, b"y" * 64, b"1" * 66),
     "score": score,
     "wild_score": real,

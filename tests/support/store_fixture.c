@@ -20,6 +20,7 @@ struct store_fixture *store_fixture_create(const struct store_fixture_options *o
         .partition_count = options->partition_count != 0 ? options->partition_count : 1,
         .database_count = options->database_count,
         .delete_command = 77,
+        .element_delete_command = 78,
         .seed = options->seed,
     };
     assert_int_equal(keyspace_init(&f->keyspace, &keyspace_options), LARDER_OK);

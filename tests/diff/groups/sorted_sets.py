@@ -4,23 +4,23 @@ outcome depends on the shape of redis-server's skip list."""
 from groups import row
 
 SHARE = 40
-ADD = "ZADD <zkey> ( <score> <member> )..."
+ADD = "ZADD <zkey> ( <score> <zmember> )..."
 RANGE_OPTIONS = "{ WITHSCORES | LIMIT <index> <index> | REV | BYSCORE | FOO }"
 ROWS = (
     row(10, ADD),
-    row(8, "ZADD <zkey> { NX | XX | GT | LT | CH } ( <score> <member> )..."),
-    row(5, "ZADD <zkey> { NX | XX | GT | LT | CH } INCR <score> <member>", compare="scores"),
-    row(1, "ZADD <zkey> ( <wild_score> <member> )..."),
-    row(4, "ZADD z1 ( '0' <member> )...", mutable=False),
-    row(4, "ZADD z2 ( '7' <member> )...", mutable=False),
-    row(1, "DEL z1 ; ZADD z1 ( '0' <member> )... ( '0' <member> )... ( '0' <long_member> )", mutable=False),
-    row(5, "ZINCRBY <zkey> <score> <member>", compare="scores"),
-    row(5, "ZREM <zkey> <member>..."),
+    row(8, "ZADD <zkey> { NX | XX | GT | LT | CH } ( <score> <zmember> )..."),
+    row(5, "ZADD <zkey> { NX | XX | GT | LT | CH } INCR <score> <zmember>", compare="scores"),
+    row(1, "ZADD <zkey> ( <wild_score> <zmember> )..."),
+    row(4, "ZADD z1 ( '0' <zmember> )...", mutable=False),
+    row(4, "ZADD z2 ( '7' <zmember> )...", mutable=False),
+    row(1, "DEL z1 ; ZADD z1 ( '0' <zmember> )... ( '0' <zmember> )... ( '0' <long_member> )", mutable=False),
+    row(5, "ZINCRBY <zkey> <score> <zmember>", compare="scores"),
+    row(5, "ZREM <zkey> <zmember>..."),
     row(3, "ZCARD <zkey>"),
-    row(3, "ZSCORE <zkey> <member>", compare="scores"),
-    row(3, "ZMSCORE <zkey> <member>...", compare="scores"),
-    row(3, "ZRANK <zkey> <member>"),
-    row(3, "ZREVRANK <zkey> <member>"),
+    row(3, "ZSCORE <zkey> <zmember>", compare="scores"),
+    row(3, "ZMSCORE <zkey> <zmember>...", compare="scores"),
+    row(3, "ZRANK <zkey> <zmember>"),
+    row(3, "ZREVRANK <zkey> <zmember>"),
     row(4, "ZCOUNT <zkey> <score_end> <score_end>"),
     row(3, "ZLEXCOUNT <equal_zkey> <member_end> <member_end>"),
     row(6, "ZRANGE <zkey> <index> <index> [ WITHSCORES ]", compare="scores"),
@@ -58,9 +58,9 @@ ROWS = (
     row(3, "( ZUNIONSTORE | ZINTERSTORE ) <zkey> '2' <zkey> <zkey> { WEIGHTS <score> <score> | AGGREGATE "
            "( SUM | MIN | MAX ) }"),
     row(2, "ZDIFFSTORE <zkey> '2' <zkey> <zkey>"),
-    row(3, "SADD ( zs | zt ) <member>... ; ( ZUNION | ZINTER ) '3' zs <zkey> zt { WEIGHTS <score> <score> <score> | "
+    row(3, "SADD ( zs | zt ) <zmember>... ; ( ZUNION | ZINTER ) '3' zs <zkey> zt { WEIGHTS <score> <score> <score> | "
            "AGGREGATE ( SUM | MIN | MAX ) | WITHSCORES }", compare="scores"),
-    row(2, "SADD ( zs | zt ) <member>... ; ( ZUNIONSTORE | ZINTERSTORE | ZDIFFSTORE ) <zkey> '2' zt <zkey>"),
+    row(2, "SADD ( zs | zt ) <zmember>... ; ( ZUNIONSTORE | ZINTERSTORE | ZDIFFSTORE ) <zkey> '2' zt <zkey>"),
     row(1, "ZDIFF '3' <zkey> zs zt WITHSCORES", compare="scores"),
     row(2, "ZINTERCARD '2' <zkey> <zkey> [ LIMIT <index> ]"),
     row(1, "ZRANDMEMBER <zkey>", compare="shape"),

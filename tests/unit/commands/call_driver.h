@@ -102,6 +102,8 @@ static inline void driver_init(struct driver *d, uint32_t partition_count) {
     struct keyspace_options options = {
         .allocator = &d->allocator,
         .partition_count = partition_count,
+        .delete_command = COMMAND_DEL,
+        .element_delete_command = COMMAND_HDEL,
         .seed = 7,
     };
     assert_int_equal(keyspace_init(&d->keyspace, &options), LARDER_OK);
@@ -321,8 +323,9 @@ static inline char *driver_image(struct driver *d, const char *const *keys, size
                 const struct object_type *type = entry.value.object->type;
                 uint8_t digest[DIGEST_TEXT_BYTES];
                 digest_format(digest_entry(&entry, database), digest);
-                fprintf(out, "%s %d %.*s", type->encoding, (int)object_length(entry.value.object),
-                        DIGEST_TEXT_BYTES, (const char *)digest);
+                fprintf(out, "%s %d %.*s", object_kind_name(type->kind),
+                        (int)object_length(entry.value.object), DIGEST_TEXT_BYTES,
+                        (const char *)digest);
                 if (type->is_ordered)
                     type->visit(entry.value.object, driver_print_element, out);
             }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Commands on hashes: replies, encodings, effects. */
+#include "store/expiry.h"
 #include "unit/commands/call_driver.h"
 
 static struct driver *create(void) {
@@ -143,6 +144,100 @@ static void fields_expire(void **state) {
     destroy(d);
 }
 
+static size_t swept(struct driver *d) NO_THREAD_SAFETY {
+    size_t steps = 0;
+    for (uint32_t id = 0; id < d->keyspace.partition_count; id++) {
+        struct partition *p = keyspace_partition(&d->keyspace, id);
+        while (expiry_has_elements(p, d->thread.now_ms) && steps < 10000) {
+            (void)expiry_step_elements(p, &d->keyspace, &d->thread, id, d->thread.now_ms, 4);
+            steps++;
+        }
+    }
+    return steps;
+}
+
+static bool was_told(struct driver *d, const char *event, const char *key) {
+    for (uint32_t i = 0; i < d->thread.notices.count; i++) {
+        const struct notice *notice = &d->thread.notices.items[i];
+        bool is_event = event == NULL ? notice->event == NULL
+                                      : notice->event != NULL && strcmp(notice->event, event) == 0;
+        if (is_event && slice_equal(notice_key(&d->thread.notices, notice), slice_of_string(key)))
+            return true;
+    }
+    return false;
+}
+
+static void a_write_removes_what_has_expired(void **state) {
+    (void)state;
+    struct driver *d = create();
+    EXPECT(d, "HSET h a 1 b 2 c 3", ":3\r\n");
+    EXPECT(d, "HEXPIRE h 10 FIELDS 2 a b", "*2\r\n:1\r\n:1\r\n");
+    EXPECT(d, "HSETEX lone EX 10 FIELDS 1 a 1", ":1\r\n");
+    d->thread.now_ms += 10001;
+    d->thread.notices.interest = NOTICE_CHANGES | NOTICE_EVENTS;
+    EXPECT(d, "HDEL h x", ":0\r\n");
+    assert_true(was_told(d, "hexpired", "h") && was_told(d, NULL, "h"));
+    assert_false(was_told(d, "del", "h"));
+    d->thread.now_ms -= 10001; /* they are not hidden but gone */
+    EXPECT(d, "HMGET h a b c", "*3\r\n$-1\r\n$-1\r\n$1\r\n3\r\n");
+    d->thread.now_ms += 10001;
+    EXPECT(d, "HSETEX lone XX EX 10 FIELDS 1 b 1", ":0\r\n");
+    assert_true(was_told(d, "hexpired", "lone") && was_told(d, "del", "lone"));
+    EXPECT(d, "EXISTS lone", ":0\r\n");
+    destroy(d);
+}
+
+static void the_sweep_removes_what_has_expired(void **state) {
+    (void)state;
+    enum { KEYS = 40, FIELDS = 200 };
+    struct driver *d = create();
+    char line[96];
+    assert_int_equal(swept(d), 0);
+    for (unsigned key = 0; key < KEYS; key++) {
+        for (unsigned field = 0; field < FIELDS; field++) {
+            snprintf(line, sizeof(line), "HSETEX h%u EX %u FIELDS 1 f%u v", key, 10 + key % 2,
+                     field);
+            EXPECT(d, line, ":1\r\n");
+        }
+        snprintf(line, sizeof(line), "HSET %s%u stays 1", key % 4 == 0 ? "h" : "plain", key);
+        EXPECT(d, line, ":1\r\n");
+    }
+    EXPECT(d, "COPY h0 copy", ":1\r\n");
+    EXPECT(d, "RENAME h1 renamed", "+OK\r\n");
+    assert_int_equal(swept(d), 0);
+    d->thread.now_ms += 10001;
+    assert_true(swept(d) > 0);
+    assert_int_equal(swept(d), 0);
+    EXPECT(d, "EXISTS h0 h2 h4 h6 copy renamed", ":4\r\n");
+    EXPECT(d, "HGETALL h0", "*2\r\n$5\r\nstays\r\n$1\r\n1\r\n");
+    EXPECT(d, "HLEN renamed", ":200\r\n");
+    d->thread.now_ms += 1000;
+    assert_true(swept(d) > 0);
+    EXPECT(d, "EXISTS h1 h3 h5 renamed", ":0\r\n");
+    assert_int_equal(driver_key_count(d), 41);
+    destroy(d);
+}
+
+/* Without memory for the effect nothing is removed, and the next sweep does it. */
+static void a_sweep_without_memory_loses_nothing(void **state) NO_THREAD_SAFETY {
+    (void)state;
+    struct driver *d = create();
+    EXPECT(d, "HSETEX h EX 10 FIELDS 1 field value", ":1\r\n");
+    d->thread.now_ms += 10001;
+    effects_finish(&d->effects);
+    effects_init(&d->effects, &d->allocator);
+    uint32_t id = keyspace_partition_id(&d->keyspace, SLICE_LITERAL("h"));
+    struct partition *p = keyspace_partition(&d->keyspace, id);
+    d->allocations_left = 0;
+    assert_false(
+        expiry_step_elements(p, &d->keyspace, &d->thread, id, d->thread.now_ms, UINT32_MAX));
+    d->allocations_left = -1;
+    EXPECT(d, "EXISTS h", ":1\r\n");
+    assert_true(swept(d) > 0);
+    EXPECT(d, "EXISTS h", ":0\r\n");
+    destroy(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fields_are_set_and_read),
@@ -152,6 +247,9 @@ int main(void) {
         cmocka_unit_test(a_scan_shows_all_pairs),
         cmocka_unit_test(another_type_is_refused),
         cmocka_unit_test(fields_expire),
+        cmocka_unit_test(a_write_removes_what_has_expired),
+        cmocka_unit_test(the_sweep_removes_what_has_expired),
+        cmocka_unit_test(a_sweep_without_memory_loses_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,7 +4,14 @@
 #define LARDER_TESTS_WORKLOAD_HASH_H
 
 /* Templates of test_effect_replay.c, each ended by a comma. */
-#define HASH_EFFECT_WORKLOAD
+#define HASH_EFFECT_WORKLOAD                                                                       \
+    "HSET $k f1 $v f2 $i", "HSET $k f1 $v f2 $i", "HSET $k f3 $l", "HSETNX $k f4 $v",              \
+        "HDEL $k f1 f2 f9", "HDEL $k f3 f4", "HINCRBY $k f2 $i", "HINCRBYFLOAT $k f5 $f",          \
+        "HPEXPIRE $k $t FIELDS 2 f1 f2", "HPEXPIRE $k $t FIELDS 1 f2", "HEXPIRE $k 0 FIELDS 1 f3", \
+        "HPEXPIRE $k $t GT FIELDS 2 f1 f5", "HPERSIST $k FIELDS 2 f1 f2",                          \
+        "HSETEX $k PX $t FIELDS 2 f1 $v f6 $i", "HSETEX $k FXX KEEPTTL FIELDS 1 f1 $v",            \
+        "HSETEX $k PXAT 5 FIELDS 1 f6 $v", "HGETEX $k PX $t FIELDS 2 f1 f6",                       \
+        "HGETEX $k PERSIST FIELDS 1 f6", "HGETDEL $k FIELDS 2 f4 f6",
 
 /* Lines that prepare the keys which the lines of test_command_memory.c use, and these lines, each
  * ended by a comma. */
