@@ -7,7 +7,7 @@
 
 /* What is to be added to a set. */
 struct addition {
-    size_t count;        /* members that are not there; one that comes twice counts twice */
+    size_t count;        /* members that are not there */
     size_t longest;      /* bytes of the longest of them */
     size_t packed_bytes; /* that they take packed */
     unsigned width;      /* of the widest integer */
@@ -18,12 +18,25 @@ static bool as_integer(struct slice text, int64_t *out) {
     return text.size <= INT64_TEXT_MAX && slice_to_int64(text, out);
 }
 
+enum { COMPARED_MAX = 600 };
+
+/* Whether members[i] comes earlier too. Of very many it is not asked: those fit into no compact
+ * set. */
+static bool is_repeated(const struct slice *members, size_t i) {
+    if (i >= COMPARED_MAX)
+        return false;
+    size_t earlier = 0;
+    while (!slice_equal(members[earlier], members[i]))
+        earlier++;
+    return earlier < i;
+}
+
 static struct addition measure(const struct object *set, const struct object_context *context,
                                const struct slice *members, size_t count) {
     struct addition a = {.width = 2};
     for (size_t i = 0; i < count; i++) {
         int64_t integer;
-        if (set != NULL && set_contains(set, context, members[i]))
+        if ((set != NULL && set_contains(set, context, members[i])) || is_repeated(members, i))
             continue;
         a.count++;
         if (members[i].size > a.longest)
