@@ -158,7 +158,8 @@ static bool join_prefixes(const struct tracker *tracker, const struct tracking_r
     static const struct slice EVERYTHING = {NULL, 0};
     const struct allocator *allocator = tracker->tracking->server->allocator;
     size_t old = tracker->prefix_count, added = request->prefix_count;
-    if ((request->flags & TRACKER_BROADCAST) != 0 && old + added == 0)
+    bool has_everything = old > 0 && tracker->prefixes[0].size == 0; /* they are sorted */
+    if ((request->flags & TRACKER_BROADCAST) != 0 && added == 0 && !has_everything)
         added = 1;
     size_t count = old + added;
     *out = NULL;

@@ -46,7 +46,7 @@ CALLS = (
     "'set',KEYS[1],{}", "'set',KEYS[1],1,'b'", "'select',1", "'select','x'", "'publish','c','m'",
     "'setrange',KEYS[1],1,ARGV[1]", "'pttl',KEYS[1]", "'getdel',KEYS[1]", "'object','refcount'",
     "'object','nosuch',KEYS[1]", "'config','get','x'", "'eval','return 1',0", "'script','flush'", "'incrbyfloat',KEYS[1],0.5",
-    "'lpush',KEYS[1],ARGV[1]", "'lrange',KEYS[1],0,-1", "'hset',KEYS[1],'f',ARGV[1]", "'hgetall',KEYS[1]",
+    "'lpush',KEYS[1],ARGV[1]", "'lrange',KEYS[1],0,-1", "'hset',KEYS[1],'f',ARGV[1]", "'hget',KEYS[1],'f'",
     "'zadd',KEYS[1],1.5,ARGV[1]", "'zscore',KEYS[1],ARGV[1]", "'zrange',KEYS[1],0,-1,'withscores'", "'rename',KEYS[1],KEYS[2]",
 )
 SHEBANGS = ("#!lua", "#!lua flags=no-writes", "#!lua flags=allow-oom,no-writes", "#!lua flags=nosuch", "#!lua name=x",
