@@ -291,6 +291,149 @@ class Jobs:
             return len(found), value
         equal(asyncio.run(job()), (100, b"20"))
 
+    def transactions(self, server):
+        for client in self.both_protocols(server):
+            with client.pipeline(transaction=True) as pipe:
+                equal(pipe.set("a", 1).incr("a").get("a").execute(), [True, 2, b"2"])
+
+            def increment(client=client):
+                with client.pipeline() as pipe:
+                    for _ in range(25):
+                        while True:
+                            try:
+                                pipe.watch("counter")
+                                value = int(pipe.get("counter") or 0)
+                                pipe.multi()
+                                pipe.set("counter", value + 1)
+                                pipe.execute()
+                                break
+                            except self.package.exceptions.WatchError:
+                                continue
+            threads = [threading.Thread(target=increment) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            equal(client.get("counter"), b"100")
+            equal(client.transaction(lambda pipe: pipe.multi() or pipe.incr("counter"), "counter"), [101])
+
+    def locks(self, server):
+        for client in self.both_protocols(server):
+            lock = client.lock("job", timeout=10)
+            is_true(lock.acquire(blocking=False), "free")
+            is_true(not client.lock("job", timeout=10).acquire(blocking=False), "held")
+            is_true(lock.extend(20) and lock.reacquire() and lock.owned(), "extended")
+            lock.release()
+            with client.lock("job", timeout=5, blocking_timeout=1):
+                is_true(not client.lock("job").acquire(blocking_timeout=0.05), "waited in vain")
+            short = client.lock("short", timeout=0.03)
+            short.acquire()
+            servers.wait_until(lambda c=client: c.lock("short", timeout=5).acquire(blocking=False), "it has expired")
+            try:
+                short.release()
+                raise AssertionError("another holder's lock was released")
+            except self.package.exceptions.LockNotOwnedError:
+                pass
+
+    def scripts(self, server):
+        for client in self.both_protocols(server):
+            script = client.register_script("return {KEYS[1], ARGV[1], redis.call('INCR', KEYS[1]), false}")
+            equal(script(keys=["n"], args=["x"]), [b"n", b"x", 1, None])
+            client.script_flush()
+            equal(script(keys=["n"], args=["y"]), [b"n", b"y", 2, None])
+            with client.pipeline() as pipe:
+                script(keys=["n"], args=["z"], client=pipe)
+                equal(pipe.execute(), [[b"n", b"z", 3, None]])
+            sha = client.script_load("return ARGV[1]")
+            equal((client.script_exists(sha), client.evalsha(sha, 0, "v")), ([True], b"v"))
+            try:
+                client.evalsha("0" * 40, 0)
+                raise AssertionError("an unknown script ran")
+            except self.package.exceptions.NoScriptError:
+                pass
+            client.function_load("#!lua name=lib\nredis.register_function('double', "
+                                 "function(keys, args) return args[1] * 2 end)", replace=True)
+            equal(client.fcall("double", 0, 21), 42)
+
+    def publishing(self, server):
+        for client in self.both_protocols(server):
+            subscriber = client.pubsub(ignore_subscribe_messages=True)
+            subscriber.subscribe("news")
+            subscriber.psubscribe("new*")
+            servers.wait_until(lambda s=subscriber: s.get_message(timeout=0.01) is None and len(s.channels) == 1, "")
+            servers.wait_until(lambda c=client: c.publish("news", "ready?") == 2, "both subscriptions are there")
+            seen = []
+            while len(seen) < 2:
+                message = subscriber.get_message(timeout=5)
+                if message is not None:
+                    seen.append((message["type"], message["channel"], message["data"]))
+            equal(sorted(seen), [("message", b"news", b"ready?"), ("pmessage", b"news", b"ready?")])
+            subscriber.close()
+            handled = []
+            other = client.pubsub()
+            other.subscribe(**{"jobs": lambda message: handled.append(message["data"])})
+            thread = other.run_in_thread(sleep_time=0.01)
+            servers.wait_until(lambda c=client: c.publish("jobs", "1") == 1, "the thread has subscribed")
+            servers.wait_until(lambda h=handled: len(h) > 0, "the handler was called")
+            thread.stop()
+            thread.join()
+
+    def blocking(self, server):
+        for client in self.both_protocols(server):
+            equal(client.blpop(["none"], timeout=0.05), None)
+            result = []
+            waiting = threading.Thread(target=lambda c=client, r=result: r.append(c.brpop(["first", "second"], timeout=10)))
+            waiting.start()
+            servers.wait_until(lambda c=client: c.info("clients")["blocked_clients"] == 1, "it waits")
+            client.lpush("second", "job")
+            waiting.join()
+            equal([tuple(r) for r in result], [(b"second", b"job")])
+            client.zadd("z", {"a": 1})
+            equal(tuple(client.bzpopmin("z", timeout=1)), (b"z", b"a", 1.0))
+            client.rpush("src", "x")
+            equal(client.blmove("src", "dst", 1, "LEFT", "RIGHT"), b"x")
+
+    def collections(self, server):
+        for client in self.both_protocols(server):
+            equal(client.hset("h", mapping={"a": 1, "b": "two"}), 2)
+            equal((client.hgetall("h"), client.hincrby("h", "a", 5)), ({b"a": b"1", b"b": b"two"}, 6))
+            equal(dict(client.hscan_iter("h")), {b"a": b"6", b"b": b"two"})
+            equal((client.rpush("l", 1, 2, 3), client.lrange("l", 0, -1), client.lpos("l", 2)), (3, [b"1", b"2", b"3"], 1))
+            equal((client.sadd("s", "x", "y"), set(client.smembers("s"))), (2, {b"x", b"y"}))
+            equal((set(client.sinter("s", "s")), set(client.sscan_iter("s"))), ({b"x", b"y"}, {b"x", b"y"}))
+            equal(client.zadd("z", {"p": 1, "q": 2.5}), 2)
+            equal([tuple(m) for m in client.zrange("z", 0, -1, withscores=True)], [(b"p", 1.0), (b"q", 2.5)])
+            equal((client.zscore("z", "q"), client.zrank("z", "q")), (2.5, 1))
+            first = client.xadd("x", {"n": 1})
+            client.xgroup_create("x", "g", id="0")
+            is_true(first in repr(client.xreadgroup("g", "me", {"x": ">"})).encode(), "the entry was read")
+            equal((client.xpending("x", "g")["pending"], client.xack("x", "g", first)), (1, 1))
+            equal((client.pfadd("p", "a", "b"), client.pfcount("p")), (1, 2))
+            client.geoadd("geo", (13.361389, 38.115556, "Palermo", 15.087269, 37.502669, "Catania"))
+            equal(round(client.geodist("geo", "Palermo", "Catania", unit="km")), 166)
+            equal(client.sort("l", desc=True), [b"3", b"2", b"1"])
+            dump = client.dump("l")
+            client.restore("l2", 0, dump)
+            equal(client.lrange("l2", 0, -1), [b"1", b"2", b"3"])
+            equal(client.object("encoding", "s"), b"listpack")
+
+    def permissions(self, server):
+        for client in self.both_protocols(server):
+            client.acl_setuser("reader", enabled=True, passwords=["+secret"], categories=["+@read"], keys=["public:*"],
+                               reset=True)
+            client.set("public:1", "x")
+            other = self.client_class(host=servers.HOST, port=server.port, username="reader", password="secret",
+                                      protocol=client.connection_pool.connection_kwargs.get("protocol", 2))
+            equal(other.get("public:1"), b"x")
+            for refused in (lambda c=other: c.set("public:1", 1), lambda c=other: c.get("private")):
+                try:
+                    refused()
+                    raise AssertionError("it was permitted")
+                except self.package.exceptions.NoPermissionError:
+                    pass
+            other.close()
+            equal(client.acl_deluser("reader"), 1)
+
     def checks(self):
         sentences = (
             ("reads and writes strings", self.strings),
@@ -308,5 +451,12 @@ class Jobs:
             ("serves a cache of compressed pages and a value of 4 MiB", self.page_cache),
             ("limits a rate with INCR and EXPIRE NX", self.rate_limit),
             ("works from asyncio", self.asynchronous),
+            ("runs transactions, and loses no increment that threads watch", self.transactions),
+            ("holds locks, extends them and loses them in time", self.locks),
+            ("runs scripts and functions, loading them again when they are gone", self.scripts),
+            ("publishes and subscribes, with patterns and from a thread", self.publishing),
+            ("waits for lists and sorted sets", self.blocking),
+            ("uses every data type", self.collections),
+            ("logs in as a user who may read only", self.permissions),
         )
         return [(f"{self.name} {sentence}", job) for sentence, job in sentences]
