@@ -2,109 +2,45 @@
 /* ZSCAN, and ZRANDMEMBER, which is a choice of ranks. */
 #include "base/glob.h"
 #include "commands/functions.h"
+#include "commands/scan_options.h"
 #include "commands/sorted_set_range.h"
 
 /* ---- ZSCAN ---- */
 
-enum { SCAN_COUNT_DEFAULT = 10 };
-
 struct scan {
+    const struct scan_options *options;
     struct reply *reply;
-    struct slice pattern;
-    bool has_pattern;
-    size_t count;
     size_t shown; /* bulk strings */
 };
-
-/* An unsigned decimal, a sign allowed, as strtoul reads it; the empty text is 0. */
-static bool parse_cursor(struct slice text, uint64_t *out) {
-    uint64_t value = 0;
-    size_t at = text.size > 0 && (text.data[0] == '-' || text.data[0] == '+');
-    bool is_negative = at == 1 && text.data[0] == '-';
-    if (at == 1 && text.size == 1)
-        return false;
-    for (; at < text.size; at++) {
-        uint8_t digit = (uint8_t)(text.data[at] - '0');
-        if (digit > 9 || __builtin_mul_overflow(value, 10u, &value) ||
-            __builtin_add_overflow(value, digit, &value))
-            return false;
-    }
-    *out = is_negative ? 0 - value : value;
-    return true;
-}
-
-/* False: the known error was replied. */
-static bool parse_scan(struct call *call, struct scan *scan) {
-    for (size_t at = 3; at < call->argc; at += 2) {
-        bool has_value = at + 1 < call->argc;
-        if (has_value && slice_equal_word(call->argv[at], "COUNT")) {
-            int64_t count;
-            if (!call_integer(call, call->argv[at + 1], &count))
-                return false;
-            if (count < 1) {
-                (void)call_syntax_error(call);
-                return false;
-            }
-            scan->count = (size_t)count;
-        } else if (has_value && slice_equal_word(call->argv[at], "MATCH")) {
-            scan->pattern = call->argv[at + 1];
-            scan->has_pattern = !glob_is_all(scan->pattern);
-        } else {
-            (void)call_syntax_error(call);
-            return false;
-        }
-    }
-    return true;
-}
 
 static void show_member(void *context, const struct scored_member *member) {
     struct scan *scan = context;
     uint8_t text[DOUBLE_FORMAT_MAX];
-    if (scan->has_pattern && !glob_match(scan->pattern, member->member))
+    if (scan->options->has_pattern && !glob_match(scan->options->pattern, member->member))
         return;
     reply_bulk(scan->reply, member->member);
     reply_bulk(scan->reply, slice_of(text, double_format(member->score, text)));
     scan->shown += 2;
 }
 
-/* An array of cursor and members. The cursor is known only after the members, which wait in a
- * reply of their own meanwhile. */
-static enum larder_status reply_page(struct call *call, const struct object *set, uint64_t cursor,
-                                     struct scan *scan) {
-    struct reply page;
-    reply_init(&page, call->keyspace->allocator);
-    scan->reply = &page;
-    cursor = sorted_set_scan(set, call_objects(call), cursor, scan->count, show_member, scan);
-    uint8_t text[INT64_TEXT_MAX];
-    reply_array(call->reply, 2);
-    reply_bulk(call->reply, slice_of(text, uint64_format(cursor, text)));
-    reply_array(call->reply, scan->shown);
-    reply_raw(call->reply, slice_of(page.data, page.used));
-    bool is_whole = !page.failed;
-    reply_finish(&page);
-    return is_whole ? LARDER_OK : LARDER_NO_MEMORY;
-}
-
 enum larder_status command_zscan(struct call *call) {
-    struct scan scan = {.count = SCAN_COUNT_DEFAULT};
-    uint64_t cursor;
-    if (!parse_cursor(call->argv[2], &cursor)) {
-        reply_error(call->reply, "ERR invalid cursor");
-        return LARDER_OK;
-    }
+    struct scan_options options;
     const struct object *set;
-    struct key key = call_key_at(call, 1);
-    if (!call_read_object(call, &key, OBJECT_SORTED_SET, &set))
+    if (!scan_cursor_parse(call, call->argv[2], &options.cursor) ||
+        !call_read_object(call, &call->key, OBJECT_SORTED_SET, &set))
         return LARDER_OK;
     if (set == NULL) {
-        reply_array(call->reply, 2);
-        reply_bulk_text(call->reply, "0");
-        reply_array(call->reply, 0);
+        scan_reply_nothing(call);
         return LARDER_OK;
     }
-    if (!parse_scan(call, &scan))
+    if (!scan_options_parse(call, 3, 0, &options))
         return LARDER_OK;
-    return reply_page(call, set, cursor, &scan);
+    struct reply page;
+    struct scan scan = {.options = &options, .reply = &page};
+    reply_init(&page, call->keyspace->allocator);
+    uint64_t cursor =
+        sorted_set_scan(set, call_objects(call), options.cursor, options.count, show_member, &scan);
+    return scan_reply_page(call, cursor, scan.shown, &page);
 }
 
 /* ---- ZRANDMEMBER ---- */
