@@ -16,6 +16,11 @@ static size_t parse_conditions(struct call *call, unsigned *out) {
                 *out |= 1u << i;
                 break;
             }
+    if (at < call->argc && !slice_equal_word(call->argv[at], "FIELDS")) {
+        reply_error_format(call->reply, "ERR Unsupported option %.*s", (int)call->argv[at].size,
+                           (const char *)call->argv[at].data);
+        return 0;
+    }
     const char *error = NULL;
     if ((*out & IF_NONE) != 0 && *out != IF_NONE)
         error = "ERR NX and XX, GT or LT options at the same time are not compatible";
@@ -52,10 +57,9 @@ static enum larder_status expire(struct call *call, unsigned time) {
     unsigned conditions;
     struct hash_fields fields;
     struct hash_change change;
-    if (!hash_fields_time(call, call->argv[2], time, &expiry_ms))
-        return LARDER_OK;
     size_t at = parse_conditions(call, &conditions);
     if (at == 0 || !hash_fields_parse(call, at, 1, HASH_FIELDS_NUMBER, &fields) ||
+        !hash_fields_time(call, call->argv[2], time, &expiry_ms) ||
         !hash_change_begin(call, &change))
         return LARDER_OK;
     enum larder_status status =
