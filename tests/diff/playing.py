@@ -59,6 +59,10 @@ END_STATE = tuple(
         ((b"PEXPIRETIME", b"k3"), "near")))
 
 
+def is_cut_off(reply):
+    return reply.endswith((CLOSED, TIMED_OUT))
+
+
 @dataclasses.dataclass
 class Mismatch:
     step: int

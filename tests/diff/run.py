@@ -24,6 +24,11 @@ import shrinking
 SERVER_ARGUMENTS = ("--enable-debug-command", "yes")
 SHRUNK_AT_MOST = 8
 HUNG_AT_MOST = 10
+ENDING_SECONDS = 10.0
+
+
+class PeerCrashed(Exception):
+    """The peer's process ended while the server under test went on: there is nothing to compare with."""
 
 
 def arguments_from(command_line):
@@ -55,6 +60,7 @@ class Job:
         self.passed = 0
         self.failed = 0
         self.hung = 0
+        self.peer_crashes = []
         self.pair = None
 
     def run(self):
@@ -70,7 +76,12 @@ class Job:
             else:
                 self.play_all()
             self.pair.drop()
-        return self.passed, self.failed, self.categories, self.examples, self.pair.used_allowances
+        return self
+
+    def outcome(self):
+        """What the summary needs; it goes from one process to another."""
+        return (self.passed, self.failed, self.peer_crashes, self.categories, self.examples,
+                self.pair.used_allowances)
 
     def show(self, index):
         def transcript(step, peer, ours):
@@ -80,15 +91,14 @@ class Job:
                 print(f"    ours {sequences.show(ours, 300)}")
         sequence = self.generator.sequence(self.options.seed, index, self.options.length)
         print(f"sequence {sequence.name}: {'RESP3' if sequence.resp3 else 'RESP2'}, {sequence.delivery}")
-        mismatch = self.pair.play(sequence, transcript)
-        self.note(index, sequence, mismatch)
+        self.play_and_note(index, sequence, transcript)
 
     def play_all(self):
         begin = time.monotonic()
         last_report = begin
         for index in range(self.number, self.options.sequences, self.options.jobs):
             sequence = self.generator.sequence(self.options.seed, index, self.options.length)
-            self.note(index, sequence, self.play(sequence))
+            self.play_and_note(index, sequence)
             if self.hung >= HUNG_AT_MOST:
                 print("a server hung or ended too often, the rest is not played", flush=True)
                 break
@@ -98,24 +108,62 @@ class Job:
                 done = self.passed + self.failed
                 print(f"... {done} sequences, {self.failed} differ, {done / (now - begin):.0f}/s", flush=True)
 
-    def play(self, sequence):
-        """Play it; a server that went away or hangs is reported as a mismatch and started again."""
+    def play_and_note(self, index, sequence, transcript=None):
         try:
-            mismatch = self.pair.play(sequence)
-            if all(server.process.poll() is None for server in self.servers):
-                return mismatch
-            error = "a server ended"
-        except (ConnectionError, EOFError, OSError) as problem:
-            error = str(problem)
-        self.hung += 1
-        self.pair.drop()
+            self.note(index, sequence, self.play(sequence, transcript))
+        except PeerCrashed:
+            self.peer_crashes.append(index)
+            print(f"the peer crashed in sequence {sequence.name}", flush=True)
+
+    def play(self, sequence, transcript=None):
+        """Play it; when a server went away or hangs the pair is started again. Returns the Mismatch, if any; that the
+        server under test went away is one. Errors: PeerCrashed, unless there was a difference before that."""
+        mismatch = problem = None
+        try:
+            mismatch = self.pair.play(sequence, transcript)
+        except (ConnectionError, EOFError, OSError) as caught:
+            problem = caught
+        cut_off = [playing.is_cut_off(reply) for reply in ((mismatch.peer, mismatch.ours) if mismatch else ())]
+        peer_runs, ours_runs = self.running(ENDING_SECONDS if problem or any(cut_off) else 0)
+        if peer_runs and ours_runs and problem is None:
+            return mismatch
+        ending = self.ending(sequence, str(problem or "a server ended"))
+        self.restart()
+        if peer_runs or not ours_runs:
+            self.hung += 1
+            return ending
+        if mismatch is None or cut_off[0]:
+            raise PeerCrashed
+        return mismatch
+
+    def running(self, seconds):
+        """Which servers run; waits for one to end, because it writes a report before."""
+        deadline = time.monotonic() + seconds
+        while True:
+            running = [server.process.poll() is None for server in self.servers]
+            if not all(running) or time.monotonic() >= deadline:
+                return running
+            time.sleep(0.01)
+
+    def ending(self, sequence, error):
         endings = []
         for server in self.servers:
             status = server.process.poll()
             endings.append(b"running" if status is None else f"status {status}: {server.log()[-1500:]}".encode())
+        return playing.Mismatch(len(sequence.steps) - 1, "server", error, *endings)
+
+    def restart(self):
+        self.pair.drop()
+        for server in self.servers:
             server.kill()
             server.start()
-        return playing.Mismatch(len(sequence.steps) - 1, "server", error, *endings)
+
+    def play_again(self, sequence):
+        """For shrinking: a sequence at which the peer crashes shows no difference."""
+        try:
+            return self.play(sequence)
+        except PeerCrashed:
+            return None
 
     def note(self, index, sequence, mismatch):
         if mismatch is None:
@@ -127,13 +175,17 @@ class Job:
         if category in self.examples:
             return
         if self.options.shrink and self.options.only is None and len(self.examples) < SHRUNK_AT_MOST:
-            sequence, mismatch = shrinking.shrink(sequence, mismatch, self.play)
+            sequence, mismatch = shrinking.shrink(sequence, mismatch, self.play_again)
         self.examples[category] = (index, sequence, mismatch)
+
+
+def command_line_of(options, index):
+    return f"run.py --seed {options.seed} --length {options.length} --groups {options.groups} --only {index}"
 
 
 def describe(options, index, sequence, mismatch):
     print(f"  sequence {sequence.name}, {'RESP3' if sequence.resp3 else 'RESP2'}, {sequence.delivery}; "
-          f"again: run.py --seed {options.seed} --length {options.length} --groups {options.groups} --only {index}")
+          f"again: {command_line_of(options, index)}")
     for step in sequence.steps[:mismatch.step + 1][-12:]:
         print(f"    {step}")
     print(f"  differs: {mismatch.sent}\n    peer {sequences.show(mismatch.peer, 600)}\n"
@@ -141,12 +193,13 @@ def describe(options, index, sequence, mismatch):
 
 
 def run_job(options, number, results):
-    results.put(Job(options, number).run())
+    results.put(Job(options, number).run().outcome())
 
 
 def run_jobs(options):
+    """The outcome of each job."""
     if options.jobs == 1 or options.only is not None:
-        return [Job(options, 0).run()]
+        return [Job(options, 0).run().outcome()]
     results = multiprocessing.Queue()
     workers = [multiprocessing.Process(target=run_job, args=(options, number, results))
                for number in range(options.jobs)]
@@ -169,9 +222,11 @@ def main(command_line):
     begin = time.monotonic()
     passed = failed = 0
     categories, examples, used = collections.Counter(), {}, collections.Counter()
-    for job_passed, job_failed, job_categories, job_examples, job_used in run_jobs(options):
+    peer_crashes = []
+    for job_passed, job_failed, job_peer_crashes, job_categories, job_examples, job_used in run_jobs(options):
         passed += job_passed
         failed += job_failed
+        peer_crashes += job_peer_crashes
         categories += job_categories
         examples = {**job_examples, **examples}
         used.update(job_used)
@@ -181,8 +236,11 @@ def main(command_line):
         describe(options, *examples[category])
     if used:
         print("intended differences met: " + ", ".join(f"{name} {count} times" for name, count in sorted(used.items())))
+    for index in sorted(peer_crashes):
+        print(f"peer crashed, not counted: sequence {options.seed}:{index}; again: {command_line_of(options, index)}")
     seconds = time.monotonic() - begin
-    print(f"seed {options.seed}, {passed + failed} sequences of {options.length} rows, {seconds:.1f} s")
+    print(f"seed {options.seed}, {passed + failed} sequences of {options.length} rows compared, "
+          f"peer crashed in {len(peer_crashes)}, {seconds:.1f} s")
     return checks.closing_line(passed, failed)
 
 

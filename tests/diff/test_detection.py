@@ -18,6 +18,7 @@ import comparing
 import grammar
 import playing
 import resp
+import run
 import sequences
 import servers
 import shrinking
@@ -209,6 +210,50 @@ def _(pair):
 def _(_pair):
     allowances.load()
     equal(allowances.documented_ids("| D1 | a |\n| D22 | b |\nD3\n"), {"D1", "D22"})
+
+
+class FixedSequences:
+    """Instead of a generator; deadly: index -> which of the job's servers (0: the peer) is killed in that sequence."""
+
+    def __init__(self, job, deadly):
+        self.job = job
+        self.deadly = deadly
+
+    def sequence(self, _seed, index, _length):
+        whole = sequence_of("SET k1 value", "GET k1", "STRLEN k1")
+        if index not in self.deadly:
+            return whole
+        job, victims = self.job, self.deadly[index]
+
+        class Killing(sequences.Command):
+            def data(self):
+                for victim in victims:
+                    job.servers[victim].kill()
+                return super().data()
+        killing = Killing((b"GET", b"k1"), "exact")
+        return sequences.Sequence(f"test:{index}", False, "single", whole.steps + (killing,), False, 7)
+
+
+def run_with_deaths(deadly):
+    program = str(servers.redis_program())
+    options = run.arguments_from(["--sequences", "5", "--server", program, "--no-shrink"])
+    job = run.Job(options, 0)
+    job.generator = FixedSequences(job, deadly)
+    return job.run()
+
+
+@check("a peer that dies is started again, its sequence counts neither as passed nor as failed")
+def _(_pair):
+    job = run_with_deaths({1: (0,), 3: (0,)})
+    equal((job.passed, job.failed, job.peer_crashes), (3, 0, [1, 3]))
+
+
+@check("a server under test that dies is a failure, whether the peer lives or not")
+def _(_pair):
+    job = run_with_deaths({1: (1,), 3: (0, 1)})
+    equal((job.passed, job.failed, job.peer_crashes), (3, 2, []))
+    equal({category[0] for category in job.categories}, {"server"})
+    contains(str(job.examples), "status -9")
 
 
 @check("the same seed and index always give the same sequence")
