@@ -201,6 +201,7 @@ enum larder_status list_replace(struct object **list, const struct object_contex
         return LARDER_NO_MEMORY;
     list_run_remove(run, offset, old_size, 1);
     list_run_put(run, offset, text, size);
+    list_run_shrink(&run, context->allocator);
     *list = &run->object;
     return LARDER_OK;
 }

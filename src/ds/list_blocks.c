@@ -42,6 +42,14 @@ static enum larder_status make_room(struct list_blocks *list, const struct objec
     return LARDER_OK;
 }
 
+static void shrink(struct list_blocks *list, const struct object_context *context,
+                   struct list_run *run) {
+    list->bytes -= list_run_footprint(run);
+    list_run_shrink(&run, context->allocator);
+    list->bytes += list_run_footprint(run);
+    point_at(list, run);
+}
+
 struct list_blocks *list_blocks_create(const struct allocator *allocator, struct list_run *run) {
     struct list_blocks *list = allocator_allocate(allocator, sizeof(*list));
     if (list == NULL)
@@ -101,9 +109,12 @@ enum larder_status list_blocks_push(struct list_blocks *list, const struct objec
     size_t size = packed_size(text);
     if (takes(run, &limits, text, size))
         return put(list, context, run, end == LIST_HEAD ? 0 : list_run_used(run), text, size);
-    size_t room = text.size < limits.plain_bytes && limits.bytes > END_BLOCK_BYTES
-                      ? END_BLOCK_BYTES - sizeof(struct list_run)
-                      : size;
+    size_t room = size;
+    if (text.size < limits.plain_bytes && limits.bytes > END_BLOCK_BYTES) {
+        room = END_BLOCK_BYTES - sizeof(struct list_run);
+        if (limits.count < room / size)
+            room = limits.count * size;
+    }
     return put_alone(list, context, end == LIST_HEAD ? list->head : NULL, text, size, room);
 }
 
@@ -138,10 +149,11 @@ static enum larder_status split_and_put(struct list_blocks *list,
     link_before(list, second, first->next);
     if (alone != NULL) {
         link_before(list, alone, second);
-        return LARDER_OK;
+    } else {
+        list_run_put(first, place.at, text, size);
+        list->count++;
     }
-    list_run_put(first, place.at, text, size);
-    list->count++;
+    shrink(list, context, first);
     return LARDER_OK;
 }
 
@@ -173,6 +185,7 @@ enum larder_status list_blocks_replace(struct list_blocks *list,
             return LARDER_NO_MEMORY;
         list_run_remove(place.run, place.at, old_size, 1);
         list_run_put(place.run, place.at, text, size);
+        shrink(list, context, place.run);
         return LARDER_OK;
     }
     enum larder_status status = list_blocks_insert(list, context, index, text);
@@ -207,14 +220,6 @@ static struct list_run *merge(struct list_blocks *list, const struct object_cont
     list->count += from->count;
     drop(list, context, from);
     return into;
-}
-
-static void shrink(struct list_blocks *list, const struct object_context *context,
-                   struct list_run *run) {
-    list->bytes -= list_run_footprint(run);
-    list_run_shrink(&run, context->allocator);
-    list->bytes += list_run_footprint(run);
-    point_at(list, run);
 }
 
 /* Elements of a block were taken out, not all. */

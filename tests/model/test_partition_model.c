@@ -3,6 +3,7 @@
  * and all counters right at every check. */
 #include "store/partition_state.h"
 #include "support/store_model.h"
+#include "support/test_seed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,6 +3,7 @@
 #include "store/partition_state.h"
 #include "store/scan.h"
 #include "support/store_fixture.h"
+#include "support/test_seed.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "ds/stream.h"
 #include "support/store_fixture.h"
+#include "support/test_seed.h"
 
 #include <stdio.h>
 #include <stdlib.h>

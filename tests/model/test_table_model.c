@@ -3,13 +3,13 @@
  * scans while it grows and shrinks, draws at random, and its size. */
 #include "ds/table.h"
 #include "support/test_allocator.h"
+#include "support/test_seed.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -120,8 +120,7 @@ static void check(struct fixture *f, const bool *model, uint32_t numbers) {
 static void random_changes_match_the_model_while_memory_runs_out(void **state) {
     (void)state;
     enum { NUMBERS = 20000, STEPS = 300000, PHASE = 25000 };
-    uint64_t seed = (uint64_t)time(NULL);
-    print_message("seed %llu\n", (unsigned long long)seed);
+    uint64_t seed = test_seed("table model");
     struct fixture f;
     fixture_init(&f, seed);
     bool *model = calloc(NUMBERS, sizeof(*model));
@@ -233,7 +232,7 @@ static void a_scan_shows_what_stays_exactly_once(void **state) {
     enum { STAYING = 3000, NUMBERS = 40000 };
     for (unsigned round = 0; round < 12; round++) {
         struct fixture f;
-        fixture_init(&f, (uint64_t)time(NULL) * 100 + round);
+        fixture_init(&f, test_seed("table model") * 100 + round);
         struct scan scan = {.seen = calloc(NUMBERS, 1)};
         uint32_t low = STAYING, high = STAYING;
         for (uint32_t i = 0; i < STAYING; i++)

@@ -105,13 +105,6 @@ bool store_fixture_delete(struct store_fixture *f, struct slice text,
     return true;
 }
 
-uint64_t test_seed(const char *test_name) {
-    const char *given = getenv("LARDER_TEST_SEED");
-    uint64_t seed = given != NULL ? strtoull(given, NULL, 10) : 20260101;
-    printf("%s: LARDER_TEST_SEED=%llu\n", test_name, (unsigned long long)seed);
-    return seed;
-}
-
 static size_t held_by(const struct partition *p) NO_THREAD_SAFETY {
     return p->log_bytes + p->index.bytes + p->blob_bytes + p->count_capacity * sizeof(*p->counts) +
            eviction_bytes(p);

@@ -49,7 +49,4 @@ void partition_check(const struct partition *p, const struct keyspace *keyspace)
 /* All partitions, and that memory_delta and memory_bytes are what the allocator holds for them. */
 void store_fixture_check(struct store_fixture *fixture);
 
-/* The seed of a randomised test: LARDER_TEST_SEED or a fixed default; printed. */
-uint64_t test_seed(const char *test_name);
-
 #endif

@@ -7,6 +7,7 @@
 #include "store/eviction.h"
 #include "store/partition_state.h"
 #include "support/store_fixture.h"
+#include "support/test_seed.h"
 #include "threads/watchdog.h"
 #include "unit/node/node_client.h"
 

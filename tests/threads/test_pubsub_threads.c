@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "server/pubsub.h"
 #include "support/store_fixture.h"
+#include "support/test_seed.h"
 #include "threads/resp_reader.h"
 #include "threads/server_driver.h"
 #include "threads/watchdog.h"

@@ -13,11 +13,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "os/thread.h"
+#include "support/test_seed.h"
 
 enum {
     THREADS = 4,
@@ -193,8 +193,7 @@ static void read_registers(struct node_client *client, uint32_t **registers, siz
 
 static void transactions_of_four_threads_have_a_serial_order(void **state) {
     (void)state;
-    uint64_t seed = (uint64_t)time(NULL);
-    print_message("seed %llu\n", (unsigned long long)seed);
+    uint64_t seed = test_seed("serializability");
     struct node_options options = {.partition_count = 5, .seed = seed};
     struct node *node;
     assert_int_equal(node_create(&options, &node), LARDER_OK);

@@ -4,6 +4,7 @@
  * LIST. Every command gets one well-formed reply, nothing hangs, and the books are right at the
  * end. */
 #include "support/store_fixture.h"
+#include "support/test_seed.h"
 #include "threads/resp_reader.h"
 #include "threads/server_driver.h"
 #include "threads/watchdog.h"

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A random workload of all write commands runs on one keyspace; its effects, applied to an empty
  * one whose clock stands elsewhere, give the same keys, values and expiry times. */
+#include "support/test_seed.h"
 #include "unit/commands/call_driver.h"
 #include "unit/commands/workloads/workloads.h"
-
-#include <time.h>
 
 enum { PARTITIONS = 7, DATABASES = 3, COMMANDS = 30000, ARGUMENTS_MAX = 256 };
 
@@ -157,8 +156,7 @@ static void compare(struct driver *a, struct driver *b) {
 
 static void effects_of_a_random_workload_give_an_equal_keyspace(void **state) {
     (void)state;
-    uint64_t seed = (uint64_t)time(NULL);
-    print_message("seed %llu\n", (unsigned long long)seed);
+    uint64_t seed = test_seed("effect replay");
     struct random random = random_seeded(seed);
     memset(long_key, 'L', sizeof(long_key) - 1);
     struct driver *primary = malloc(sizeof(*primary)), *copy = malloc(sizeof(*copy));

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "support/store_fixture.h"
 #include "support/test_allocator.h"
+#include "support/test_seed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,6 +2,7 @@
 /* Packed elements: what is written reads back, in both directions, and is found again. */
 #include "base/random.h"
 #include "ds/packed.h"
+#include "support/test_seed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +10,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -94,8 +94,7 @@ static struct slice draw(struct random *random, uint8_t *out) {
 
 static void a_row_of_elements_is_walked_and_searched(void **state) {
     (void)state;
-    uint64_t seed = (uint64_t)time(NULL);
-    print_message("seed %llu\n", (unsigned long long)seed);
+    uint64_t seed = test_seed("packed elements");
     struct random random = random_seeded(seed);
     uint8_t *row = malloc(ELEMENTS * 9100), *text = malloc(9100);
     const uint8_t *starts[ELEMENTS + 1];

@@ -3,6 +3,7 @@
  * comes to an end. */
 #include "store/partition_state.h"
 #include "support/store_fixture.h"
+#include "support/test_seed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,6 +4,7 @@
 #include "store/eviction.h"
 #include "store/partition_state.h"
 #include "support/store_fixture.h"
+#include "support/test_seed.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -3,6 +3,7 @@
 #include "base/random.h"
 #include "store/pool.h"
 #include "support/store_fixture.h"
+#include "support/test_seed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

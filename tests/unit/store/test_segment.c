@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "store/segment.h"
 #include "support/store_fixture.h"
+#include "support/test_seed.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
