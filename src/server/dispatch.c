@@ -303,8 +303,6 @@ void dispatch_run(struct server_thread *thread, struct session *session,
     const struct command_spec *spec = input->spec;
     struct reply *reply = &thread->reply;
     struct reply_mark begin = reply_mark(reply);
-    if (atomic_load_explicit(&server->monitor_count, memory_order_relaxed) > 0)
-        observe_before(session, spec, input->argc, input->argv);
     atomic_store_explicit(&session->last_command, spec->id, memory_order_relaxed);
     if (session->tracker != NULL)
         tracking_before_read(session, spec, input->argc, input->argv);
@@ -322,6 +320,8 @@ void dispatch_run(struct server_thread *thread, struct session *session,
             observe_slow(session, spec, input->argc, input->argv, ns / 1000);
     }
     counter_add(&session->command_count, 1);
+    if (atomic_load_explicit(&server->monitor_count, memory_order_relaxed) > 0)
+        observe_command(session, spec, input->argc, input->argv, false);
 }
 
 /* A command that is refused while a transaction is put together spoils it. */

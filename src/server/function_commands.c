@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* FUNCTION, FCALL. */
 #include "server/function_payload.h"
+#include "server/observe.h"
 #include "server/script_internal.h"
 #include "server/session_commands.h"
 
@@ -15,6 +16,7 @@ void session_command_fcall(struct session *session, struct call *call) {
         .function_name = call->argv[1],
         .is_read_only = call->spec->id == COMMAND_FCALL_RO,
     };
+    observe_script(session, call);
     if (script_thread_load_libraries(st, call->reply) != LARDER_OK)
         return;
     if (script_thread_function(st, task.function_name) == NULL)

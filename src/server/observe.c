@@ -76,20 +76,22 @@ struct slice observe_argument(const struct command_spec *spec, size_t argc,
 
 /* ---- commands ---- */
 
-void observe_before(struct session *session, const struct command_spec *spec, size_t argc,
-                    const struct slice *argv) {
-    if ((spec->flags & (COMMAND_FLAG_SKIP_MONITOR | COMMAND_FLAG_ADMIN)) != 0)
-        return;
-    struct server *server = session->server;
-    char peer[SOCKET_TEXT_MAX];
-    session_peer_text(session, peer, sizeof(peer));
+/* Who sent it, as MONITOR shows it. */
+static void show_source(const struct session *session, char *out, size_t size) {
     if (session->connection.is_unix)
-        (void)snprintf(peer, sizeof(peer), "unix:%s", server->unix_path);
+        (void)snprintf(out, size, "unix:%s", session->server->unix_path);
+    else
+        session_peer_text(session, out, size);
+}
+
+static void show(struct session *session, const struct command_spec *spec, size_t argc,
+                 const struct slice *argv, const char *source) {
+    struct server *server = session->server;
     uint64_t now_us = clock_wall_us();
     struct text_buffer line;
     text_buffer_init(&line, server->allocator);
     text_buffer_format(&line, "+%llu.%06llu [%u %s]", (unsigned long long)(now_us / 1000000),
-                       (unsigned long long)(now_us % 1000000), session->database, peer);
+                       (unsigned long long)(now_us % 1000000), session->database, source);
     for (size_t i = 0; i < argc; i++) {
         text_buffer_append(&line, SLICE_LITERAL(" "));
         monitor_quote(&line, observe_argument(spec, argc, argv, i));
@@ -98,6 +100,24 @@ void observe_before(struct session *session, const struct command_spec *spec, si
     if (!line.is_out_of_memory)
         monitor_publish(server, &observations_of(server)->monitors, text_buffer_slice(&line));
     text_buffer_finish(&line);
+}
+
+void observe_command(struct session *session, const struct command_spec *spec, size_t argc,
+                     const struct slice *argv, bool by_script) {
+    char source[SOCKET_TEXT_MAX] = "lua";
+    if ((spec->flags & (COMMAND_FLAG_SKIP_MONITOR | COMMAND_FLAG_ADMIN)) != 0)
+        return;
+    if (!by_script)
+        show_source(session, source, sizeof(source));
+    show(session, spec, argc, argv, source);
+}
+
+void observe_script(struct session *session, const struct call *call) {
+    char source[SOCKET_TEXT_MAX];
+    if (atomic_load_explicit(&session->server->monitor_count, memory_order_relaxed) == 0)
+        return;
+    show_source(session, source, sizeof(source));
+    show(session, call->spec, call->argc, call->argv, source);
 }
 
 static void log_slow(struct session *session, const struct command_spec *spec, size_t argc,

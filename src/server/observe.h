@@ -10,10 +10,14 @@
 #include "server/session.h"
 #include "server/slow_log.h"
 
-/* Show a command to all MONITOR clients. Called before it runs, when there are any. Commands marked
- * skip_monitor or admin are not shown, and secrets among the arguments are replaced. */
-void observe_before(struct session *session, const struct command_spec *spec, size_t argc,
-                    const struct slice *argv);
+/* Show a command to all MONITOR clients. Called after it ran, when there are any. Commands marked
+ * skip_monitor or admin are not shown, and secrets among the arguments are replaced. `by_script`: a
+ * script called it, which is shown in place of the client's address. */
+void observe_command(struct session *session, const struct command_spec *spec, size_t argc,
+                     const struct slice *argv, bool by_script);
+/* As observe_command, for a command that runs a script: called before it runs, since it is shown
+ * above what the script calls. Does nothing while there are no MONITOR clients. */
+void observe_script(struct session *session, const struct call *call);
 
 /* A command took at least as long as the slow log's or the latency monitor's threshold. Commands
  * marked skip_slowlog are not logged. */

@@ -131,8 +131,6 @@ static bool execute(void *context, size_t argc, const struct slice *argv, struct
     }
     if ((spec->flags & COMMAND_FLAG_WRITE) != 0 && !begin_writing(st))
         return false;
-    if (atomic_load_explicit(&server->monitor_count, memory_order_relaxed) > 0)
-        observe_before(st->session, spec, argc, argv);
     uint64_t began = cycle_clock_now(&thread->cycles);
     if (st->session->tracker != NULL)
         tracking_before_read(st->session, spec, argc, argv);
@@ -148,6 +146,8 @@ static bool execute(void *context, size_t argc, const struct slice *argv, struct
         reply_clear(reply);
         reply_error(reply, "ERR Script attempted to access a non declared key");
     }
+    if (atomic_load_explicit(&server->monitor_count, memory_order_relaxed) > 0)
+        observe_command(st->session, spec, argc, argv, true);
     uint64_t ns = cycle_clock_to_ns(&thread->cycles, cycle_clock_now(&thread->cycles) - began);
     bool has_failed = reply->used > 0 && reply->data[0] == '-';
     dispatch_count(thread, spec, ns, has_failed);

@@ -2,6 +2,7 @@
 /* EVAL, EVALSHA, SCRIPT. */
 #include "script/library.h"
 
+#include "server/observe.h"
 #include "server/script_internal.h"
 #include "server/session_commands.h"
 
@@ -77,6 +78,7 @@ static void run(struct session *session, struct call *call, struct cached_script
 
 void session_command_eval(struct session *session, struct call *call) {
     struct script_task task = {.is_read_only = call->spec->id == COMMAND_EVAL_RO};
+    observe_script(session, call);
     if (!script_read_key_count(call, &task, "ERR value is not an integer or out of range"))
         return;
     struct cached_script *script =
@@ -107,6 +109,7 @@ static struct cached_script *find(struct session *session, struct slice name) {
 
 void session_command_evalsha(struct session *session, struct call *call) {
     struct script_task task = {.is_read_only = call->spec->id == COMMAND_EVALSHA_RO};
+    observe_script(session, call);
     if (call->argv[1].size != SHA1_HEX_BYTES) {
         reply_error(call->reply, "NOSCRIPT No matching script. Please use EVAL.");
         return;

@@ -29,6 +29,41 @@ def _(server):
         is_true(b"secret-password" not in text, repr(text))
 
 
+def shown(watcher, last):
+    """The lines up to the one that holds `last`, without times and with no address but its place."""
+    lines = []
+    while not lines or last not in lines[-1]:
+        line = watcher.read()
+        lines.append(line[line.index(b"["):].replace(b"127.0.0.1:", b"client "))
+    return [line.split(b"] ", 1) for line in lines]
+
+
+@check("MONITOR shows a script above what it calls, the calls as lua's, and EXEC below its commands")
+def _(server):
+    with server.connect() as watcher, server.connect() as other:
+        equal(watcher.call("MONITOR"), b"OK")
+        other.call("EVAL", "redis.call('set', KEYS[1], 1) return redis.pcall('lpush', KEYS[1], 2)", "1", "k")
+        other.call("EVAL", "redis.pcall('set', 'k') redis.pcall('multi') return redis.call('select', 2)", "0")
+        other.call("EVALSHA", "0" * 40, "0")
+        other.call("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() redis.call('get', 'q') end)")
+        other.call("FCALL", "f", "0")
+        other.call("FCALL", "absent", "0")
+        other.call("FUNCTION", "FLUSH")
+        for command in (("MULTI",), ("SET", "a", "b"), ("EVAL", "redis.call('get', 'a')", "0"), ("EXEC",)):
+            other.call(*command)
+        other.call("SELECT", "3")
+        other.call("GET", "end")
+        lines = shown(watcher, b'"end"')
+        names = [(line[0].split(b" ")[1] == b"lua", line[1].split(b" ")[0]) for line in lines]
+        equal(names, [(False, b'"EVAL"'), (True, b'"set"'), (True, b'"lpush"'),
+                      (False, b'"EVAL"'), (True, b'"select"'), (False, b'"EVALSHA"'),
+                      (False, b'"FUNCTION"'), (False, b'"FCALL"'), (True, b'"get"'), (False, b'"FCALL"'),
+                      (False, b'"FUNCTION"'), (False, b'"MULTI"'), (False, b'"SET"'), (False, b'"EVAL"'),
+                      (True, b'"get"'), (False, b'"EXEC"'), (False, b'"SELECT"'), (False, b'"GET"')])
+        equal([line[0] for line in lines if b'"select"' in line[1]], [b"[2 lua"])
+        equal([line[0].split(b" ")[0] for line in lines if b'"SELECT"' in line[1]], [b"[3"])
+
+
 @check("CLIENT KILL by id, address and type closes the connection that is meant")
 def _(server):
     with server.connect() as killer:
