@@ -40,6 +40,7 @@ enum call_flags {
     CALL_MAY_BLOCK = 1 << 2, /* a blocking command may answer LARDER_AGAIN; else it answers what it
                                 answers after its timeout (in EXEC, in scripts) */
     CALL_SCRIPT = 1 << 3,    /* called by a script */
+    CALL_SOME_KEYS = 1 << 4, /* the user may not read every key: none is read that isn't named */
 };
 
 /* ---- waiting ----

@@ -11,6 +11,7 @@ struct sort_options {
     bool is_descending, is_alpha;
     int64_t start, count; /* LIMIT; count negative: all */
     bool has_by, has_store;
+    bool is_unordered; /* some BY names no key: the elements stay as they stand */
     struct slice by;
     size_t store;     /* argument */
     size_t get_count; /* GETs, which stand where they stood */
@@ -25,6 +26,15 @@ struct sorting {
 };
 
 /* ---- options ---- */
+
+/* Whether the user may read the keys that this option leads to. False: the error was replied. */
+static bool may_read_others(struct call *call, const char *option) {
+    if ((call->flags & CALL_SOME_KEYS) == 0)
+        return true;
+    reply_error_format(call->reply,
+                       "ERR %s option of SORT denied due to insufficient ACL permissions.", option);
+    return false;
+}
 
 static bool parse_option(struct call *call, size_t *at, bool may_store,
                          struct sort_options *options) {
@@ -47,7 +57,13 @@ static bool parse_option(struct call *call, size_t *at, bool may_store,
     } else if (slice_equal_word(word, "BY") && left >= 1) {
         options->has_by = true;
         options->by = call->argv[++*at];
+        if (!sort_pattern_has_star(options->by))
+            options->is_unordered = true;
+        else if (!may_read_others(call, "BY"))
+            return false;
     } else if (slice_equal_word(word, "GET") && left >= 1) {
+        if (!may_read_others(call, "GET"))
+            return false;
         options->get_count++;
         ++*at;
     } else {
@@ -128,13 +144,13 @@ static enum larder_status order(struct sorting *sorting, bool *out_done) {
     return sort_vector_sort(vector, SORT_BY_SCORE, options->is_descending);
 }
 
-/* Gather and sort. BY a pattern without a star leaves the order as it is; for a set, which has
+/* Gather and sort. BY without a star leaves the order as it is; for a set, which has
  * none, what is stored or given to a script must still be the same everywhere. */
 REQUIRES(PARTITION_LOCK)
 static enum larder_status arrange(struct sorting *sorting, const struct object *object,
                                   bool *out_done) {
     struct sort_options *options = &sorting->options;
-    bool is_unsorted = options->has_by && !sort_pattern_has_star(options->by);
+    bool is_unsorted = options->is_unordered;
     bool is_set = object->type->kind == OBJECT_SET;
     if (is_unsorted && is_set &&
         (options->has_store || (sorting->call->flags & CALL_SCRIPT) != 0)) {

@@ -106,6 +106,15 @@ static inline enum acl_verdict acl_check(struct session *session, const struct c
     return acl_check_restricted(session, spec, argc, argv, context);
 }
 
+/* What the user's rights say to a command that may run: CALL_SOME_KEYS or nothing. */
+uint32_t acl_call_flags_restricted(const struct session *session, const struct command_spec *spec,
+                                   size_t argc, const struct slice *argv);
+static inline uint32_t acl_call_flags(const struct session *session,
+                                      const struct command_spec *spec, size_t argc,
+                                      const struct slice *argv) {
+    return session->is_restricted ? acl_call_flags_restricted(session, spec, argc, argv) : 0;
+}
+
 /* The error reply that goes with a refusal, without '-'. ACL_CONTEXT_MULTI: what EXEC answers when
  * the rules changed since the command was queued; ACL_CONTEXT_SCRIPT: what a script gets. */
 enum { ACL_REFUSAL_MAX = 256 };

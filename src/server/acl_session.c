@@ -113,7 +113,7 @@ enum acl_verdict acl_check_restricted(struct session *session, const struct comm
     size_t position;
     enum acl_verdict verdict =
         acl_user_verdict(session->user, session->server->allocator, spec, argc, argv, &position);
-    if (verdict != ACL_DENIED_COMMAND && verdict != ACL_DENIED_KEY && verdict != ACL_DENIED_CHANNEL)
+    if (verdict == ACL_ALLOWED || verdict == ACL_NO_MEMORY)
         return verdict;
     struct acl_log_entry entry = {
         .reason = verdict == ACL_DENIED_COMMAND ? ACL_REASON_COMMAND
@@ -127,6 +127,15 @@ enum acl_verdict acl_check_restricted(struct session *session, const struct comm
     return verdict;
 }
 
+uint32_t acl_call_flags_restricted(const struct session *session, const struct command_spec *spec,
+                                   size_t argc, const struct slice *argv) {
+    bool is_sort = spec->id == COMMAND_SORT || spec->id == COMMAND_SORT_RO;
+    if (!is_sort ||
+        acl_user_reads_all_keys(session->user, session->server->allocator, spec, argc, argv))
+        return 0;
+    return CALL_SOME_KEYS;
+}
+
 void acl_refusal(enum acl_verdict verdict, enum acl_context context,
                  const struct command_spec *spec, char out[ACL_REFUSAL_MAX]) {
     static const char *const PLAIN[] = {
@@ -134,9 +143,6 @@ void acl_refusal(enum acl_verdict verdict, enum acl_context context,
                            "arguments",
         [ACL_DENIED_CHANNEL] = "NOPERM this user has no permissions to access one of the channels "
                                "used as arguments",
-        [ACL_DENIED_SORT_BY] = "ERR BY option of SORT denied due to insufficient ACL permissions.",
-        [ACL_DENIED_SORT_GET] =
-            "ERR GET option of SORT denied due to insufficient ACL permissions.",
         [ACL_NO_MEMORY] = "OOM not enough memory for the operation",
     };
     static const char *const MULTI[] = {

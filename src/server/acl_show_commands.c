@@ -179,7 +179,7 @@ static void reply_verdict(struct call *call, enum acl_verdict verdict,
     enum { WORD_SHOWN = 400 };
     char text[WORD_SHOWN + 80];
     int size = (int)(word.size < WORD_SHOWN ? word.size : WORD_SHOWN);
-    if (verdict == ACL_ALLOWED || verdict == ACL_DENIED_SORT_BY || verdict == ACL_DENIED_SORT_GET) {
+    if (verdict == ACL_ALLOWED) {
         reply_ok(call->reply);
         return;
     }

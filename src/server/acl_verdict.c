@@ -151,28 +151,6 @@ static bool reads_all_keys(const struct acl_selector *selector) {
     return false;
 }
 
-/* SORT with BY or GET: the keys these lead to are known only when it runs, so all must be readable.
- */
-static enum acl_verdict ask_sort(const struct acl_selector *selector, const struct question *q) {
-    if ((q->spec->id != COMMAND_SORT && q->spec->id != COMMAND_SORT_RO) || reads_all_keys(selector))
-        return ACL_ALLOWED;
-    for (size_t i = 2; i < q->argc; i++) {
-        size_t left = q->argc - i - 1;
-        if (slice_equal_word(q->argv[i], "by") && left >= 1) {
-            i++;
-            if (q->argv[i].size > 0 && memchr(q->argv[i].data, '*', q->argv[i].size) != NULL)
-                return ACL_DENIED_SORT_BY;
-        } else if (slice_equal_word(q->argv[i], "get") && left >= 1) {
-            return ACL_DENIED_SORT_GET;
-        } else if (slice_equal_word(q->argv[i], "limit") && left >= 2) {
-            i += 2;
-        } else if (slice_equal_word(q->argv[i], "store") && left >= 1) {
-            i++;
-        }
-    }
-    return ACL_ALLOWED;
-}
-
 /* ---- all of it ---- */
 
 static enum acl_verdict ask(const struct acl_selector *selector, struct question *q) {
@@ -187,7 +165,7 @@ static enum acl_verdict ask(const struct acl_selector *selector, struct question
     }
     if ((selector->flags & ACL_SELECTOR_ALL_CHANNELS) == 0 && !permits_channels(selector, q))
         return ACL_DENIED_CHANNEL;
-    return ask_sort(selector, q);
+    return ACL_ALLOWED;
 }
 
 enum acl_verdict acl_user_verdict(const struct acl_user *user, const struct allocator *allocator,
@@ -211,6 +189,19 @@ enum acl_verdict acl_user_verdict(const struct acl_user *user, const struct allo
     allocator_release(allocator, found.allocated_bytes > 0 ? found.keys.items : NULL,
                       found.allocated_bytes);
     return worst;
+}
+
+bool acl_user_reads_all_keys(const struct acl_user *user, const struct allocator *allocator,
+                             const struct command_spec *spec, size_t argc,
+                             const struct slice *argv) {
+    struct found_keys found = {.allocator = allocator};
+    struct question q = {.spec = spec, .argc = argc, .argv = argv, .found = &found};
+    bool does = false;
+    for (size_t i = 0; i < user->selector_count && !does; i++)
+        does = reads_all_keys(&user->selectors[i]) && ask(&user->selectors[i], &q) == ACL_ALLOWED;
+    allocator_release(allocator, found.allocated_bytes > 0 ? found.keys.items : NULL,
+                      found.allocated_bytes);
+    return does;
 }
 
 bool acl_user_permits_all(const struct acl_user *user) {

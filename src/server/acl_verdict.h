@@ -13,8 +13,6 @@ enum acl_verdict {
     ACL_DENIED_COMMAND,
     ACL_DENIED_KEY,
     ACL_DENIED_CHANNEL,
-    ACL_DENIED_SORT_BY, /* SORT would read keys that its words only hint at */
-    ACL_DENIED_SORT_GET,
     ACL_NO_MEMORY, /* could not be found out */
 };
 
@@ -24,6 +22,11 @@ enum acl_verdict acl_user_verdict(const struct acl_user *user, const struct allo
                                   const struct command_spec *spec, size_t argc,
                                   const struct slice *argv, size_t *out_position);
 
+/* Whether one selector permits the command and the reading of every key: for SORT, whose BY and GET
+ * lead to keys that its words don't name. False without memory, too. */
+bool acl_user_reads_all_keys(const struct acl_user *user, const struct allocator *allocator,
+                             const struct command_spec *spec, size_t argc,
+                             const struct slice *argv);
 /* Whether the first selector permits every command, key and channel. */
 bool acl_user_permits_all(const struct acl_user *user);
 /* Whether some selector permits the channel, or with is_pattern the pattern word by word. */

@@ -235,6 +235,7 @@ static void run(struct server_thread *thread, struct session *session,
     if ((spec->flags & COMMAND_FLAG_BLOCKING) != 0 &&
         thread->node_thread.section.kind == SECTION_NONE && blocking_prepare(thread, session))
         call.flags |= CALL_MAY_BLOCK;
+    call.flags |= acl_call_flags(session, spec, input->argc, input->argv);
     struct waiter *waiter = node_execute(&thread->node_thread, &call);
     if (waiter != NULL)
         blocking_begin(thread, session, waiter);

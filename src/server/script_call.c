@@ -99,6 +99,7 @@ static void run_command(struct script_thread *st, const struct command_spec *spe
         run_session_command(st, &call);
         return;
     }
+    call.flags |= acl_call_flags(session, spec, argc, argv);
     (void)!node_execute(&st->thread->node_thread, &call); /* in a section nothing waits */
     allocator_release(st->thread->server->allocator, call.wait.arguments,
                       call.wait.argument_capacity * sizeof(*call.wait.arguments));

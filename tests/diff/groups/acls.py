@@ -16,6 +16,9 @@ TRIAL = ("( GET ( 'k1' | 'r1' | 'w1' | 'b1' | 'z1' | 'x' ) | SET ( 'k1' | 'r1' |
          "STRLEN 'w1' | GETDEL ( 'w1' | 'k1' ) | BITFIELD 'r1' GET u8 '0' | BITFIELD 'r1' SET u8 '0' '1' | "
          "RENAME 'k1' 'b1' | FLUSHALL | "
          "NOSUCH | GET | CLIENT | CLIENT NOSUCH | AUTH 'x' )")
+SORTER = "( '~*' | '~k*' | '~k*' '%R~*' | '~k*' '%W~*' | '~k*' '(+sort ~*)' | '~k*' '(+@all %R~*)' | '%R~*' )"
+SORT = ("( SORT | SORT | SORT_RO ) ( 'k1' | 'k1' | 'x' ) { BY 'w*' | BY 'nosort' | GET 'w*' | GET '#' | ASC | LIMIT '0' 'x' | "
+        "STORE 'k2' | FOO }")
 
 ROWS = (
     row(6, f"ACL SETUSER 'u' {RULE}... ; ACL DRYRUN 'u' {TRIAL} ; ACL DRYRUN 'u' {TRIAL} ; ACL DRYRUN 'u' {TRIAL} ; "
@@ -25,6 +28,9 @@ ROWS = (
            "GET 'k1' ; SET 'w1' '1' ; KEYS 'nosuch' ; AUTH 'default' '' ; ACL DELUSER 'u'", mutable=False),
     row(2, "ACL SETUSER 'u' 'on' 'nopass' ( '~*' | '~k*' ) '+@all' ; AUTH 'u' 'p' ; MULTI ; SET 'k1' '1' ; "
            "GET ( 'k1' | 'x' ) ; EXEC ; AUTH 'default' 'x' ; ACL DELUSER 'u'", mutable=False),
+    row(2, f"ACL SETUSER 'u' 'on' 'nopass' '+@all' {SORTER} ; RPUSH 'k1' '3' '1' '2' ; ACL DRYRUN 'u' {SORT} ; "
+           f"AUTH 'u' 'p' ; {SORT} ; {SORT} ; EVAL 'return redis.pcall(unpack(ARGV))' '0' {SORT} ; "
+           f"MULTI ; {SORT} ; EXEC ; AUTH 'default' 'x' ; ACL DELUSER 'u'", mutable=False),
     row(2, "ACL SETUSER 'u' 'on' 'nopass' '~*' '+@all' ; AUTH 'u' 'p' ; MULTI ; SET 'k1' '1' ; ACL SETUSER 'u' "
            "( '-set' | 'resetkeys' | '-@all' ) ; SET 'k1' '2' ; GET 'k1' ; EXEC ; AUTH 'default' 'x' ; "
            "ACL DELUSER 'u'", mutable=False),

@@ -216,11 +216,27 @@ static void keys_are_permitted_by_what_is_done_to_them(void **state) {
     expect(rules, "exists w1 x1", ACL_DENIED_KEY, 2);
     expect(rules, "bitfield r1 get u8 0", ACL_ALLOWED, 0);
     expect(rules, "bitfield r1 set u8 0 1", ACL_DENIED_KEY, 1);
-    expect(rules, "sort k1", ACL_ALLOWED, 0);
-    expect(rules, "sort k1 by a*", ACL_DENIED_SORT_BY, 0);
-    expect(rules, "sort k1 by nosort", ACL_ALLOWED, 0);
-    expect(rules, "sort k1 limit 0 1 get k*", ACL_DENIED_SORT_GET, 0);
-    expect("+@all %R~* ~a", "sort a by a* get k*", ACL_ALLOWED, 0);
+    expect(rules, "sort k1 by a*", ACL_ALLOWED, 0);
+}
+
+static bool reads_all(const char *rules, const char *command) {
+    struct slice argv[WORDS_MAX];
+    size_t argc = split(command, argv);
+    struct acl_user *user = user_of(rules);
+    bool does = acl_user_reads_all_keys(user, &ALLOCATOR_SYSTEM, spec_of(argc, argv), argc, argv);
+    acl_user_release(user);
+    return does;
+}
+
+static void keys_that_sort_does_not_name_need_one_selector_that_reads_all(void **state) {
+    (void)state;
+    assert_true(reads_all("+@all ~*", "sort k"));
+    assert_true(reads_all("+@all %R~* ~k", "sort k"));
+    assert_true(reads_all("+@all ~k (+sort %R~*)", "sort k by a*"));
+    assert_false(reads_all("+@all ~k", "sort k"));
+    assert_false(reads_all("+@all %W~* ~k", "sort k"));
+    assert_false(reads_all("+@all ~k (+get ~*)", "sort k"));
+    assert_false(reads_all("+@all ~k (+sort %R~*)", "sort k store l"));
 }
 
 static void channels_are_permitted_by_pattern_and_patterns_word_by_word(void **state) {
@@ -323,6 +339,7 @@ int main(void) {
         cmocka_unit_test(each_command_is_permitted_by_exactly_its_categories),
         cmocka_unit_test(each_command_is_permitted_by_its_name_alone),
         cmocka_unit_test(keys_are_permitted_by_what_is_done_to_them),
+        cmocka_unit_test(keys_that_sort_does_not_name_need_one_selector_that_reads_all),
         cmocka_unit_test(channels_are_permitted_by_pattern_and_patterns_word_by_word),
         cmocka_unit_test(one_selector_has_to_permit_all_of_a_command),
         cmocka_unit_test(a_first_argument_can_be_permitted),
