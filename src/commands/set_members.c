@@ -15,10 +15,11 @@ enum larder_status command_sadd(struct call *call) {
     if (status != LARDER_OK || added == 0) {
         call_leave_object(call, &edit);
     } else {
-        call_notify(call, NOTICE_SET, "sadd", &edit.key);
         status = call_commit_object(call, &edit);
-        if (status == LARDER_OK)
+        if (status == LARDER_OK) {
+            call_notify(call, NOTICE_SET, "sadd", &edit.key);
             call_effect_verbatim(call);
+        }
     }
     if (status == LARDER_OK)
         reply_integer(call->reply, (int64_t)added);
@@ -86,25 +87,44 @@ enum larder_status command_smembers(struct call *call) {
 
 /* ---- SMOVE ---- */
 
-/* The member is in the source. The destination gets it first: that is what can fail. */
+/* Put the member into the destination: into the set that is there, or into a new one, which is left
+ * to be stored. *out_added: whether it was not there before. */
+REQUIRES(PARTITION_LOCK)
+static enum larder_status receive(struct call *call, const struct key *to, struct object **out_new,
+                                  size_t *out_added) {
+    struct object_edit target;
+    *out_new = NULL;
+    (void)!call_edit_object(call, to, OBJECT_SET, &target); /* a set, or nothing */
+    enum larder_status status = target.is_there ? LARDER_OK : call_reserve(call, to, 0);
+    if (status != LARDER_OK)
+        return status;
+    status = set_add(&target.object, call_objects(call), &call->argv[3], 1, out_added);
+    if (status != LARDER_OK || (target.is_there && *out_added == 0))
+        call_leave_object(call, &target);
+    else if (target.is_there)
+        (void)!call_commit_object(call, &target);
+    else
+        *out_new = target.object;
+    return status;
+}
+
+/* The member is in the source. The destination gets it first, since that can fail; a new one is
+ * stored after the removal, so that its events come in the order of redis-server. */
 REQUIRES(PARTITION_LOCK)
 static enum larder_status move(struct call *call, const struct key *from, const struct key *to) {
-    struct object_edit source, target;
+    struct object_edit source;
+    struct object *new_target;
     const struct slice *member = &call->argv[3];
     size_t added;
-    if (!call_edit_object(call, to, OBJECT_SET, &target))
-        return LARDER_OK;
-    enum larder_status status = set_add(&target.object, call_objects(call), member, 1, &added);
-    if (status != LARDER_OK || added == 0) {
-        call_leave_object(call, &target);
-    } else {
-        status = call_commit_object(call, &target);
-    }
-    if (status != LARDER_OK || !call_edit_object(call, from, OBJECT_SET, &source))
+    enum larder_status status = receive(call, to, &new_target, &added);
+    if (status != LARDER_OK)
         return status;
+    (void)!call_edit_object(call, from, OBJECT_SET, &source);
     (void)set_remove(&source.object, call_objects(call), member, 1);
     call_notify(call, NOTICE_SET, "srem", from);
     (void)!call_commit_object(call, &source);
+    if (new_target != NULL)
+        (void)!call_put_object(call, to, NULL, new_target, 0); /* reserved */
     struct slice removal[] = {from->text, *member}, addition[] = {to->text, *member};
     call_effect(call, COMMAND_SREM, removal, 2);
     if (added > 0) {

@@ -119,13 +119,13 @@ static enum larder_status create_group(struct call *call, struct object_edit *ed
         return LARDER_NO_MEMORY;
     }
     enum larder_status status = LARDER_OK;
-    call_notify(call, NOTICE_STREAM, "xgroup-create", &edit->key);
     if (edit->is_there)
         stream_commit_groups(call, edit);
     else
         status = call_commit_object(call, edit);
     if (status != LARDER_OK)
         return status;
+    call_notify(call, NOTICE_STREAM, "xgroup-create", &edit->key);
     emit_group(call, group, true);
     reply_ok(call->reply);
     return LARDER_OK;

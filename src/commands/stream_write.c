@@ -87,12 +87,12 @@ static enum larder_status add_entry(struct call *call, struct object_edit *edit,
     if (options->has_trim)
         added.trimmed = stream_trim(edit->object, call->keyspace->allocator, &options->trim);
     const struct object *stream = edit->object;
-    call_notify(call, NOTICE_STREAM, "xadd", &edit->key);
-    if (added.trimmed > 0)
-        call_notify(call, NOTICE_STREAM, "xtrim", &edit->key);
     status = call_commit_object(call, edit);
     if (status != LARDER_OK)
         return status;
+    call_notify(call, NOTICE_STREAM, "xadd", &edit->key);
+    if (added.trimmed > 0)
+        call_notify(call, NOTICE_STREAM, "xtrim", &edit->key);
     emit_add(call, words, stream, &added);
     stream_reply_id(call->reply, added.id);
     return LARDER_OK;

@@ -35,6 +35,8 @@ SUNIONSTORE un t s2 | HSET h a 1 b 2 | HSET h a 1 | HSETNX h a 1 | HSETNX h n 1 
 HINCRBYFLOAT h a 1.5 | HDEL h none | HDEL h a | HDEL h b c n | XADD x 1-1 f v | XADD x 2-1 f v | XDEL x 1-1
 XTRIM x MAXLEN 0 | XGROUP CREATE x g 0 | XGROUP CREATECONSUMER x g c | XGROUP DELCONSUMER x g c | XGROUP DESTROY x g
 PFADD pf a | PFADD pf a | PFMERGE pf2 pf | GEOADD geo 1 1 a | GEOSEARCHSTORE g2 geo FROMMEMBER a BYRADIUS 1 km
+SADD one a | SMOVE one two a | SADD one b | SMOVE one two b | XGROUP CREATE fresh g 0 MKSTREAM | XADD short MAXLEN 0 1-1 f v
+RPUSH one x | LMOVE one other LEFT RIGHT | EVAL redis.call('sadd','es',1)redis.call('smove','es','et',1) 0
 SORT t ALPHA STORE sorted | DUMP none | RPUSH last a b | SORT last ALPHA STORE sorted | SORT none STORE sorted
 """
 
@@ -85,9 +87,9 @@ def _(server):
 @check("commands on sets, hashes, streams and what stores results publish the events of redis-server")
 def _(server):
     with servers.Server(servers.redis_program()) as redis:
-        expected = trace(redis, "AKEm", MORE_COMMANDS)
+        expected = trace(redis, "AKEmn", MORE_COMMANDS)
     is_true(sum(len(events) for _, _, events in expected) > 60, "the trace has events")
-    for found, wanted in zip(trace(server, "AKEm", MORE_COMMANDS), expected):
+    for found, wanted in zip(trace(server, "AKEmn", MORE_COMMANDS), expected):
         equal((found[0], found[2]), (wanted[0], wanted[2]))
 
 
