@@ -42,6 +42,7 @@ struct script_interpreter {
     const char *abort_text; /* NULL: the host answers itself */
     int error_handler, globals, limited_api, full_api; /* references in the registry */
     bool has_limited_api;
+    bool has_large_json; /* cjson was left with a large buffer */
     struct script_library_loading *loading; /* FUNCTION LOAD runs; NULL: not */
     const char *redis_version, *server_name, *server_version;
 };
@@ -96,8 +97,9 @@ int library_register(lua_State *lua);
 /* Give scripts the whole table `redis` again after a load. */
 int library_restore_api(lua_State *lua);
 
-/* ---- cmsgpack.c, struct_format.c ---- */
+/* ---- cjson_limit.c, cmsgpack.c, struct_format.c ---- */
 
+int script_open_cjson(lua_State *lua);
 int script_open_cmsgpack(lua_State *lua);
 int script_open_struct(lua_State *lua);
 

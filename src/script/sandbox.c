@@ -7,7 +7,6 @@
 #include "script/interpreter_internal.h"
 
 #include <lua-bitop.h>
-#include <lua-cjson.h>
 #include <lualib.h>
 
 #include <string.h>
@@ -282,7 +281,7 @@ static void open_libraries(lua_State *lua) {
     open_library(lua, LUA_STRLIBNAME, luaopen_string);
     open_library(lua, LUA_MATHLIBNAME, luaopen_math);
     open_library(lua, LUA_OSLIBNAME, luaopen_os);
-    open_module(lua, "cjson", luaopen_cjson);
+    open_module(lua, "cjson", script_open_cjson);
     open_module(lua, "bit", luaopen_bit);
     open_module(lua, "cmsgpack", script_open_cmsgpack);
     open_module(lua, "struct", script_open_struct);

@@ -76,6 +76,28 @@ def _():
         script.end()
 
 
+def peak_bytes(server):
+    """The most memory that the process has had."""
+    with open(f"/proc/{server.process.pid}/status", encoding="ascii") as status:
+        return 1024 * int(next(line for line in status if line.startswith("VmHWM:")).split()[1])
+
+
+@check("a huge JSON text ends its script with an error and does not take the server's memory")
+def _():
+    encodes = "local s, t = string.rep('\\1', 1e6), {} for i = 1, 100 do t[i] = s end return #cjson.encode(t)"
+    decodes = ("local t = '[' .. string.rep('[],', 2e6) .. '1]' for i = 1, 80 do pcall(cjson.decode, t) end "
+               "return cjson.decode(t)")
+    fits = "return #cjson.encode(string.rep('\\1', 2e6))"
+    with servers.Server(arguments=("--lua-memory-limit", "64mb")) as server, server.connect(timeout=60) as connection:
+        equal(connection.call("EVAL", fits, "0"), 12000002)
+        for script in (encodes, decodes):
+            before = peak_bytes(server)
+            contains(connection.call("EVAL", script, "0"), b"OOM")
+            grown = peak_bytes(server) - before
+            is_true(grown < 250 << 20, f"the process has grown by {grown} bytes")
+        equal(connection.call("EVAL", fits, "0"), 12000002)
+
+
 @check("a script that wrote can't be killed, but SHUTDOWN NOSAVE ends the server")
 def _():
     with servers.Server(arguments=THREADS) as server, server.connect(timeout=60) as connection:

@@ -234,6 +234,30 @@ static void test_memory_is_limited_and_comes_back(void **state) {
     CHECK(f, "collectgarbage() return 5", 2, ":5\r\n");
 }
 
+static void test_json_counts_as_memory_of_the_script(void **state) {
+    struct fixture *f = *state;
+    CHECK(f, "return cjson.encode({1, 'a/', cjson.null, {x = 1.5}})", 2,
+          "$24\r\n[1,\"a\\/\",null,{\"x\":1.5}]\r\n");
+    CHECK(f, "return cjson.new().decode('[1,[2]]')[2][1]", 2, ":2\r\n");
+    CHECK(f, "local t = {} t.t = t return {pcall(cjson.encode, t)}", 2,
+          "*2\r\n$-1\r\n$42\r\nCannot serialise, excessive nesting (1001)\r\n");
+    CHECK(f, "return ({pcall(function() cjson.encode(print_nothing) end)})[2] and 1", 2, ":1\r\n");
+    script_interpreter_limit(f->interpreter, script_interpreter_bytes(f->interpreter) + (4 << 20));
+    static const char *const HUGE[] = {
+        "local s, t = string.rep('\\1', 1e5), {} for i = 1, 90 do t[i] = s end cjson.encode(t)",
+        "local t = {} for i = 1, 40 do t = {t, t} end return cjson.encode(t)",
+        "cjson.encode_sparse_array(false, 0) return cjson.encode({[1e9] = 1})",
+        "return cjson.new().encode(string.rep('\\1', 3e5))",
+        "return cjson.decode('[' .. string.rep('[],', 1e5) .. '1]')",
+        "return cjson.decode(string.rep('[{\"a\":', 3e4))",
+    };
+    for (size_t i = 0; i < sizeof(HUGE) / sizeof(*HUGE); i++)
+        if (strstr(run(f, HUGE[i], 2), "OOM") == NULL)
+            fail_msg("%s: %.100s", HUGE[i], (const char *)f->reply.data);
+    CHECK(f, "return #cjson.encode(string.rep('x', 5e5))", 2, ":500002\r\n");
+    CHECK(f, "return #cjson.decode('[' .. string.rep('1,', 2e4) .. '1]')", 2, ":20001\r\n");
+}
+
 static void test_packing_survives_hostile_input(void **state) {
     struct fixture *f = *state;
     CHECK(f, "local ok, e = pcall(cmsgpack.unpack, string.rep('\\145', 5000)) return ok and 1 or 0",
@@ -285,6 +309,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_there_is_no_way_out, create, destroy),
         cmocka_unit_test_setup_teardown(test_a_script_can_be_stopped_whatever_it_catches, create,
                                         destroy),
+        cmocka_unit_test_setup_teardown(test_json_counts_as_memory_of_the_script, create, destroy),
         cmocka_unit_test_setup_teardown(test_memory_is_limited_and_comes_back, create, destroy),
         cmocka_unit_test_setup_teardown(test_packing_survives_hostile_input, create, destroy),
         cmocka_unit_test_setup_teardown(test_a_library_registers_functions, create, destroy),
