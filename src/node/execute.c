@@ -255,11 +255,12 @@ static enum larder_status run_locked(struct node_thread *thread, struct call *ca
 struct waiter *node_execute(struct node_thread *thread, struct call *call) {
     struct node *node = thread->node;
     const struct command_spec *spec = call->spec;
-    bool is_single = spec->first_key > 0 && spec->first_key == spec->last_key;
+    bool has_place = spec->first_key > 0 && spec->first_key == spec->last_key;
+    bool is_single = has_place && (spec->flags & COMMAND_FLAG_MOVABLEKEYS) == 0;
     call->keyspace = &node->keyspace;
     call->thread = &thread->store;
     call->max_value_bytes = atomic_load_explicit(&node->max_value_bytes, memory_order_relaxed);
-    if (is_single && call->key.text.data == NULL)
+    if (has_place && call->key.text.data == NULL)
         call->key = keyspace_key_hint(&node->keyspace, call->argv[spec->first_key], call->database);
     if (thread->section.kind != SECTION_NONE) {
         run_in_section(thread, call, is_single);

@@ -127,3 +127,38 @@ def _(_server):
     is_true(serializability.problem(skew, {"a": [1], "b": [2]}), "write skew")
     torn = {1: [(append, "a"), (append, "b")], 2: [(read, "a", [1]), (read, "b", [])]}
     is_true(serializability.problem(torn, {"a": [1], "b": [1]}), "a torn read")
+
+
+@check("a command that stores what it reads from other keys sees no transaction's half")
+def _(server):
+    stores = (("ZUNIONSTORE", "{}", "2", "plus", "minus"), ("ZINTERSTORE", "{}", "2", "plus", "minus"))
+    problems = []
+    ended = threading.Event()
+
+    def write(number):
+        with server.connect(60.0) as client:
+            while not ended.is_set():
+                number += 7
+                client.call_many([("MULTI",), ("ZADD", "plus", str(number), "m"), ("ZADD", "minus", str(-number), "m"),
+                                  ("EXEC",)])
+
+    def read(number):
+        target = f"sum:{number}"
+        with server.connect(60.0) as client:
+            for turn in range(5000):
+                words = [word.format(target) for word in stores[turn % 2]]
+                scores = client.call_many([words, ("ZRANGE", target, "0", "-1", "WITHSCORES")])[1]
+                if scores != [b"m", b"0"]:
+                    problems.append(scores)
+    with server.connect(60.0) as client:
+        client.call_many([("MULTI",), ("ZADD", "plus", "0", "m"), ("ZADD", "minus", "0", "m"), ("EXEC",)])
+    writers = [threading.Thread(target=write, args=(n,)) for n in range(3)]
+    readers = [threading.Thread(target=read, args=(n,)) for n in range(3)]
+    for thread in writers + readers:
+        thread.start()
+    for thread in readers:
+        thread.join(120)
+    ended.set()
+    for thread in writers:
+        thread.join(120)
+    equal(problems, [])
