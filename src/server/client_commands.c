@@ -189,7 +189,7 @@ void session_command_client_unpause(struct session *session, struct call *call) 
 /* ---- what a client tells ---- */
 
 void session_command_client_reply(struct session *session, struct call *call) {
-    uint32_t muting = SESSION_REPLY_OFF | SESSION_REPLY_SKIP | SESSION_SKIP_NEXT;
+    uint32_t muting = SESSION_REPLY_OFF | SESSION_REPLY_SKIP;
     if (slice_equal_word(call->argv[2], "on")) {
         session->flags &= ~muting;
         reply_ok(call->reply);

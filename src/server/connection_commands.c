@@ -5,6 +5,7 @@
 #include "server/pubsub.h"
 #include "server/session_commands.h"
 #include "server/tracking.h"
+#include "server/transaction.h"
 
 /* In subscriber mode a reply has to look like a message. */
 static void reply_subscriber_pong(struct call *call) {
@@ -167,6 +168,7 @@ void session_command_reset(struct session *session, struct call *call) {
     if ((session->flags & SESSION_MONITOR) != 0)
         atomic_fetch_sub(&server->monitor_count, 1);
     pubsub_leave(session);
+    transaction_discard(session);
     session->flags = 0;
     tracking_end(session);
     acl_session_open(session);

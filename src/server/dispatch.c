@@ -195,22 +195,26 @@ static void hand_over_memory(struct server_thread *thread, struct session *sessi
     store_thread_report(&thread->node_thread.store, &thread->server->node->keyspace);
 }
 
-/* Whether a write may take memory now. */
+/* Whether a write, or a transaction that is put together, may take memory now. */
 static bool has_memory(struct server_thread *thread, const struct session *session,
                        const struct request *request, const struct slice *argv) {
     const struct command_spec *spec = request->spec;
     struct node *node = thread->server->node;
+    bool is_queued =
+        session->transaction != NULL &&
+        (transaction_takes(spec) || spec->id == COMMAND_MULTI || spec->id == COMMAND_WATCH);
     if (spec->id == COMMAND_EXEC && session->transaction != NULL)
         spec = transaction_heaviest(session);
-    if ((spec->flags & COMMAND_FLAG_WRITE) == 0)
+    if ((spec->flags & COMMAND_FLAG_WRITE) == 0 && !is_queued)
         return true;
-    if (atomic_load_explicit(&node->max_memory_bytes, memory_order_relaxed) == 0)
+    int64_t limit = atomic_load_explicit(&node->max_memory_bytes, memory_order_relaxed);
+    if (limit == 0 && !thread->is_out_of_memory)
         return true;
     size_t bytes = coming_bytes(session, request, argv);
     if (thread->node_thread.store.memory_delta > RECHECK_BYTES || bytes > RECHECK_BYTES ||
-        thread->is_out_of_memory)
+        thread->is_out_of_memory || limit != thread->checked_limit_bytes)
         server_thread_check_memory(thread, (int64_t)bytes);
-    return !thread->is_out_of_memory || (spec->flags & COMMAND_FLAG_DENYOOM) == 0;
+    return !thread->is_out_of_memory || ((spec->flags & COMMAND_FLAG_DENYOOM) == 0 && !is_queued);
 }
 
 /* ---- running ---- */
@@ -304,7 +308,8 @@ void dispatch_run(struct server_thread *thread, struct session *session,
     const struct command_spec *spec = input->spec;
     struct reply *reply = &thread->reply;
     struct reply_mark begin = reply_mark(reply);
-    atomic_store_explicit(&session->last_command, spec->id, memory_order_relaxed);
+    if (thread->node_thread.section.kind == SECTION_NONE)
+        atomic_store_explicit(&session->last_command, spec->id, memory_order_relaxed);
     if (session->tracker != NULL)
         tracking_before_read(session, spec, input->argc, input->argv);
     run(thread, session, input);
@@ -330,7 +335,7 @@ static void refused(struct server_thread *thread, struct session *session,
                     const struct command_spec *spec, struct reply_mark begin) {
     if (spec != NULL)
         counter_add(&thread->statistics.commands[spec->id].rejected, 1);
-    if (session->transaction != NULL)
+    if (session->transaction != NULL || (spec != NULL && spec->id == COMMAND_EXEC))
         transaction_spoil(session, spec, begin);
     settle(session, begin);
 }

@@ -81,7 +81,9 @@ static void note_event(struct server_thread *thread, enum latency_event event, u
 void server_thread_check_memory(struct server_thread *thread, int64_t coming_bytes) {
     struct node *node = thread->server->node;
     thread->is_out_of_memory = false;
-    if (atomic_load_explicit(&node->max_memory_bytes, memory_order_relaxed) == 0)
+    thread->checked_limit_bytes =
+        atomic_load_explicit(&node->max_memory_bytes, memory_order_relaxed);
+    if (thread->checked_limit_bytes == 0)
         return;
     uint64_t began = cycle_clock_now(&thread->cycles);
     thread->is_out_of_memory = !node_make_room(&thread->node_thread, coming_bytes);

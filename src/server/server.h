@@ -67,6 +67,7 @@ struct server_thread {
     struct session_wait *spare_wait;             /* for the next blocking command */
     struct session_wait *first_wait, *last_wait; /* those with a deadline, earliest first */
     bool is_out_of_memory;        /* writes that need memory are refused in this batch */
+    int64_t checked_limit_bytes;  /* the memory limit of which is_out_of_memory tells */
     struct batch_progress *batch; /* the one being run */
     bool is_busy; /* it is held up and serves its connections all the same; see busy.h */
 };

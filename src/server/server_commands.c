@@ -74,6 +74,10 @@ void session_command_shutdown(struct session *session, struct call *call) {
 /* ---- MONITOR ---- */
 
 void session_command_monitor(struct session *session, struct call *call) {
+    if (session->thread->node_thread.section.kind != SECTION_NONE) {
+        reply_error(call->reply, "ERR MONITOR isn't allowed for DENY BLOCKING client");
+        return;
+    }
     if ((session->flags & SESSION_MONITOR) == 0) {
         session->flags |= SESSION_MONITOR;
         atomic_fetch_add(&session->server->monitor_count, 1);

@@ -117,16 +117,21 @@ void transaction_spoil(struct session *session, const struct command_spec *spec,
                        struct reply_mark begin) {
     struct reply *reply = &session->thread->reply;
     if (spec == NULL || spec->id != COMMAND_EXEC) {
-        session->transaction->is_spoilt = true;
+        if (session->transaction != NULL)
+            session->transaction->is_spoilt = true;
         return;
     }
     char text[256];
+    size_t frame = reply->used - begin.used > 5 && /* its "-" or "-ERR ", CR and LF */
+                           memcmp(reply->data + begin.used, "-ERR ", 5) == 0
+                       ? 5
+                       : 1;
     size_t size = reply->used - begin.used;
-    size = size > 3 ? size - 3 : 0; /* without its '-', CR and LF */
+    size = size > frame + 2 ? size - frame - 2 : 0;
     if (size >= sizeof(text))
         size = sizeof(text) - 1;
     if (size > 0)
-        memcpy(text, reply->data + begin.used + 1, size);
+        memcpy(text, reply->data + begin.used + frame, size);
     text[size] = '\0';
     reply_cut(reply, begin);
     reply_error_format(reply, "EXECABORT Transaction discarded because of: %s", text);
@@ -287,16 +292,29 @@ static bool is_still_permitted(struct session *session, const struct command_inp
     return false;
 }
 
+/* CLIENT REPLY holds from the command on that says so, even in the middle of the array. */
+static void mute(struct session *session, struct reply *reply, struct reply_mark begin) {
+    if ((session->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) != 0 &&
+        (session->flags & SESSION_PUSHED) == 0)
+        reply_cut(reply, begin);
+}
+
 static void run_queue(struct session *session, struct reply *reply) {
     struct server_thread *thread = session->thread;
-    const struct transaction *t = session->transaction;
-    struct transaction *running = session->transaction;
+    struct transaction *t = session->transaction;
     session->transaction = NULL; /* what runs now is not queued */
+    struct reply_mark begin = reply_mark(reply);
     reply_array(reply, t->count);
-    for (size_t i = 0; i < t->count; i++)
+    mute(session, reply, begin);
+    for (size_t i = 0; i < t->count; i++) {
+        begin = reply_mark(reply);
+        session->flags &= ~(uint32_t)SESSION_PUSHED;
         if (is_still_permitted(session, &t->items[i].input, reply))
             dispatch_run(thread, session, &t->items[i].input);
-    session->transaction = running;
+        mute(session, reply, begin);
+    }
+    session->flags |= SESSION_PUSHED; /* muted already */
+    session->transaction = t;
 }
 
 void session_command_exec(struct session *session, struct call *call) NO_THREAD_SAFETY {

@@ -13,7 +13,7 @@ bool transaction_takes(const struct command_spec *spec);
 void transaction_queue(struct server_thread *thread, struct session *session,
                        const struct command_input *input);
 /* A command was refused, its error stands in the reply from `begin` on: EXEC will not run anything.
- * When it was EXEC itself, the transaction is over and the error says so. */
+ * When it was EXEC itself, the transaction, if any, is over and the error says so. */
 void transaction_spoil(struct session *session, const struct command_spec *spec,
                        struct reply_mark begin);
 /* Among the queued commands one that needs memory, or else one that writes, or else any; EXEC's own

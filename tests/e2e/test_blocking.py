@@ -276,3 +276,56 @@ def _(server):
             other.socket.shutdown(socket.SHUT_WR)
         client.call("SET", "other", "1")
         equal((client.call("DBSIZE"), client.call("EXISTS", "k")), (1, 0))
+
+
+@check("RESET leaves a transaction and forgets the watched keys")
+def _(server):
+    with server.connect(30.0) as client, server.connect(30.0) as other:
+        client.call("WATCH", "reset")
+        client.call("MULTI")
+        equal(client.call("SET", "reset", "1"), b"QUEUED")
+        equal(client.call("RESET"), b"RESET")
+        equal(client.call("GET", "reset"), None)
+        equal(client.call("EXEC"), b"ERR EXEC without MULTI")
+        other.call("SET", "reset", "2")
+        client.call("MULTI")
+        client.call("GET", "reset")
+        equal(client.call("EXEC"), [b"2"])
+
+
+@check("an EXEC that is refused says why, and the transaction is over")
+def _(server):
+    reason = b"EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"
+    with server.connect(30.0) as client:
+        equal(client.call("EXEC", "x"), reason)
+        client.call("MULTI")
+        equal(client.call("EXEC", "x"), reason)
+        equal(client.call("DISCARD"), b"ERR DISCARD without MULTI")
+
+
+@check("in a transaction CLIENT REPLY holds from its place in the array on; MONITOR is refused; CLIENT INFO shows EXEC")
+def _(server):
+    with server.connect(30.0) as client:
+        client.call("MULTI")
+        for words in (("PING",), ("CLIENT", "REPLY", "OFF"), ("PING",), ("CLIENT", "REPLY", "ON"), ("ECHO", "x")):
+            equal(client.call(*words), b"QUEUED")
+        ending = b"$3\r\nend\r\n"
+        client.send("EXEC")
+        client.send("ECHO", "end")
+        while not client.buffer.endswith(ending):
+            is_true(client.receive(), "the connection is open")
+        equal(bytes(client.buffer), b"*5\r\n+PONG\r\n+OK\r\n$1\r\nx\r\n" + ending)
+        client.buffer.clear()
+        client.call_many([("MULTI",), ("MONITOR",), ("CLIENT", "INFO")])
+        refusal, info = client.call("EXEC")
+        equal(refusal, b"ERR MONITOR isn't allowed for DENY BLOCKING client")
+        is_true(b" cmd=exec " in info, "the command that runs is EXEC")
+
+
+@check("above the memory limit nothing is queued, and the limit holds from the next command on")
+def _(server):
+    refusal = b"OOM command not allowed when used memory > 'maxmemory'."
+    with server.connect(30.0) as client:
+        replies = client.call_many([("CONFIG", "SET", "maxmemory", "1"), ("SET", "k", "v"), ("MULTI",), ("GET", "k"),
+                                    ("DISCARD",), ("CONFIG", "SET", "maxmemory", "0"), ("SET", "k", "v")])
+        equal(replies, [b"OK", refusal, b"OK", refusal, b"OK", b"OK", b"OK"])
