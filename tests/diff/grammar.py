@@ -11,6 +11,13 @@
     ;               the next command of the same row (they stay together)
     @pause <n>      wait n milliseconds after every earlier reply has come
     @scan args      iterate SCAN with these arguments to its end, compare the set of keys
+    @any  @data     the commands of some row of any group, or of the groups of data types (groups.ANY, groups.DATA)
+    @on <n> command      sent by another connection, number n; its reply comes before the next step
+    @wait <n> command    the same, but it may be made to wait: the next step comes when it waits or has its reply;
+                         further commands of n queue up behind it
+    @finish <n> <how>    the replies of n since it began to wait; see sequences.Finish. At the end of a sequence
+                         all that wait are finished by TIMEOUT
+    @receive <n>         the messages that n was sent
 
 A generator is a function of a random.Random that returns a list of arguments.
 """

@@ -3,22 +3,19 @@
 
 The servers are reset before each sequence, so a sequence means the same wherever it is played. Steps
 go out in batches; a batch ends with ECHO of a token, which tells that all its replies are here (the
-bytes are compared, so nothing is assumed about how many replies a command has).
+bytes are compared, so nothing is assumed about how many replies a command has). In a transaction ECHO
+would be queued: there the replies are counted. Further connections are in companions.py.
 """
-import dataclasses
 import random
-import socket
 import time
 
-import comparing
+import companions
+import judging
 import resp
 import sequences
 import values
+from sides import CLOSED, Side, is_cut_off
 
-REPLY_TIMEOUT = 3.0
-CHUNK_GAP = 0.0002
-CLOSED = b"<connection closed>"
-TIMED_OUT = b"<no more replies>"
 PREAMBLE = (
     (b"CLIENT", b"REPLY", b"ON"),
     (b"AUTH", b"sesame"),
@@ -59,146 +56,21 @@ END_STATE = tuple(
         ((b"PEXPIRETIME", b"k3"), "near")))
 
 
-def is_cut_off(reply):
-    return reply.endswith((CLOSED, TIMED_OUT))
-
-
-@dataclasses.dataclass
-class Mismatch:
-    step: int
-    label: str
-    sent: str
-    peer: bytes
-    ours: bytes
-
-    def category(self):
-        def kind(reply):
-            line = reply.split(b"\r\n")[0][:70]
-            return line if line[:1] in (b"-", b"<", b"+") else line[:1]
-        return (self.label, kind(self.peer), kind(self.ours))
-
-
-class Side:
-    """One server and the connection to it."""
-
-    def __init__(self, server):
-        self.server = server
-        self.connection = None
-
-    def open(self):
-        if self.connection is None:
-            self.connection = self.server.connect(timeout=REPLY_TIMEOUT, login=False)
-
-    def drop(self):
-        if self.connection is not None:
-            self.connection.close()
-            self.connection = None
-
-    def send(self, data, chunks):
-        if self.connection is None:
-            return
-        try:
-            if not chunks:
-                self.connection.send_raw(data)
-                return
-            begin = 0
-            for end in (*chunks, len(data)):
-                self.connection.send_raw(data[begin:end])
-                begin = end
-                time.sleep(CHUNK_GAP)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-
-    def read_until(self, ending):
-        """The bytes up to ending, which is cut off; or with CLOSED or TIMED_OUT as their end."""
-        if self.connection is None:
-            return CLOSED
-        buffer = self.connection.buffer
-        try:
-            while not buffer.endswith(ending):
-                if not self.connection.receive():
-                    data = bytes(buffer) + CLOSED
-                    self.drop()
-                    return data
-        except (socket.timeout, TimeoutError):
-            data = bytes(buffer) + TIMED_OUT
-            self.drop()
-            return data
-        data = bytes(buffer[:-len(ending)])
-        buffer.clear()
-        return data
-
-    def read_count(self, count):
-        """The bytes of count replies and of the push messages before them."""
-        if self.connection is None:
-            return CLOSED
-        replies = b""
-        try:
-            for _ in range(count):
-                reply = self.connection.read_raw()
-                while reply[:1] == b">":
-                    replies += reply
-                    reply = self.connection.read_raw()
-                replies += reply
-        except EOFError:
-            replies += bytes(self.connection.buffer) + CLOSED
-            self.drop()
-        except (socket.timeout, TimeoutError):
-            replies += bytes(self.connection.buffer) + TIMED_OUT
-            self.drop()
-        return replies
-
-
-def subscribes(step):
-    """Whether it may have another number of replies than one, or none that is not a push."""
-    return isinstance(step, sequences.Command) and step.arguments[:1] and step.arguments[0].upper().endswith(b"SUBSCRIBE")
-
-
-def reply_counts(steps, mode="on"):
-    """(how many replies each step should have, the CLIENT REPLY mode after them)."""
-    counts = []
-    for step in steps:
-        if not isinstance(step, sequences.Command):
-            counts.append(getattr(step, "replies", 0))
-            continue
-        words = [argument.upper() for argument in step.arguments]
-        skipped = mode != "on"
-        if words[:2] == [b"CLIENT", b"REPLY"] and len(words) == 3 and words[2] in (b"ON", b"OFF", b"SKIP"):
-            if words[2] == b"ON":
-                mode, skipped = "on", False
-            elif mode != "off":
-                mode, skipped = words[2].lower().decode(), True
-        elif words == [b"RESET"]:
-            mode, skipped = "on", False
-        elif mode == "skip":
-            mode = "on"
-        counts.append(0 if skipped else 1)
-    return counts, mode
-
-
-def join_pushes(replies):
-    """A push message is out of band: count it with the reply that follows it."""
-    joined = []
-    pushes = b""
-    for reply in replies:
-        if reply[:1] == b">":
-            pushes += reply
-        else:
-            joined.append(pushes + reply)
-            pushes = b""
-    return joined + [pushes] if pushes else joined
-
-
 class Pair:
     """The two servers: play() returns None or the first Mismatch that no allowance covers."""
 
     def __init__(self, peer, ours, allowances=()):
         self.sides = (Side(peer), Side(ours))
-        self.allowances = allowances
-        self.used_allowances = {}
+        self.judge = judging.Judge(allowances)
+        self.companions = companions.Companions(self.sides, self.judge)
         self.token = 0
 
+    @property
+    def used_allowances(self):
+        return self.judge.used_allowances
+
     def drop(self):
+        self.companions.drop()
         for side in self.sides:
             side.drop()
 
@@ -213,10 +85,10 @@ class Pair:
             commands.append((b"AUTH", b"sesame"))
         return commands + [(b"ECHO", token)], resp.encode([token])[4:]
 
-    def exchange(self, steps, chunk_random=None):
+    def exchange(self, steps, chunk_random=None, in_transaction=False):
         """Send the steps in one go; returns the bytes that each server answered."""
         commands, ending = self.closing(steps)
-        if not steps[-1].data().endswith(b"\n"):
+        if in_transaction or not steps[-1].data().endswith(b"\n"):
             commands = []
         data = b"".join(step.data() for step in steps) + b"".join(resp.encode(c) for c in commands)
         chunks = ()
@@ -225,7 +97,13 @@ class Pair:
             chunks = sorted(chunk_random.randrange(1, len(data)) for _ in range(count))
         for side in self.sides:
             side.send(data, chunks)
+        if in_transaction:
+            return self.read_counted(steps)
         return [side.read_until(ending) for side in self.sides]
+
+    def read_counted(self, steps):
+        count = sum(judging.reply_counts(steps)[0])
+        return [side.read_count(count) for side in self.sides]
 
     def prepare(self, sequence):
         for side in self.sides:
@@ -234,82 +112,26 @@ class Pair:
         if sequence.resp3:
             steps.append(sequences.Command((b"HELLO", b"3"), "hello"))
         for answer in self.exchange(steps):
-            if answer.endswith((CLOSED, TIMED_OUT)):
+            if is_cut_off(answer):
                 raise ConnectionError(f"no answer to the preamble: {answer!r}")
 
     def play(self, sequence, transcript=None):
         """transcript: a function called with (step, peer's reply, our reply)."""
         self.prepare(sequence)
-        chunk_random = random.Random(sequence.chunk_seed) if sequence.delivery == "chunked" else None
-        batch = []
-        first = 0
-        steps = sequence.steps + (() if sequence.last else END_STATE)
-        for position, step in enumerate(steps):
-            if isinstance(step, (sequences.Command, sequences.Raw)):
-                if not batch:
-                    first = position
-                batch.append(step)
-                continue
-            mismatch = self.flush(batch, first, sequence, chunk_random, transcript)
-            batch = []
-            if mismatch is None and isinstance(step, sequences.ScanAll):
-                mismatch = self.scan_all(step, position, transcript)
-            elif mismatch is None and step.milliseconds:
-                time.sleep(step.milliseconds / 1000)
-                mismatch = self.flush(REMOVE_EXPIRED, position, sequence, None, transcript)
-            if mismatch is not None:
-                self.drop()
-                return mismatch
-        mismatch = self.flush(batch, first, sequence, chunk_random, transcript)
+        ending = () if sequence.last else END_STATE
+        steps = sequence.steps + sequences.ends_of_transaction(sequence.steps) + (sequences.FinishAll(),) + ending
+        self.judge.begin(steps)
+        self.companions.begin(sequence.resp3)
+        try:
+            mismatch = Play(self, sequence, steps, transcript).run()
+        except judging.Apart:
+            self.drop()
+            return None
         if mismatch is not None or sequence.last:
             self.drop()
+        else:
+            self.companions.end()
         return mismatch
-
-    def flush(self, batch, first, sequence, chunk_random, transcript):
-        if not batch:
-            return None
-        if sequence.delivery == "single" and not sequence.last and not any(map(subscribes, batch)):
-            counts, _ = reply_counts(batch)
-            for offset, (step, count) in enumerate(zip(batch, counts)):
-                for side in self.sides:
-                    side.send(step.data(), ())
-                answers = [side.read_count(count) for side in self.sides]
-                mismatch = self.judge([step], first + offset, answers, transcript)
-                if mismatch is not None:
-                    return mismatch
-            return None
-        return self.judge(batch, first, self.exchange(batch, chunk_random), transcript)
-
-    def judge(self, steps, first, answers, transcript):
-        if answers[0] == answers[1] and not answers[0].endswith(TIMED_OUT) and transcript is None:
-            return None
-        replies = []
-        for answer in answers:
-            try:
-                complete, rest = resp.split_replies(answer)
-            except resp.ProtocolViolation:
-                complete, rest = [], answer
-            replies.append(join_pushes(complete + [rest] if rest else complete))
-        counts, _ = reply_counts(steps)
-        owners = [offset for offset, count in enumerate(counts) for _ in range(count)]
-        for number in range(max(map(len, replies))):
-            offset = owners[number] if number < len(owners) else len(steps) - 1
-            step = steps[offset]
-            peer, ours = (r[number] if number < len(r) else b"" for r in replies)
-            if transcript is not None:
-                transcript(step, peer, ours)
-            equal = comparing.same(step.compare, peer, ours) and not peer.endswith(TIMED_OUT)
-            if not equal and not self.is_allowed(step, peer, ours):
-                return Mismatch(first + offset, step.label(), str(step), peer, ours)
-        return None
-
-    def is_allowed(self, step, peer, ours):
-        arguments = getattr(step, "arguments", ())
-        for allowance in self.allowances:
-            if allowance.covers(arguments, peer, ours):
-                self.used_allowances[allowance.id] = self.used_allowances.get(allowance.id, 0) + 1
-                return True
-        return False
 
     def scan_all(self, step, position, transcript):
         outcomes = [self.scan_side(side, step.arguments) for side in self.sides]
@@ -317,7 +139,7 @@ class Pair:
             transcript(step, *outcomes)
         if outcomes[0] == outcomes[1]:
             return None
-        return Mismatch(position, "full SCAN", str(step), *outcomes)
+        return judging.Mismatch(position, "full SCAN", str(step), *outcomes)
 
     @staticmethod
     def scan_side(side, arguments):
@@ -338,3 +160,77 @@ class Pair:
             side.drop()
             return f"<{error}>".encode()
         return b"<endless iteration>"
+
+
+class Play:
+    """One sequence under way. The steps of the main connection are gathered until another kind of step comes."""
+
+    def __init__(self, pair, sequence, steps, transcript):
+        self.pair = pair
+        self.sequence = sequence
+        self.steps = steps
+        self.transcript = transcript
+        self.chunk_random = random.Random(sequence.chunk_seed) if sequence.delivery == "chunked" else None
+        self.batch = []
+        self.first = 0
+        self.in_transaction = False
+
+    def run(self):
+        """Returns the first Mismatch, or None."""
+        for position, step in enumerate(self.steps):
+            if sequences.is_gathered(step):
+                if not self.batch:
+                    self.first = position
+                self.batch.append(step)
+                continue
+            mismatch = self.flush() or self.single_step(step, position)
+            if mismatch is not None:
+                return mismatch
+        return self.flush()
+
+    def single_step(self, step, position):
+        if isinstance(step, sequences.ScanAll):
+            return self.pair.scan_all(step, position, self.transcript)
+        if isinstance(step, sequences.Pause):
+            if step.milliseconds == 0:
+                return None
+            time.sleep(step.milliseconds / 1000)
+            self.batch, self.first = REMOVE_EXPIRED, position
+            return self.flush()
+        return self.pair.companions.play(step, position, self.transcript)
+
+    def flush(self):
+        batch, self.batch = self.batch, []
+        if not batch:
+            return None
+        was_open = self.in_transaction
+        self.in_transaction = sequences.leaves_open_transaction(batch, was_open)
+        mismatch = self.send_and_judge(batch)
+        if mismatch is None:
+            mismatch = self.pair.companions.settle(batch[-1], self.first + len(batch) - 1)
+        return mismatch
+
+    def send_and_judge(self, batch):
+        positions = range(self.first, self.first + len(batch))
+        if batch is REMOVE_EXPIRED:
+            positions = [self.first] * len(batch)
+        if not self.sends_singly(batch):
+            answers = self.pair.exchange(batch, self.chunk_random, self.in_transaction)
+            return self.pair.judge(batch, positions, answers, self.transcript)
+        counts, _ = judging.reply_counts(batch)
+        for position, step, count in zip(positions, batch, counts):
+            for side in self.pair.sides:
+                side.send(step.data(), ())
+            answers = [side.read_count(count) for side in self.pair.sides]
+            mismatch = self.pair.judge([step], [position], answers, self.transcript)
+            if mismatch is not None:
+                return mismatch
+        return None
+
+    def sends_singly(self, batch):
+        """Unless the number of replies is hard to tell."""
+        commands = [step for step in batch if isinstance(step, sequences.Command)]
+        names = [step.label() for step in commands]
+        return (self.sequence.delivery == "single" and not self.sequence.last
+                and not any(step.subscribes() for step in commands)
+                and not ("CLIENT REPLY" in names and "MULTI" in names))

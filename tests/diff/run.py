@@ -16,10 +16,12 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support" / "python")]
 import allowances
 import checks
 import groups
+import judging
 import playing
 import sequences
 import servers
 import shrinking
+import sides
 
 SERVER_ARGUMENTS = ("--enable-debug-command", "yes")
 SHRUNK_AT_MOST = 8
@@ -123,7 +125,7 @@ class Job:
             mismatch = self.pair.play(sequence, transcript)
         except (ConnectionError, EOFError, OSError) as caught:
             problem = caught
-        cut_off = [playing.is_cut_off(reply) for reply in ((mismatch.peer, mismatch.ours) if mismatch else ())]
+        cut_off = [sides.is_cut_off(reply) for reply in ((mismatch.peer, mismatch.ours) if mismatch else ())]
         peer_runs, ours_runs = self.running(ENDING_SECONDS if problem or any(cut_off) else 0)
         if peer_runs and ours_runs and problem is None:
             return mismatch
@@ -150,7 +152,7 @@ class Job:
         for server in self.servers:
             status = server.process.poll()
             endings.append(b"running" if status is None else f"status {status}: {server.log()[-1500:]}".encode())
-        return playing.Mismatch(len(sequence.steps) - 1, "server", error, *endings)
+        return judging.Mismatch(len(sequence.steps) - 1, "server", error, *endings)
 
     def restart(self):
         self.pair.drop()

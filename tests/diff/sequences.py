@@ -12,20 +12,34 @@ DELIVERIES = ("pipelined",) * 7 + ("chunked",) * 2 + ("single",)
 
 @dataclasses.dataclass(frozen=True)
 class Command:
+    """connection: 0, or the number of a companion (companions.py). waits: it may be made to wait there."""
     arguments: tuple
     compare: str
+    connection: int = 0
+    waits: bool = False
 
     def data(self):
         return resp.encode(self.arguments)
 
+    def name(self):
+        return self.arguments[0].upper() if self.arguments else b""
+
+    def ends_transaction(self):
+        return self.name() in (b"EXEC", b"DISCARD", b"RESET") and len(self.arguments) == 1
+
+    def subscribes(self):
+        """Whether it may have another number of replies than one, or none that is not a push."""
+        return self.name().endswith(b"SUBSCRIBE")
+
     def label(self):
-        name = self.arguments[0].upper() if self.arguments else b""
+        name = self.name()
         if name in CONTAINERS and len(self.arguments) > 1:
             name += b" " + self.arguments[1].upper()
         return name.decode(errors="backslashreplace")[:40]
 
     def __str__(self):
-        return " ".join(show(argument) for argument in self.arguments)
+        place = f"@{'wait' if self.waits else 'on'} {self.connection} " if self.connection else ""
+        return place + " ".join(show(argument) for argument in self.arguments)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +74,46 @@ class ScanAll:
         return "@scan " + " ".join(show(argument) for argument in self.arguments)
 
 
+@dataclasses.dataclass(frozen=True)
+class Finish:
+    """Read what a companion that waits is answered. how: what ends its waiting: CLIENT UNBLOCK's TIMEOUT or ERROR, KILL,
+    HANGUP; OWN: itself, its time is to run out."""
+    connection: int
+    how: str
+
+    def label(self):
+        return "the end of waiting"
+
+    def __str__(self):
+        return f"@finish {self.connection} {self.how}"
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishAll:
+    """Finish every companion that still waits."""
+
+    def label(self):
+        return "the end of waiting"
+
+    def __str__(self):
+        return "@finish all"
+
+
+@dataclasses.dataclass(frozen=True)
+class Receive:
+    """Read the messages that a companion was sent."""
+    connection: int
+    compare: str = "exact"
+
+    def label(self):
+        return "messages"
+
+    def __str__(self):
+        return f"@receive {self.connection}"
+
+
 CONTAINERS = (b"OBJECT", b"CLIENT", b"CONFIG", b"COMMAND", b"SLOWLOG", b"LATENCY", b"MEMORY", b"DEBUG", b"BITOP",
-              b"XGROUP", b"XINFO")
+              b"XGROUP", b"XINFO", b"ACL", b"SCRIPT", b"FUNCTION", b"PUBSUB")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +125,25 @@ class Sequence:
     steps: tuple
     last: bool
     chunk_seed: int
+
+
+def is_gathered(step):
+    """Whether it goes out in a batch of the main connection."""
+    return isinstance(step, Raw) or isinstance(step, Command) and step.connection == 0
+
+
+def leaves_open_transaction(steps, was_open):
+    """Whether the main connection may be in a transaction after the steps."""
+    is_open = was_open
+    for step in steps:
+        if isinstance(step, Command) and step.connection == 0:
+            is_open = (is_open or step.name() == b"MULTI") and not step.ends_transaction()
+    return is_open
+
+
+def ends_of_transaction(steps):
+    """What makes sure that the main connection is in no transaction: only a part of a sequence may leave one open."""
+    return (Command((b"DISCARD",), "exact"),) if leaves_open_transaction(steps, False) else ()
 
 
 def show(data, limit=90):
@@ -87,6 +158,7 @@ class Generator:
         self.rows = []
         self.weights = []
         self.last_rows = []
+        self.pools = {b"@any": Pool(groups.ANY), b"@data": Pool(groups.DATA)}
         for share, rows in groups.load(names):
             total = sum(row.weight for row in rows if not row.last)
             for row in rows:
@@ -100,32 +172,63 @@ class Generator:
         draw = random.Random(f"{seed}:{index}")
         steps = []
         for row in draw.choices(self.rows, self.weights, k=length):
-            steps += row_steps(row, draw)
+            steps += self.row_steps(row, draw)
         last = bool(self.last_rows) and draw.random() < 0.08
         if last:
             row = draw.choice(self.last_rows)
-            steps += [Pause(0)] + row_steps(row, draw)
+            steps += [Pause(0)] + self.row_steps(row, draw)
         return Sequence(f"{seed}:{index}", draw.random() < 0.5, draw.choice(DELIVERIES), tuple(steps), last,
                         draw.getrandbits(32))
 
+    def row_steps(self, row, draw):
+        if isinstance(row, groups.RawRow):
+            return [Raw(row.data, row.replies, row.compare)]
+        steps = []
+        for generate in row.commands:
+            steps += self.steps_of(row, generate(draw), draw)
+        return steps
 
-def row_steps(row, draw):
-    if isinstance(row, groups.RawRow):
-        return [Raw(row.data, row.replies, row.compare)]
-    steps = []
-    for generate in row.commands:
-        arguments = generate(draw)
-        word = arguments[0].lower() if arguments else b""
-        if word == b"@pause":
-            steps.append(Pause(int(arguments[1])))
-        elif word == b"@scan":
-            steps.append(ScanAll(tuple(arguments[1:])))
-        else:
-            if row.mutable and draw.random() < 0.05:
-                mutate(arguments, draw)
-            if arguments:
-                steps.append(Command(tuple(arguments), row.compare))
-    return steps
+    def steps_of(self, row, words, draw, connection=0, waits=False):
+        """A directive, or one command."""
+        directive = bytes(words[0]).lower() if words else b""
+        if directive in (b"@on", b"@wait"):
+            return self.steps_of(row, words[2:], draw, int(words[1]), directive == b"@wait")
+        if directive in self.pools:
+            steps = self.row_steps(self.pools[directive].draw(draw), draw)
+            return [dataclasses.replace(step, connection=connection, waits=waits) for step in steps]
+        if directive == b"@pause":
+            return [Pause(int(words[1]))]
+        if directive == b"@scan":
+            return [ScanAll(tuple(words[1:]))]
+        if directive == b"@finish":
+            return [Finish(int(words[1]), words[2].decode().upper())]
+        if directive == b"@receive":
+            return [Receive(int(words[1]))]
+        if row.mutable and draw.random() < 0.05:
+            mutate(words, draw)
+        return [Command(tuple(words), row.compare, connection, waits)] if words else []
+
+
+class Pool:
+    """The rows of some groups that make sense anywhere, drawn as their weights say."""
+
+    def __init__(self, names):
+        self.names = names
+        self.rows = None
+        self.weights = []
+
+    def draw(self, random_source):
+        if self.rows is None:
+            self.load()
+        return random_source.choices(self.rows, self.weights)[0]
+
+    def load(self):
+        self.rows = []
+        for share, rows in groups.load(self.names):
+            rows = [row for row in rows if groups.fits_anywhere(row)]
+            total = sum(row.weight for row in rows)
+            self.rows += rows
+            self.weights += [share * row.weight / total for row in rows]
 
 
 def mutate(arguments, draw):

@@ -5,6 +5,7 @@ To cover a new command add its row to a group; to cover a new data type add a mo
 """
 import dataclasses
 import importlib
+import re
 
 import grammar
 
@@ -28,7 +29,12 @@ GROUPS = (
     "sorts",
     "hashes",
     "trackings",
+    "transactions",
 )
+DATA = ("strings", "bitmaps", "generic", "lists", "sorted_sets", "streams", "geos", "hyperloglogs", "sets", "dumps",
+        "sorts", "hashes")
+ANY = DATA + ("connection", "server", "scripts", "pubsubs")
+STATEFUL = re.compile(r"@|\b(MULTI|EXEC|DISCARD|WATCH|RESET|QUIT|AUTH|REPLY|[PS]?SUBSCRIBE|PAUSE|requirepass)\b")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +66,11 @@ def row(weight, text, compare="exact", mutable=True, last=False):
 
 def raw(weight, data, replies=1, last=False, compare="exact"):
     return RawRow(weight, data, replies, last, compare)
+
+
+def fits_anywhere(row):
+    """Whether a row may become part of another one: it leaves the state of the connection alone."""
+    return isinstance(row, Row) and not row.last and STATEFUL.search(row.text) is None
 
 
 def load(names=GROUPS):
