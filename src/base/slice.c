@@ -60,22 +60,44 @@ static const char DIGIT_PAIRS[201] = "00010203040506070809"
                                      "80818283848586878889"
                                      "90919293949596979899";
 
+/* log10 from log2: 1233 / 4096 is a little more than log10(2), by which a number of `bits` bits has
+ * that many digits or one more. */
+static unsigned decimal_digits(uint64_t value) {
+    static const uint64_t POWERS[] = {0,
+                                      10,
+                                      100,
+                                      1000,
+                                      10000,
+                                      100000,
+                                      1000000,
+                                      10000000,
+                                      100000000,
+                                      1000000000,
+                                      10000000000,
+                                      100000000000,
+                                      1000000000000,
+                                      10000000000000,
+                                      100000000000000,
+                                      1000000000000000,
+                                      10000000000000000,
+                                      100000000000000000,
+                                      1000000000000000000,
+                                      10000000000000000000u};
+    unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1), digits = bits * 1233 >> 12;
+    return digits + (value >= POWERS[digits]);
+}
+
 size_t uint64_format(uint64_t value, uint8_t *out) {
-    uint8_t text[INT64_TEXT_MAX];
-    size_t at = sizeof(text);
+    unsigned length = decimal_digits(value), at = length;
     while (value >= 100) {
         at -= 2;
-        memcpy(text + at, DIGIT_PAIRS + 2 * (value % 100), 2);
+        memcpy(out + at, DIGIT_PAIRS + 2 * (value % 100), 2);
         value /= 100;
     }
-    if (value >= 10) {
-        at -= 2;
-        memcpy(text + at, DIGIT_PAIRS + 2 * value, 2);
-    } else {
-        text[--at] = (uint8_t)('0' + value);
-    }
-    size_t length = sizeof(text) - at;
-    memcpy(out, text + at, length);
+    if (value >= 10)
+        memcpy(out, DIGIT_PAIRS + 2 * value, 2);
+    else
+        out[0] = (uint8_t)('0' + value);
     return length;
 }
 

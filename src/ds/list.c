@@ -67,18 +67,22 @@ static void settle(struct object **list, const struct object_context *context) {
 
 /* ---- pushing ---- */
 
-/* Packed bytes of all, and the largest. False when one is too large. */
-static bool measure(const struct slice *elements, size_t count, size_t *out_size,
+static bool has_too_large(const struct slice *elements, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (elements[i].size > LIST_ELEMENT_MAX)
+            return true;
+    return false;
+}
+
+/* Packed bytes of all, and the largest. */
+static void measure(const struct slice *elements, size_t count, size_t *out_size,
                     size_t *out_largest) {
     *out_size = *out_largest = 0;
     for (size_t i = 0; i < count; i++) {
-        if (elements[i].size > LIST_ELEMENT_MAX)
-            return false;
         *out_size += packed_size(elements[i]);
         if (elements[i].size > *out_largest)
             *out_largest = elements[i].size;
     }
-    return true;
 }
 
 static void push_to_run(struct list_run *run, enum list_end end, const struct slice *elements,
@@ -131,10 +135,11 @@ enum larder_status list_push(struct object **list, const struct object_context *
                              enum list_end end, const struct slice *elements, size_t count) {
     static const struct list_run EMPTY = {.count = 0};
     size_t size, largest;
-    if (!measure(elements, count, &size, &largest))
+    if (has_too_large(elements, count))
         return LARDER_TOO_LARGE;
     if (*list != NULL && !is_flat(*list))
         return push_to_full(list, context, end, elements, count);
+    measure(elements, count, &size, &largest);
     struct list_run_limits limits = list_run_limits(context->limits);
     const struct list_run *old = *list == NULL ? &EMPTY : as_run(*list);
     if (!list_run_takes(old, &limits, count, size, largest, 0))

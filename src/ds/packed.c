@@ -27,34 +27,53 @@ static unsigned integer_width(int64_t integer) {
     return (bits + 7) / 8;
 }
 
-static struct head head_of(struct slice text) {
-    struct head head = {.payload = text.size};
+static bool is_integer(struct slice text, int64_t *out) {
+    return text.size <= INT64_TEXT_MAX && slice_to_int64(text, out);
+}
+
+/* Write the head of a text, an integer's payload included. Returns its bytes; *out_payload: bytes
+ * of a string that follow. */
+static unsigned put_head(uint8_t *at, struct slice text, size_t *out_payload) {
     int64_t integer;
-    if (text.size <= INT64_TEXT_MAX && slice_to_int64(text, &integer)) {
-        head.payload = 0;
+    *out_payload = text.size;
+    if (is_integer(text, &integer)) {
+        *out_payload = 0;
         if (integer >= 0 && integer <= SMALL_INTEGER_MAX) {
-            head.bytes[0] = (uint8_t)integer;
-            head.size = 1;
-            return head;
+            at[0] = (uint8_t)integer;
+            return 1;
         }
         unsigned width = integer_width(integer);
-        head.bytes[0] = (uint8_t)(TAG_INTEGER | width);
-        memcpy(head.bytes + 1, &integer, width);
-        head.size = 1 + width;
-    } else if (text.size <= TINY_STRING_MAX) {
-        head.bytes[0] = (uint8_t)(TAG_TINY_STRING | text.size);
-        head.size = 1;
-    } else if (text.size <= SHORT_STRING_MAX) {
-        head.bytes[0] = (uint8_t)(TAG_SHORT_STRING | text.size >> 8);
-        head.bytes[1] = (uint8_t)text.size;
-        head.size = 2;
-    } else {
-        uint32_t size = (uint32_t)text.size;
-        head.bytes[0] = TAG_LONG_STRING;
-        memcpy(head.bytes + 1, &size, sizeof(size));
-        head.size = 1 + sizeof(size);
+        at[0] = (uint8_t)(TAG_INTEGER | width);
+        memcpy(at + 1, &integer, width);
+        return 1 + width;
     }
-    return head;
+    if (text.size <= TINY_STRING_MAX) {
+        at[0] = (uint8_t)(TAG_TINY_STRING | text.size);
+        return 1;
+    }
+    if (text.size <= SHORT_STRING_MAX) {
+        at[0] = (uint8_t)(TAG_SHORT_STRING | text.size >> 8);
+        at[1] = (uint8_t)text.size;
+        return 2;
+    }
+    uint32_t size = (uint32_t)text.size;
+    at[0] = TAG_LONG_STRING;
+    memcpy(at + 1, &size, sizeof(size));
+    return 1 + sizeof(size);
+}
+
+static inline void head_of(struct slice text, struct head *out) {
+    out->size = put_head(out->bytes, text, &out->payload);
+}
+
+/* Bytes of head and payload together. */
+static size_t body_of(struct slice text) {
+    int64_t integer;
+    if (is_integer(text, &integer))
+        return integer >= 0 && integer <= SMALL_INTEGER_MAX ? 1 : 1 + integer_width(integer);
+    return text.size + (text.size <= TINY_STRING_MAX    ? 1
+                        : text.size <= SHORT_STRING_MAX ? 2
+                                                        : 1 + sizeof(uint32_t));
 }
 
 static unsigned back_size(size_t body) {
@@ -67,17 +86,16 @@ static unsigned back_size(size_t body) {
 }
 
 size_t packed_size(struct slice text) {
-    struct head head = head_of(text);
-    size_t body = head.size + head.payload;
+    size_t body = body_of(text);
     return body + back_size(body);
 }
 
 uint8_t *packed_put(uint8_t *at, struct slice text) {
-    struct head head = head_of(text);
-    size_t body = head.size + head.payload;
-    memcpy(at, head.bytes, head.size);
-    if (head.payload > 0)
-        memcpy(at + head.size, text.data, head.payload);
+    size_t payload;
+    unsigned head = put_head(at, text, &payload);
+    size_t body = head + payload;
+    if (payload > 0)
+        memcpy(at + head, text.data, payload);
     at += body;
     unsigned size = back_size(body);
     for (unsigned i = 0; i < size; i++) {
@@ -157,13 +175,15 @@ static bool is_equal(const uint8_t *at, const struct head *head, struct slice te
 }
 
 bool packed_equal(const uint8_t *at, struct slice text) {
-    struct head head = head_of(text);
+    struct head head;
+    head_of(text, &head);
     return at[0] == head.bytes[0] && is_equal(at, &head, text);
 }
 
 const uint8_t *packed_find(const uint8_t *at, const uint8_t *end, struct slice text,
                            unsigned stride) {
-    struct head head = head_of(text);
+    struct head head;
+    head_of(text, &head);
     while (at < end) {
         if (at[0] == head.bytes[0] && is_equal(at, &head, text))
             return at;

@@ -137,8 +137,8 @@ static void prepare(struct server_thread *thread, struct request *request) {
     request->spec = spec;
     if (spec == NULL || spec->first_key <= 0 || (size_t)spec->first_key >= request->argc)
         return;
-    request->key = keyspace_key(keyspace, argv[spec->first_key],
-                                keyspace_collection(keyspace, request->session->database));
+    keyspace_place(keyspace, argv[spec->first_key],
+                   keyspace_collection(keyspace, request->session->database), &request->key);
     keyspace_prefetch_bucket(keyspace, &request->key, &request->bucket);
 }
 

@@ -243,8 +243,9 @@ static void run(struct server_thread *thread, struct session *session,
     struct waiter *waiter = node_execute(&thread->node_thread, &call);
     if (waiter != NULL)
         blocking_begin(thread, session, waiter);
-    allocator_release(thread->server->allocator, call.wait.arguments,
-                      call.wait.argument_capacity * sizeof(*call.wait.arguments));
+    if (call.wait.arguments != NULL)
+        allocator_release(thread->server->allocator, call.wait.arguments,
+                          call.wait.argument_capacity * sizeof(*call.wait.arguments));
 }
 
 static unsigned latency_bucket(uint64_t ns) {

@@ -46,7 +46,8 @@ static bool release_external(const uint8_t *record, const struct record_layout *
         return false;
     size_t external = record_external_bytes(record, l);
     blob_release(record_key_blob(record, l));
-    struct value value = record_value(record, l);
+    struct value value;
+    record_value(record, l, &value);
     if (value.kind == VALUE_BLOB)
         blob_release(value.blob);
     else if (value.kind == VALUE_OBJECT)

@@ -56,7 +56,8 @@ static void free_external(struct partition *p, const struct allocator *a) {
                 if ((layout.flags & RECORD_DEAD) != 0)
                     continue;
                 blob_release(record_key_blob(record, &layout));
-                struct value value = record_value(record, &layout);
+                struct value value;
+                record_value(record, &layout, &value);
                 if (value.kind == VALUE_BLOB)
                     blob_release(value.blob);
                 else if (value.kind == VALUE_OBJECT)

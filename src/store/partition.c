@@ -10,13 +10,12 @@
 
 enum { FREED_ELEMENTS = 2000 /* of large containers, per call outside the lock */ };
 
-struct key keyspace_key(const struct keyspace *keyspace, struct slice text, uint32_t collection) {
-    return (struct key){
-        .text = text,
-        .hash = hash_key(&keyspace->seed, text, collection),
-        .collection = collection,
-        .partition = keyspace_partition_id(keyspace, text),
-    };
+void keyspace_place(const struct keyspace *keyspace, struct slice text, uint32_t collection,
+                    struct key *out) {
+    out->text = text;
+    out->hash = hash_key(&keyspace->seed, text, collection);
+    out->collection = collection;
+    out->partition = keyspace_partition_id(keyspace, text);
 }
 
 void store_thread_drop(struct store_thread *thread, struct blob *blob) {
@@ -137,7 +136,7 @@ uint64_t partition_hash_at(const void *keyspace, uint64_t address) {
 static void decode(uint8_t *record, const struct record_layout *layout, index_word *word,
                    uint64_t hash, struct entry *out) {
     out->key = record_key(record, layout);
-    out->value = record_value(record, layout);
+    record_value(record, layout, &out->value);
     out->expiry_ms = record_expiry(record, layout);
     out->collection = layout->collection;
     out->hash = hash;
@@ -181,7 +180,8 @@ bool partition_find(struct partition *p, const struct keyspace *keyspace, const 
 /* ---- storing ---- */
 
 size_t record_external_bytes(const uint8_t *record, const struct record_layout *layout) {
-    struct value value = record_value(record, layout);
+    struct value value;
+    record_value(record, layout, &value);
     size_t bytes = value_external_bytes(&value);
     const struct blob *key = record_key_blob(record, layout);
     return key == NULL ? bytes : bytes + blob_footprint(key);

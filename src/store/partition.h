@@ -24,7 +24,14 @@ struct key {
 
 /* Hash and place a key of database `database`. Reads keyspace->collections: under any partition
  * lock, or as a hint. */
-struct key keyspace_key(const struct keyspace *keyspace, struct slice text, uint32_t collection);
+void keyspace_place(const struct keyspace *keyspace, struct slice text, uint32_t collection,
+                    struct key *out);
+static inline struct key keyspace_key(const struct keyspace *keyspace, struct slice text,
+                                      uint32_t collection) {
+    struct key key;
+    keyspace_place(keyspace, text, collection, &key);
+    return key;
+}
 
 static inline uint32_t keyspace_collection(const struct keyspace *keyspace, uint32_t database) {
     return atomic_load_explicit(&keyspace->collections[database], memory_order_relaxed);

@@ -112,21 +112,21 @@ static inline struct blob *record_key_blob(const uint8_t *record, const struct r
     return blob;
 }
 
-static inline struct value record_value(const uint8_t *record, const struct record_layout *l) {
+static inline void record_value(const uint8_t *record, const struct record_layout *l,
+                                struct value *out) {
     const uint8_t *at = record + l->key_at + l->key_size;
-    struct value value = {.kind = record_kind(l->flags)};
-    switch (value.kind) {
+    out->kind = record_kind(l->flags);
+    switch (out->kind) {
     case VALUE_INTEGER: {
         unsigned unused_bits = 64 - 8 * (unsigned)l->value_size;
-        value.integer = (int64_t)(bytes_get(at, l->value_size) << unused_bits) >> unused_bits;
+        out->integer = (int64_t)(bytes_get(at, l->value_size) << unused_bits) >> unused_bits;
         break;
     }
-    case VALUE_BLOB: memcpy(&value.blob, at, sizeof(value.blob)); break;
-    case VALUE_OBJECT: memcpy(&value.object, at, sizeof(value.object)); break;
+    case VALUE_BLOB: memcpy(&out->blob, at, sizeof(out->blob)); break;
+    case VALUE_OBJECT: memcpy(&out->object, at, sizeof(out->object)); break;
     case VALUE_BYTES:
-    case VALUE_RAW: value.bytes = slice_of(at, l->value_size); break;
+    case VALUE_RAW: out->bytes = slice_of(at, l->value_size); break;
     }
-    return value;
 }
 
 static inline int64_t record_expiry(const uint8_t *record, const struct record_layout *l) {

@@ -97,6 +97,20 @@ static void formatting_is_what_printf_gives_and_reads_back(void **state) {
     }
 }
 
+static void numbers_next_to_powers_of_ten_have_their_digits(void **state) {
+    (void)state;
+    uint64_t power = 1;
+    for (unsigned digits = 1; digits <= 20; digits++, power *= 10) {
+        for (uint64_t value = power - 1; value <= power + 1; value++) {
+            uint8_t text[INT64_TEXT_MAX];
+            char expected[32];
+            int length = snprintf(expected, sizeof(expected), "%" PRIu64, value);
+            assert_int_equal(uint64_format(value, text), length);
+            assert_memory_equal(text, expected, (size_t)length);
+        }
+    }
+}
+
 static void a_change_of_one_character_is_another_number_or_none(void **state) {
     (void)state;
     struct random random = random_seeded(2);
@@ -141,6 +155,7 @@ int main(void) {
         cmocka_unit_test(integers_are_read_as_written),
         cmocka_unit_test(other_spellings_are_no_integers),
         cmocka_unit_test(formatting_is_what_printf_gives_and_reads_back),
+        cmocka_unit_test(numbers_next_to_powers_of_ten_have_their_digits),
         cmocka_unit_test(a_change_of_one_character_is_another_number_or_none),
         cmocka_unit_test(order_is_that_of_unsigned_bytes),
         cmocka_unit_test(equality_compares_bytes_and_words_without_case),

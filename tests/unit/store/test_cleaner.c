@@ -47,7 +47,9 @@ static void check_order(const struct partition *p) {
             at += l.size;
             if ((l.flags & RECORD_DEAD) != 0)
                 continue;
-            uint64_t sequence = bytes_get(record_value(record, &l).bytes.data, 8);
+            struct value value;
+            record_value(record, &l, &value);
+            uint64_t sequence = bytes_get(value.bytes.data, 8);
             assert_true(sequence > last);
             last = sequence;
         }
