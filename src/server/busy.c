@@ -65,31 +65,26 @@ bool busy_allows(const struct command_spec *spec) {
     return (spec->flags & COMMAND_FLAG_ALLOW_BUSY) != 0;
 }
 
-static bool is_slow(const struct server *server, const struct script_thread *scripts) {
-    int64_t after = atomic_load_explicit(&server->node->busy_after_ms, memory_order_relaxed);
-    if (after <= 0 || !script_is_running(scripts))
-        return false;
-    uint64_t began = atomic_load_explicit(&scripts->began_ns, memory_order_relaxed);
-    return clock_monotonic_ns() - began > (uint64_t)after * 1000000;
-}
-
 bool busy_holds_up(const struct server *server, const struct command_spec *spec) {
     if (session_commands[spec->id] == NULL || spec->id == COMMAND_TIME ||
         (spec->flags & COMMAND_FLAG_ALLOW_BUSY) != 0 ||
         (strcmp(spec->group, "generic") != 0 && strcmp(spec->group, "server") != 0))
         return false;
     for (unsigned i = 0; i < server->thread_count; i++)
-        if (is_slow(server, server->threads[i].scripts))
+        if (script_is_slow(server->threads[i].scripts))
             return true;
     return false;
 }
 
-void busy_refuse(const struct server_thread *thread, struct reply *reply) {
-    const struct script_thread *scripts = thread->scripts;
-    bool is_function = script_is_running(scripts) &&
-                       atomic_load_explicit(&scripts->state_is_function, memory_order_relaxed);
+void busy_reply(struct reply *reply, bool is_function) {
     reply_error_format(reply,
                        "BUSY Redis is busy running a script. You can only call %s KILL or "
                        "SHUTDOWN NOSAVE.",
                        is_function ? "FUNCTION" : "SCRIPT");
+}
+
+void busy_refuse(const struct server_thread *thread, struct reply *reply) {
+    const struct script_thread *scripts = thread->scripts;
+    busy_reply(reply, script_is_running(scripts) &&
+                          atomic_load_explicit(&scripts->state_is_function, memory_order_relaxed));
 }

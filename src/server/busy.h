@@ -18,7 +18,9 @@ bool busy_allows(const struct command_spec *spec);
 /* Whether the command needs partitions that a slow script may hold, without being one that
  * node_execute runs: SCAN, FLUSHALL ... */
 bool busy_holds_up(const struct server *server, const struct command_spec *spec);
-/* Write the error for one that may not. */
+/* Write the error that names the command which ends what holds the thread up. */
+void busy_reply(struct reply *reply, bool is_function);
+/* The same for a command that may not run. */
 void busy_refuse(const struct server_thread *thread, struct reply *reply);
 
 #endif

@@ -112,7 +112,7 @@ void session_command_function_flush(struct session *session, struct call *call) 
 }
 
 void session_command_function_kill(struct session *session, struct call *call) {
-    script_reply_kill(call->reply, script_kill(session->server, true));
+    script_reply_kill(call->reply, script_kill(session->server, true), true);
 }
 
 /* ---- LIST, STATS ---- */

@@ -2,6 +2,7 @@
 /* EVAL, EVALSHA, SCRIPT. */
 #include "script/library.h"
 
+#include "server/busy.h"
 #include "server/observe.h"
 #include "server/script_internal.h"
 #include "server/session_commands.h"
@@ -168,12 +169,13 @@ void session_command_script_show(struct session *session, struct call *call) {
     cached_script_release(session->server->scripts, script);
 }
 
-void script_reply_kill(struct reply *reply, enum script_kill result) {
+void script_reply_kill(struct reply *reply, enum script_kill result, bool functions) {
     switch (result) {
     case SCRIPT_KILL_DONE: reply_ok(reply); return;
     case SCRIPT_KILL_NONE_RUNS:
         reply_error(reply, "NOTBUSY No scripts in execution right now.");
         return;
+    case SCRIPT_KILL_OTHER_KIND: busy_reply(reply, !functions); return;
     case SCRIPT_KILL_HAS_WRITTEN:
         reply_error(reply, "UNKILLABLE Sorry the script already executed write commands against "
                            "the dataset. You can either wait the script termination or kill the "
@@ -183,7 +185,7 @@ void script_reply_kill(struct reply *reply, enum script_kill result) {
 }
 
 void session_command_script_kill(struct session *session, struct call *call) {
-    script_reply_kill(call->reply, script_kill(session->server, false));
+    script_reply_kill(call->reply, script_kill(session->server, false), false);
 }
 
 /* There is no debugger. */

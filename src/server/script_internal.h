@@ -23,7 +23,7 @@ const struct script_function *script_thread_function(const struct script_thread 
                                                      struct slice name);
 
 /* What SCRIPT KILL and FUNCTION KILL answer. */
-void script_reply_kill(struct reply *reply, enum script_kill result);
+void script_reply_kill(struct reply *reply, enum script_kill result, bool functions);
 /* Read "numkeys key ... arg ..." of EVAL or FCALL. False: the error was written. */
 bool script_read_key_count(struct call *call, struct script_task *task, const char *not_a_number);
 

@@ -87,14 +87,24 @@ enum larder_status script_thread_load(struct script_thread *scripts, struct slic
 /* Tell the node what the interpreters take. */
 void script_thread_account(struct script_thread *scripts);
 
-enum script_kill { SCRIPT_KILL_NONE_RUNS, SCRIPT_KILL_DONE, SCRIPT_KILL_HAS_WRITTEN };
-/* End what runs on any thread, if it has changed nothing. */
+/* In the order of what is told when several scripts run. */
+enum script_kill {
+    SCRIPT_KILL_NONE_RUNS,   /* none is slow */
+    SCRIPT_KILL_OTHER_KIND,  /* a slow one is a function where a script is meant, or the reverse */
+    SCRIPT_KILL_HAS_WRITTEN, /* a slow one has changed something */
+    SCRIPT_KILL_DONE,
+};
+/* End every script (or function) that is slow and has changed nothing, on whichever thread. */
 enum script_kill script_kill(struct server *server, bool functions);
 
 /* Whether a thread runs a script or function. */
 static inline bool script_is_running(const struct script_thread *scripts) {
     return atomic_load_explicit(&scripts->state, memory_order_relaxed) != SCRIPT_IDLE;
 }
+
+/* Whether a thread runs something for longer than busy-reply-threshold (0: for any time), so that
+ * clients are answered -BUSY and it may be killed. */
+bool script_is_slow(const struct script_thread *scripts);
 
 struct script_figures {
     uint64_t eval_bytes, function_bytes; /* of interpreters */

@@ -277,22 +277,35 @@ const struct script_function *script_thread_function(const struct script_thread 
 
 /* ---- what others see ---- */
 
+bool script_is_slow(const struct script_thread *st) {
+    const struct node *node = st->thread->server->node;
+    if (!script_is_running(st))
+        return false;
+    int64_t after_ms = atomic_load_explicit(&node->busy_after_ms, memory_order_relaxed);
+    uint64_t began = atomic_load_explicit(&st->began_ns, memory_order_relaxed);
+    return after_ms <= 0 || clock_monotonic_ns() - began >= (uint64_t)after_ms * 1000000;
+}
+
+/* From its first write on it can't be killed. */
+static enum script_kill kill_one(struct script_thread *st) {
+    uint32_t state = SCRIPT_RUNNING;
+    if (atomic_compare_exchange_strong_explicit(&st->state, &state, SCRIPT_KILLED,
+                                                memory_order_acq_rel, memory_order_acquire) ||
+        state == SCRIPT_KILLED)
+        return SCRIPT_KILL_DONE;
+    return state == SCRIPT_WRITING ? SCRIPT_KILL_HAS_WRITTEN : SCRIPT_KILL_NONE_RUNS;
+}
+
 enum script_kill script_kill(struct server *server, bool functions) {
     enum script_kill result = SCRIPT_KILL_NONE_RUNS;
     for (unsigned i = 0; i < server->thread_count; i++) {
         struct script_thread *st = server->threads[i].scripts;
-        uint32_t state = atomic_load_explicit(&st->state, memory_order_acquire);
-        if (state == SCRIPT_IDLE ||
-            atomic_load_explicit(&st->state_is_function, memory_order_relaxed) != functions)
+        if (!script_is_slow(st))
             continue;
-        if (state == SCRIPT_RUNNING &&
-            atomic_compare_exchange_strong_explicit(&st->state, &state, SCRIPT_KILLED,
-                                                    memory_order_acq_rel, memory_order_acquire))
-            result = SCRIPT_KILL_DONE;
-        else if (state == SCRIPT_KILLED)
-            result = SCRIPT_KILL_DONE;
-        else if (state == SCRIPT_WRITING && result == SCRIPT_KILL_NONE_RUNS)
-            result = SCRIPT_KILL_HAS_WRITTEN;
+        bool is_meant =
+            atomic_load_explicit(&st->state_is_function, memory_order_relaxed) == functions;
+        enum script_kill one = is_meant ? kill_one(st) : SCRIPT_KILL_OTHER_KIND;
+        result = one > result ? one : result;
     }
     return result;
 }

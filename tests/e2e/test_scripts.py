@@ -2,6 +2,7 @@
 """Scripts that take long: who is answered, who waits, and how they are stopped; several threads; limits."""
 import contextlib
 import threading
+import time
 
 import resp
 import servers
@@ -98,13 +99,35 @@ def _():
         equal(connection.call("EVAL", fits, "0"), 12000002)
 
 
+SPINS = ("local function now() local t = redis.call('time') return t[1] * 1000 + t[2] / 1000 end "
+         "local start = now() while now() - start < 400 do end return redis.call('get', KEYS[1])")
+
+
+@check("SCRIPT KILL ends what is slow and nothing else, and says which KILL is needed")
+def _():
+    with servers.Server(arguments=("--threads", "4", "--busy-reply-threshold", "800")) as server, \
+            contextlib.ExitStack() as stack:
+        connections = [connect_and_ask(server, stack) for _ in range(12)]
+        connections[0].call("SET", "z", "kept")
+        contains(connections[0].call("SCRIPT", "KILL"), b"NOTBUSY")
+        script = Running(server, "EVAL", FOREVER, "1", "a")
+        servers.wait_until(lambda: is_busy(connections[0], "a"), "the script is slow")
+        contains(connections[0].call("FUNCTION", "KILL"), b"You can only call SCRIPT KILL")
+        served = next(c for c in connections[1:] if c.call("GET", "z") == b"kept")
+        served.send("EVAL", SPINS, "1", "z")
+        time.sleep(0.1)
+        equal(connections[0].call("SCRIPT", "KILL"), b"OK")
+        equal(served.read(), b"kept")
+        contains(script.end(), b"Script killed by user")
+
+
 @check("a script that wrote can't be killed, but SHUTDOWN NOSAVE ends the server")
 def _():
     with servers.Server(arguments=THREADS) as server, server.connect(timeout=60) as connection:
         script = Running(server, "EVAL", WRITES_THEN_FOREVER, "1", "a")
         servers.wait_until(lambda: is_busy(connection, "a"), "the script is slow")
         contains(connection.call("SCRIPT", "KILL"), b"UNKILLABLE")
-        contains(connection.call("FUNCTION", "KILL"), b"NOTBUSY")
+        contains(connection.call("FUNCTION", "KILL"), b"You can only call SCRIPT KILL")
         contains(connection.call("KEYS", "*"), b"BUSY")
         connection.send("SHUTDOWN", "NOSAVE")
         equal(connection.read_until_close(), b"")
@@ -121,7 +144,7 @@ def _():
         stats = connection.call("FUNCTION", "STATS")
         equal(stats[1][1], b"f")
         equal(stats[1][3], [b"FCALL", b"f", b"1", b"a", b"b"])
-        contains(connection.call("SCRIPT", "KILL"), b"NOTBUSY")
+        contains(connection.call("SCRIPT", "KILL"), b"You can only call FUNCTION KILL")
         equal(connection.call("FUNCTION", "KILL"), b"OK")
         contains(script.end(), b"Script killed by user with FUNCTION KILL")
 
