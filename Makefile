@@ -8,7 +8,10 @@ PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
 BUILD   = build
 
-.PHONY: help build run test bench fuzz format analyze install uninstall clean
+SEED    ?= 1
+MINUTES ?= 60
+
+.PHONY: help build run test bench sim fuzz format analyze install uninstall clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +35,12 @@ bench: ## benchmarks beside other servers (ARGS for bench/run.py)
 	@cmake --preset release -DLARDER_BENCH=ON --log-level=WARNING
 	@cmake --build $(BUILD) --parallel $(JOBS) -- --quiet
 	@python3 bench/run.py $(ARGS)
+
+sim: ## simulate a cluster under faults (SEED, MINUTES, ARGS, VERBOSE=1)
+	@tools/bootstrap build
+	@cmake --preset release -DLARDER_SIM=ON --log-level=WARNING
+	@cmake --build $(BUILD) --parallel $(JOBS) --target larder-sim -- --quiet
+	@$(BUILD)/bin/larder-sim --seed $(SEED) --minutes $(MINUTES) $(if $(VERBOSE),--verbose) $(ARGS)
 
 fuzz: ## every fuzzer for TIME seconds; new inputs join the corpora
 	@tools/bootstrap test

@@ -61,6 +61,8 @@ struct sim_process_type {
     void (*stop)(void *process);
     /* One line about its state for people; NUL-terminated. */
     void (*describe)(const void *process, char *out, size_t size);
+    /* The same about a frame. May be NULL. */
+    void (*describe_frame)(struct slice frame, char *out, size_t size);
 };
 
 /* ---- what a machine offers its process ---- */

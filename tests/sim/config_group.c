@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The shell of a consensus core: each step's output is used up in full before the next input. */
+#include "sim/config_group.h"
+
+#include "base/crc32c.h"
+#include "raft/bytes.h"
+#include "sim/config_group_frames.h"
+#include "sim/raft_storage.h"
+#include "sim/world.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { TICK_US = 10000, SURVEY_US = 500000, REQUESTS_MAX = RAFT_READS_MAX, QUEUE_MAX = 4096 };
+
+/* A client that waits. */
+struct request {
+    bool is_used, is_read;
+    uint32_t client;
+    struct register_command command;
+    uint64_t index, term; /* entry that does it; READ: index 0 until it is confirmed */
+    uint64_t floor;       /* READ: what was committed when it came */
+};
+
+struct queued {
+    struct raft_input input;
+    uint8_t *bytes; /* owned */
+};
+
+struct config_group {
+    struct sim_machine *machine;
+    const struct config_group_settings *settings;
+    struct raft_oracle *oracle;
+    uint64_t number; /* of this node for the oracle */
+    struct raft *raft;
+    struct raft_storage storage;
+    struct registers registers;
+    uint64_t applied;
+    uint64_t snapshot_asked; /* index of the newest own snapshot that was begun */
+    int64_t survey_us;
+    struct request requests[4 * REQUESTS_MAX];
+    struct queued *queue;
+    size_t queue_count;
+    bool is_stepping;
+    struct raft_output out;
+};
+
+/* ---- answers to clients ---- */
+
+static uint32_t leader_address(const struct config_group *group) {
+    struct raft_status status;
+    uint32_t address = UINT32_MAX;
+    raft_get_status(group->raft, &status);
+    if (!raft_id_is_set(status.leader) ||
+        !machine_find_peer(group->machine, status.leader, &address))
+        return UINT32_MAX;
+    return address;
+}
+
+static void answer(struct config_group *group, uint32_t client, uint64_t number,
+                   enum config_group_answer what, const struct operation_result *result) {
+    struct config_group_reply reply = {
+        .number = number, .answer = what, .leader = leader_address(group)};
+    uint8_t frame[CONFIG_GROUP_REPLY_BYTES];
+    if (result != NULL)
+        reply.result = *result;
+    config_group_reply_encode(&reply, frame);
+    machine_send(group->machine, client, slice_of(frame, sizeof(frame)));
+}
+
+static struct request *find_free_request(struct config_group *group) {
+    for (size_t i = 0; i < 4 * REQUESTS_MAX; i++)
+        if (!group->requests[i].is_used)
+            return &group->requests[i];
+    return NULL;
+}
+
+/* Reads that are confirmed and whose state is reached. */
+static void answer_reads(struct config_group *group) {
+    for (size_t i = 0; i < 4 * REQUESTS_MAX; i++) {
+        struct request *request = &group->requests[i];
+        struct operation_result result = {0};
+        if (!request->is_used || !request->is_read || request->index == 0 ||
+            request->index > group->applied)
+            continue;
+        request->is_used = false;
+        bool is_good = registers_apply(&group->registers, &request->command, &result) == LARDER_OK;
+        answer(group, request->client, request->command.number, is_good ? ANSWER_OK : ANSWER_FAILED,
+               &result);
+    }
+}
+
+/* The entry at this index is known: who waited for it knows what became of the request. */
+static void answer_writes(struct config_group *group, const struct raft_entry *entry, bool is_good,
+                          const struct operation_result *result) {
+    for (size_t i = 0; i < 4 * REQUESTS_MAX; i++) {
+        struct request *request = &group->requests[i];
+        if (!request->is_used || request->is_read || request->index != entry->index)
+            continue;
+        request->is_used = false;
+        bool is_mine = request->term == entry->term;
+        answer(group, request->client, request->command.number,
+               is_mine && is_good ? ANSWER_OK : ANSWER_FAILED, result);
+    }
+}
+
+/* ---- the state machine ---- */
+
+static void apply(struct config_group *group, const struct raft_entry *entry) {
+    struct register_command command;
+    struct operation_result result = {0};
+    bool is_good = false;
+    group->applied = entry->index;
+    if (entry->type == RAFT_ENTRY_COMMAND) {
+        if (register_command_decode(entry->data, &command) != LARDER_OK)
+            machine_violate(group->machine, "a committed command does not decode");
+        else
+            is_good = registers_apply(&group->registers, &command, &result) == LARDER_OK;
+    }
+    answer_writes(group, entry, is_good, &result);
+}
+
+/* The image of a snapshot: the oracle's digest of the state, then the registers. */
+enum { IMAGE_BYTES = 8 + REGISTERS_IMAGE_BYTES };
+
+static uint64_t load_image(struct config_group *group, struct registers *out) {
+    uint8_t *bytes = raft_storage_load_snapshot(&group->storage);
+    if (bytes == NULL)
+        return 0;
+    struct byte_reader reader = byte_reader_of(slice_of(bytes, 8));
+    uint64_t state = read_unsigned(&reader, 8);
+    registers_decode(out, bytes + 8);
+    free(bytes);
+    return state;
+}
+
+static void take_snapshot(struct config_group *group) {
+    uint32_t every = group->settings->entries_per_snapshot;
+    struct raft_status status;
+    struct raft_configuration configuration;
+    raft_get_status(group->raft, &status);
+    if (group->applied < group->snapshot_asked + (every == 0 ? 400 : every) ||
+        group->applied <= status.snapshot_index ||
+        raft_get_configuration_at(group->raft, group->applied, &configuration) != LARDER_OK)
+        return;
+    uint8_t *bytes = sim_resize(NULL, IMAGE_BYTES);
+    struct byte_writer writer = {bytes};
+    write_unsigned(&writer, raft_oracle_state(group->oracle, group->applied), 8);
+    registers_encode(&group->registers, writer.at);
+    struct raft_snapshot snapshot = {.index = group->applied,
+                                     .term =
+                                         raft_oracle_committed_term(group->oracle, group->applied),
+                                     .size = IMAGE_BYTES,
+                                     .checksum = crc32c(slice_of(bytes, IMAGE_BYTES))};
+    uint64_t kept = machine_random(group->machine) % 200;
+    uint64_t keep_from = group->applied + 1 > kept ? group->applied + 1 - kept : 1;
+    group->snapshot_asked = group->applied;
+    raft_storage_take_snapshot(&group->storage, &snapshot, &configuration,
+                               keep_from < status.first_index ? status.first_index : keep_from,
+                               bytes);
+}
+
+/* ---- steps ---- */
+
+static enum larder_status step(struct config_group *group, struct raft_input *input);
+
+static void enqueue(void *owner, const struct raft_input *input) {
+    struct config_group *group = owner;
+    if (group->queue_count == QUEUE_MAX) {
+        machine_violate(group->machine, "more answers from the storage than were asked for");
+        return;
+    }
+    struct queued *queued = &group->queue[group->queue_count++];
+    *queued = (struct queued){.input = *input};
+    if (input->type != RAFT_SNAPSHOT_DATA)
+        return;
+    size_t size = input->snapshot_data.data.size;
+    queued->bytes = sim_resize(NULL, size + 1);
+    if (size > 0)
+        memcpy(queued->bytes, input->snapshot_data.data.data, size);
+    queued->input.snapshot_data.data.data = queued->bytes;
+}
+
+static void tell_oracle(struct config_group *group, const struct raft_input *input) {
+    if (input->type == RAFT_PERSISTED)
+        raft_oracle_persisted(group->oracle, group->number, input->persisted.number);
+    if (input->type == RAFT_PERSIST_FAILED)
+        raft_oracle_persist_failed(group->oracle, group->number, input->failed_number);
+    if (input->type == RAFT_SNAPSHOT_TAKEN)
+        raft_oracle_snapshot(group->oracle, group->number, input->snapshot_taken.snapshot.index);
+}
+
+/* Give the core what the storage had to say. What finds no memory is tried again later. */
+static void drain(struct config_group *group) {
+    if (group->raft == NULL || group->is_stepping)
+        return;
+    size_t done = 0;
+    while (done < group->queue_count) {
+        struct queued queued = group->queue[done];
+        tell_oracle(group, &queued.input);
+        if (step(group, &queued.input) == LARDER_BUSY)
+            break;
+        free(queued.bytes);
+        done++;
+    }
+    group->queue_count -= done;
+    memmove(group->queue, group->queue + done, group->queue_count * sizeof(*group->queue));
+}
+
+static void send_message(struct config_group *group, const struct raft_message *message) {
+    uint32_t to;
+    if (!machine_find_peer(group->machine, message->to, &to))
+        return;
+    size_t size = raft_message_encoded_size(message);
+    uint8_t *frame = sim_resize(NULL, size + 1);
+    frame[0] = FRAME_CONSENSUS;
+    if (raft_message_encode(message, frame + 1) != size)
+        machine_violate(group->machine, "a message has another size than it said");
+    machine_send_datagram(group->machine, to, slice_of(frame, size + 1));
+    free(frame);
+}
+
+static void take_read(struct config_group *group, const struct raft_read_state *state) {
+    struct request *request = &group->requests[state->context];
+    if (state->status != LARDER_OK) {
+        request->is_used = false;
+        answer(group, request->client, request->command.number, ANSWER_NOT_LEADER, NULL);
+        return;
+    }
+    request->index = state->index;
+    if (state->index < request->floor)
+        machine_violate(group->machine, "a read misses what was committed before it");
+}
+
+static void install(struct config_group *group) {
+    group->applied = group->out.install.index;
+    group->snapshot_asked = group->applied;
+    for (size_t i = 0; i < 4 * REQUESTS_MAX; i++)
+        if (!group->requests[i].is_read && group->requests[i].index <= group->applied)
+            group->requests[i].is_used = false; /* its client will not know */
+}
+
+/* Everything that the step gave out. Storage may answer at once, which is queued. */
+static void use_output(struct config_group *group) {
+    struct raft_output *out = &group->out;
+    uint64_t state = 0;
+    if (out->has_install) {
+        struct raft_status status;
+        raft_get_status(group->raft, &status);
+        raft_storage_installed(&group->storage, &out->install, status.first_index);
+        state = load_image(group, &group->registers);
+        install(group);
+    }
+    raft_oracle_step(group->oracle, group->number, group->raft, out, state);
+    for (size_t i = 0; i < out->apply_count; i++)
+        apply(group, &out->apply[i]);
+    for (size_t i = 0; i < out->read_count; i++)
+        take_read(group, &out->reads[i]);
+    answer_reads(group);
+    for (size_t i = 0; i < out->message_count; i++)
+        send_message(group, &out->messages[i]);
+    if (out->write.number != 0)
+        raft_storage_write(&group->storage, &out->write);
+    if (out->has_snapshot_chunk)
+        raft_storage_store_chunk(&group->storage, &out->snapshot_chunk);
+    for (size_t i = 0; i < out->snapshot_read_count; i++)
+        raft_storage_read_chunk(&group->storage, &out->snapshot_reads[i]);
+    if (out->has_new_role) {
+        struct raft_status status;
+        raft_get_status(group->raft, &status);
+        machine_trace(group->machine, raft_role_name(status.role), status.term,
+                      status.commit_index);
+    }
+}
+
+static enum larder_status step(struct config_group *group, struct raft_input *input) {
+    input->now_ms = machine_now_us(group->machine) / 1000;
+    group->is_stepping = true;
+    enum larder_status status = raft_step(group->raft, input, &group->out);
+    if (status == LARDER_OK)
+        use_output(group);
+    group->is_stepping = false;
+    return status;
+}
+
+static enum larder_status step_and_drain(struct config_group *group, struct raft_input input) {
+    enum larder_status status = step(group, &input);
+    drain(group);
+    return status;
+}
+
+/* ---- life ---- */
+
+/* What the storage found is durable: take part. */
+static void begin(void *owner) {
+    struct config_group *group = owner;
+    struct raft_restored restored;
+    raft_storage_restored(&group->storage, &restored);
+    restored.now_ms = machine_now_us(group->machine) / 1000;
+    const struct config_group_settings *settings = group->settings;
+    struct raft_options options = {
+        .cluster = CONFIG_GROUP_CLUSTER,
+        .generation = 1,
+        .self = machine_node_id(group->machine),
+        .seed = machine_random(group->machine),
+        .election_ms = settings->election_ms,
+        .heartbeat_ms = settings->heartbeat_ms,
+        .snapshot_chunk_bytes = 300,
+    };
+    enum larder_status status =
+        raft_create(&options, &restored, machine_allocator(group->machine), &group->raft);
+    if (status != LARDER_OK) {
+        group->raft = NULL;
+        if (status != LARDER_NO_MEMORY)
+            machine_violate(group->machine, "a core can't start from what was durable");
+        machine_exit(group->machine, larder_status_text(status));
+        return;
+    }
+    uint64_t state = load_image(group, &group->registers);
+    group->applied = group->snapshot_asked = restored.snapshot.index;
+    raft_oracle_start(group->oracle, group->number, group->raft, &restored, state);
+    raft_storage_release(&group->storage);
+    enqueue(group, &(struct raft_input){
+                       .type = RAFT_POLICY,
+                       .policy = {.voters_target = settings->voters, .dead_after_ms = 8000}});
+    drain(group);
+}
+
+static struct raft_configuration founding_configuration(struct sim_machine *machine,
+                                                        uint32_t voters) {
+    struct raft_configuration founders = {0};
+    if (machine_node_id(machine).words[1] > voters)
+        return founders;
+    struct raft_id id = machine_node_id(machine);
+    for (uint64_t i = 1; i <= voters; i++) {
+        id.words[1] = i;
+        founders.members[founders.count++] = (struct raft_member){id, true};
+    }
+    return founders;
+}
+
+static void free_group(struct config_group *group) {
+    for (size_t i = 0; i < group->queue_count; i++)
+        free(group->queue[i].bytes);
+    free(group->queue);
+    raft_destroy(group->raft);
+    free(group);
+}
+
+static enum larder_status start(struct sim_machine *machine, const void *settings, void **out) {
+    struct config_group *group = sim_resize(NULL, sizeof(*group));
+    memset(group, 0, sizeof(*group));
+    group->machine = machine;
+    group->settings = settings;
+    group->oracle = machine_oracle(machine);
+    group->number = machine_node_id(machine).words[1];
+    group->queue = sim_resize(NULL, QUEUE_MAX * sizeof(*group->queue));
+    group->storage = (struct raft_storage){.machine = machine,
+                                           .input = enqueue,
+                                           .ready = begin,
+                                           .owner = group,
+                                           .cluster = CONFIG_GROUP_CLUSTER,
+                                           .generation = 1};
+    struct raft_configuration founders = founding_configuration(machine, group->settings->voters);
+    enum larder_status status = raft_storage_open(&group->storage, &founders);
+    if (status != LARDER_OK) {
+        free_group(group);
+        return status;
+    }
+    machine_wake_at(machine, machine_now_us(machine) + TICK_US);
+    *out = group;
+    return LARDER_OK;
+}
+
+static void stop(void *process) {
+    struct config_group *group = process;
+    raft_storage_close(&group->storage);
+    free_group(group);
+}
+
+/* ---- inputs ---- */
+
+static bool add_newcomer(struct config_group *group) {
+    const struct raft_configuration *configuration = raft_get_configuration(group->raft);
+    for (uint32_t address = 0; address < machine_peer_count(group->machine); address++) {
+        struct raft_id id = machine_peer_id(group->machine, address);
+        bool is_member = false;
+        for (uint32_t i = 0; i < configuration->count; i++)
+            is_member = is_member || raft_id_equal(configuration->members[i].id, id);
+        if (is_member)
+            continue;
+        (void)step_and_drain(
+            group, (struct raft_input){.type = RAFT_CHANGE, .change = {RAFT_ADD_LEARNER, id}});
+        return true;
+    }
+    return false;
+}
+
+/* A voter whose machine has another identity now is dead; once it is no voter it is removed. */
+static void remove_departed(struct config_group *group) {
+    const struct raft_configuration *configuration = raft_get_configuration(group->raft);
+    for (uint32_t i = 0; i < configuration->count; i++) {
+        struct raft_member member = configuration->members[i];
+        struct raft_input input = {.type = RAFT_CHANGE, .change = {RAFT_REMOVE, member.id}};
+        uint32_t address;
+        if (machine_find_peer(group->machine, member.id, &address))
+            continue;
+        if (member.is_voter)
+            input = (struct raft_input){.type = RAFT_MEMBER_DEAD, .member_dead = {member.id, true}};
+        (void)step_and_drain(group, input);
+        return;
+    }
+}
+
+/* The leader's view of who lives where. */
+static void survey(struct config_group *group) {
+    struct raft_status status;
+    raft_get_status(group->raft, &status);
+    if (status.role != RAFT_LEADER || machine_now_us(group->machine) < group->survey_us)
+        return;
+    group->survey_us = machine_now_us(group->machine) + SURVEY_US;
+    if (!add_newcomer(group))
+        remove_departed(group);
+}
+
+static void wake(void *process) {
+    struct config_group *group = process;
+    machine_wake_at(group->machine, machine_now_us(group->machine) + TICK_US);
+    if (group->raft == NULL)
+        return;
+    drain(group);
+    (void)step_and_drain(group, (struct raft_input){.type = RAFT_TICK});
+    raft_storage_probe(&group->storage);
+    drain(group);
+    survey(group);
+    take_snapshot(group);
+    drain(group);
+}
+
+static void take_request(struct config_group *group, uint32_t client, struct slice frame) {
+    struct register_command command;
+    struct request *request = find_free_request(group);
+    if (register_command_decode(frame, &command) != LARDER_OK) {
+        machine_violate(group->machine, "a request does not decode");
+        return;
+    }
+    if (request == NULL) {
+        answer(group, client, command.number, ANSWER_FAILED, NULL);
+        return;
+    }
+    struct raft_input input = {.type = RAFT_PROPOSE, .command = frame};
+    *request = (struct request){.is_used = true,
+                                .is_read = command.kind == OPERATION_READ,
+                                .client = client,
+                                .command = command,
+                                .index = UINT64_MAX};
+    if (request->is_read) {
+        request->index = 0;
+        request->floor = raft_oracle_committed_index(group->oracle);
+        input = (struct raft_input){.type = RAFT_READ,
+                                    .read_context = (uint64_t)(request - group->requests)};
+    }
+    enum larder_status status = step(group, &input);
+    if (status == LARDER_OK && !request->is_read) {
+        request->index = group->out.proposed_index;
+        request->term = group->out.proposed_term;
+    }
+    if (status != LARDER_OK) {
+        request->is_used = false;
+        answer(group, client, command.number,
+               status == LARDER_AGAIN ? ANSWER_NOT_LEADER : ANSWER_FAILED, NULL);
+    }
+    drain(group);
+}
+
+static void take_message(struct config_group *group, struct slice bytes) {
+    struct raft_entry entries[RAFT_APPEND_ENTRIES_MAX];
+    struct raft_message message;
+    if (raft_message_decode(bytes, entries, &message) != LARDER_OK)
+        return;
+    enum larder_status status =
+        step_and_drain(group, (struct raft_input){.type = RAFT_MESSAGE, .message = &message});
+    if (status == LARDER_CORRUPT)
+        machine_violate(group->machine, "a correct message was refused as corrupt");
+}
+
+static void deliver(void *process, uint32_t from, struct slice frame) {
+    struct config_group *group = process;
+    if (group->raft == NULL || frame.size == 0)
+        return;
+    struct slice body = slice_of(frame.data + 1, frame.size - 1);
+    if (frame.data[0] == FRAME_REQUEST && sim_address_is_client(from))
+        take_request(group, from, body);
+    else if (frame.data[0] == FRAME_CONSENSUS)
+        take_message(group, body);
+}
+
+static void synced(void *process, uint64_t ticket, enum larder_status status) {
+    struct config_group *group = process;
+    raft_storage_synced(&group->storage, ticket, status);
+    drain(group);
+}
+
+static void describe(const void *process, char *out, size_t size) {
+    const struct config_group *group = process;
+    struct raft_status s;
+    if (!config_group_status(group, &s)) {
+        snprintf(out, size, "recovering");
+        return;
+    }
+    snprintf(out, size,
+             "%s term %" PRIu64 " log %" PRIu64 "..%" PRIu64 " durable %" PRIu64 " commit %" PRIu64
+             " applied %" PRIu64 " leader %" PRIu64 "%s",
+             raft_role_name(s.role), s.term, s.first_index, s.last_index, s.durable_index,
+             s.commit_index, group->applied, s.leader.words[1],
+             s.is_storage_failed ? " storage failed" : "");
+}
+
+const struct sim_process_type CONFIG_GROUP_PROCESS = {
+    .name = "config group",
+    .start = start,
+    .deliver = deliver,
+    .wake = wake,
+    .synced = synced,
+    .stop = stop,
+    .describe = describe,
+    .describe_frame = config_group_describe_frame,
+};
+
+/* ---- questions ---- */
+
+bool config_group_status(const void *process, struct raft_status *out) {
+    const struct config_group *group = process;
+    if (group->raft == NULL)
+        return false;
+    raft_get_status(group->raft, out);
+    return true;
+}
+
+const struct raft_configuration *config_group_configuration(const void *process) {
+    const struct config_group *group = process;
+    return raft_get_configuration(group->raft);
+}
+
+uint64_t config_group_applied(const void *process) {
+    const struct config_group *group = process;
+    return group->applied;
+}
+
+void config_group_transfer(void *process, uint32_t to) {
+    struct config_group *group = process;
+    if (group->raft == NULL)
+        return;
+    (void)step_and_drain(group,
+                         (struct raft_input){.type = RAFT_TRANSFER,
+                                             .transfer_to = machine_peer_id(group->machine, to)});
+}

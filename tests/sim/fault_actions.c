@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A fault that has begun does not begin again before it ended; its end is a call of its own, which
+ * is stale when the round is over. */
+#include "sim/fault_actions.h"
+
+/* Stamps of ends: round and index. */
+static uint64_t stamp_of(const struct swarm *swarm, uint64_t index) {
+    return (uint64_t)swarm->round_number << 32 | index;
+}
+
+static uint32_t target_of(const struct swarm *swarm, const struct sim_fault *fault) {
+    return (uint32_t)(fault->draw % swarm->world->options.machine_count);
+}
+
+static uint32_t other_of(const struct swarm *swarm, const struct sim_fault *fault) {
+    uint32_t count = swarm->world->options.machine_count;
+    uint32_t target = target_of(swarm, fault);
+    return count < 2 ? target : (uint32_t)((target + 1 + (fault->draw >> 8) % (count - 1)) % count);
+}
+
+static uint32_t leader_of(const struct swarm *swarm, const struct sim_fault *fault) {
+    uint32_t leader = swarm->options->subject->find_leader(swarm->subject);
+    return leader == UINT32_MAX ? target_of(swarm, fault) : leader;
+}
+
+/* The process is down until the fault ends. */
+static void keep_down(struct swarm *swarm, uint32_t machine, const struct sim_fault *fault) {
+    swarm->start_us[machine] = swarm->world->now_us + fault->for_us;
+}
+
+static void crash(struct swarm *swarm, uint32_t machine, const struct sim_fault *fault) {
+    machine_crash(&swarm->world->machines[machine]);
+    keep_down(swarm, machine, fault);
+}
+
+static void lose_power(struct swarm *swarm, uint32_t machine, const struct sim_fault *fault) {
+    machine_lose_power(&swarm->world->machines[machine]);
+    keep_down(swarm, machine, fault);
+}
+
+static void cut_between(struct swarm *swarm, uint32_t a, uint32_t b, bool is_cut) {
+    struct sim_network *network = &swarm->world->network;
+    if (is_cut)
+        network_cut(network, a, b);
+    else
+        network_heal(network, a, b);
+}
+
+/* Links from machines of one side to those of the other; clients belong to a side too. */
+static void cut_sides(struct swarm *swarm, uint64_t sides, bool is_one_way, bool is_cut) {
+    uint32_t count = swarm->world->network.endpoint_count;
+    for (uint32_t a = 0; a < count; a++)
+        for (uint32_t b = 0; b < count; b++) {
+            bool first = (sides >> a % 32 & 1) != 0, second = (sides >> b % 32 & 1) != 0;
+            if (first != second && (first || !is_one_way))
+                cut_between(swarm, a, b, is_cut);
+        }
+}
+
+/* Two halves that only one machine can reach. */
+static void cut_but_bridge(struct swarm *swarm, const struct sim_fault *fault, bool is_cut) {
+    uint32_t count = swarm->world->options.machine_count;
+    uint32_t bridge = target_of(swarm, fault);
+    for (uint32_t a = 0; a < count; a++)
+        for (uint32_t b = 0; b < count; b++) {
+            uint32_t side_a = (a + count - bridge) % count, side_b = (b + count - bridge) % count;
+            bool is_across = a != bridge && b != bridge &&
+                             (side_a <= (count - 1) / 2) != (side_b <= (count - 1) / 2);
+            if (is_across)
+                cut_between(swarm, a, b, is_cut);
+        }
+}
+
+/* The leader may be another one by now: every link. */
+static void heal_links(struct swarm *swarm) {
+    struct sim_network *network = &swarm->world->network;
+    for (uint32_t a = 0; a < network->endpoint_count; a++)
+        for (uint32_t b = 0; b < network->endpoint_count; b++)
+            network_heal(network, a, b);
+}
+
+static void isolate(struct swarm *swarm, uint32_t machine, uint64_t draw) {
+    bool takes_clients = (draw >> 16 & 1) != 0;
+    bool is_deaf = (draw >> 17 & 3) != 1, is_mute = (draw >> 17 & 3) != 2;
+    uint32_t count =
+        takes_clients ? swarm->world->options.machine_count : swarm->world->network.endpoint_count;
+    for (uint32_t peer = 0; peer < count; peer++) {
+        if (peer != machine && is_deaf)
+            cut_between(swarm, peer, machine, true);
+        if (peer != machine && is_mute)
+            cut_between(swarm, machine, peer, true);
+    }
+}
+
+static void clog_links(struct swarm *swarm, const struct sim_fault *fault) {
+    uint32_t a = target_of(swarm, fault), b = other_of(swarm, fault);
+    int64_t until_us = swarm->world->now_us + fault->for_us;
+    network_clog(&swarm->world->network, a, b, until_us);
+    if ((fault->draw >> 20 & 1) != 0)
+        network_clog(&swarm->world->network, b, a, until_us);
+}
+
+static void set_link_delay(struct swarm *swarm, const struct sim_fault *fault, bool is_on) {
+    network_link(&swarm->world->network, target_of(swarm, fault), other_of(swarm, fault))
+        ->delay_us = is_on ? (int64_t)(fault->draw >> 24 & 0x3ffff) : 0;
+}
+
+/* A disk whose content is gone, or that lies: only one machine in a round. */
+static void make_lossy(struct swarm *swarm, const struct sim_fault *fault, bool is_on) {
+    struct sim_machine *machine = &swarm->world->machines[swarm->lossy_machine];
+    if (fault->kind == FAULT_DISK_LIES) {
+        machine->disk.is_lying = is_on && !swarm->is_loss_spent;
+        return;
+    }
+    if (!is_on || swarm->is_loss_spent)
+        return;
+    swarm->is_loss_spent = true;
+    if (!machine_is_running(machine) && !machine->has_power)
+        return;
+    machine_lose_power(machine);
+    machine_replace(machine);
+    keep_down(swarm, swarm->lossy_machine, fault);
+}
+
+static void set_disk(struct swarm *swarm, const struct sim_fault *fault, bool is_on) {
+    uint32_t target =
+        (fault->draw >> 28 & 1) != 0 ? leader_of(swarm, fault) : target_of(swarm, fault);
+    struct sim_disk *disk = &swarm->world->machines[target].disk;
+    if (!is_on) {
+        for (uint32_t i = 0; i < swarm->world->options.machine_count; i++) {
+            disk = &swarm->world->machines[i].disk;
+            if (fault->kind == FAULT_DISK_FULL)
+                disk->is_full = false;
+            else if (fault->kind == FAULT_DISK_ERRORS)
+                disk->error_rate = 0;
+            else
+                disk->slow_rate = 0;
+        }
+        return;
+    }
+    if (fault->kind == FAULT_DISK_FULL) {
+        disk->is_full = true;
+    } else if (fault->kind == FAULT_DISK_ERRORS) {
+        disk->error_rate = 1 + (uint32_t)(fault->draw >> 32 & 0x3fff);
+    } else {
+        disk->slow_rate = 1 + (uint32_t)(fault->draw >> 32 & 0x1ff);
+        disk->slow_sync_us = 20000 + (int64_t)(fault->draw >> 42 & 0x1fffff);
+    }
+}
+
+static void set_clock(struct swarm *swarm, const struct sim_fault *fault) {
+    struct sim_machine *machine = &swarm->world->machines[target_of(swarm, fault)];
+    int64_t amount = (int64_t)(fault->draw >> 16 & 0xffffff);
+    bool is_back = (fault->draw >> 40 & 1) != 0;
+    if (fault->kind == FAULT_DRIFT)
+        machine_set_drift(machine, (is_back ? -1 : 1) * (amount % SIM_DRIFT_MAX_PPM));
+    else
+        machine_jump_wall(machine,
+                          (is_back ? -1 : 1) * amount * ((fault->draw & 1) != 0 ? 1000 : 1));
+}
+
+static void act(struct swarm *swarm, const struct sim_fault *fault, bool is_on) {
+    struct sim_world *world = swarm->world;
+    uint32_t target = target_of(swarm, fault);
+    switch (fault->kind) {
+    case FAULT_CRASH:
+        if (is_on)
+            crash(swarm, target, fault);
+        break;
+    case FAULT_CRASH_LEADER:
+        if (is_on)
+            crash(swarm, leader_of(swarm, fault), fault);
+        break;
+    case FAULT_POWER:
+        if (is_on)
+            lose_power(swarm, target, fault);
+        break;
+    case FAULT_POWER_EVERYWHERE:
+        for (uint32_t i = 0; i < world->options.machine_count && is_on; i++)
+            lose_power(swarm, i, fault);
+        break;
+    case FAULT_PAUSE:
+        if (is_on)
+            machine_pause(
+                &world->machines[(fault->draw >> 28 & 1) != 0 ? leader_of(swarm, fault) : target],
+                fault->for_us);
+        break;
+    case FAULT_CUT: cut_sides(swarm, fault->draw >> 8, false, is_on); break;
+    case FAULT_CUT_ONE_WAY: cut_sides(swarm, fault->draw >> 8, true, is_on); break;
+    case FAULT_BRIDGE: cut_but_bridge(swarm, fault, is_on); break;
+    case FAULT_ISOLATE_LEADER:
+        if (is_on)
+            isolate(swarm, leader_of(swarm, fault), fault->draw);
+        else
+            heal_links(swarm);
+        break;
+    case FAULT_CLOG:
+        if (is_on)
+            clog_links(swarm, fault);
+        break;
+    case FAULT_SLOW_READER:
+        network_set_reading(&world->network, target,
+                            is_on ? (int64_t)(fault->draw >> 24 & 0x7fff) : 0);
+        break;
+    case FAULT_SLOW_LINK: set_link_delay(swarm, fault, is_on); break;
+    case FAULT_DISK_FULL:
+    case FAULT_DISK_ERRORS:
+    case FAULT_DISK_SLOW: set_disk(swarm, fault, is_on); break;
+    case FAULT_DISK_LIES:
+    case FAULT_DISK_LOST: make_lossy(swarm, fault, is_on); break;
+    case FAULT_MEMORY_SHORT:
+        world->machines[target].memory.failure_rate =
+            is_on ? 1 + (uint32_t)(fault->draw >> 24 & 0x7fff) : 0;
+        break;
+    case FAULT_DRIFT:
+    case FAULT_WALL_JUMP:
+        if (is_on)
+            set_clock(swarm, fault);
+        break;
+    case FAULT_KIND_COUNT: break;
+    }
+}
+
+void fault_begin(void *context, uint64_t index) {
+    struct swarm *swarm = context;
+    const struct sim_fault *fault = &swarm->round.faults[index];
+    if (swarm->is_calm)
+        return;
+    world_note(swarm->world, fault_kind_name(fault->kind), index, (uint64_t)fault->for_us);
+    swarm->world->fault_count++;
+    act(swarm, fault, true);
+    world_call_at(swarm->world, swarm->world->now_us + fault->for_us, fault_end, swarm,
+                  stamp_of(swarm, index));
+}
+
+void fault_end(void *context, uint64_t stamp) {
+    struct swarm *swarm = context;
+    uint64_t index = stamp & UINT32_MAX;
+    if (swarm->is_calm || stamp != stamp_of(swarm, index))
+        return;
+    const struct sim_fault *fault = &swarm->round.faults[index];
+    world_note(swarm->world, "end of fault", index, 0);
+    act(swarm, fault, false);
+}
+
+void fault_heal_disk(struct sim_disk *disk) {
+    disk->is_full = disk->is_broken = disk->is_lying = false;
+    disk->error_rate = disk->slow_rate = 0;
+    disk->sync_us = 1000;
+}

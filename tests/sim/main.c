@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* larder-sim: run seeds and scenarios of the simulator. `larder-sim --help` tells. */
+#include "sim/swarm.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+static const char USAGE[] =
+    "usage: larder-sim [--seed N] [--seeds COUNT] [--minutes M] [--round R] [--without NAME,...]\n"
+    "                  [--only I,I,...] [--until SECONDS] [--verbose] [--figures]\n"
+    "  --seed     the seed to run (1)           --seeds    so many seeds from there on (1)\n"
+    "  --minutes  virtual minutes a seed (60)   --round    only this round of the seed\n"
+    "  --without  leave out kinds of faults     --only     only these faults of the round\n"
+    "  --until    end the round's faults early  --verbose  print the trace\n";
+
+struct settings {
+    struct swarm_options swarm;
+    uint64_t seeds;
+    bool has_figures;
+    uint32_t only[SIM_FAULTS_MAX];
+};
+
+static void fail(const char *what, const char *value) {
+    fprintf(stderr, "larder-sim: %s: %s\n%s", what, value, USAGE);
+    exit(2);
+}
+
+static uint64_t number_of(const char *text) {
+    char *end;
+    uint64_t value = strtoull(text, &end, 10);
+    if (end == text || *end != '\0')
+        fail("not a number", text);
+    return value;
+}
+
+static void leave_out(struct swarm_options *options, char *names) {
+    for (char *name = strtok(names, ","); name != NULL; name = strtok(NULL, ",")) {
+        bool is_known = false;
+        for (uint32_t i = 0; i < FAULT_KIND_COUNT; i++)
+            if (strcmp(name, fault_kind_name((enum sim_fault_kind)i)) == 0)
+                is_known = options->is_kind_off[i] = true;
+        for (uint32_t i = 0; i < RATE_COUNT; i++)
+            if (strcmp(name, rate_name((enum sim_rate)i)) == 0)
+                is_known = options->is_rate_off[i] = true;
+        if (!is_known)
+            fail("no such kind of fault", name);
+    }
+}
+
+static void keep_only(struct settings *settings, char *numbers) {
+    settings->swarm.only_faults = settings->only;
+    for (char *text = strtok(numbers, ","); text != NULL; text = strtok(NULL, ","))
+        if (settings->swarm.only_count < SIM_FAULTS_MAX)
+            settings->only[settings->swarm.only_count++] = (uint32_t)number_of(text);
+}
+
+static void read_arguments(struct settings *settings, int count, char **values) {
+    for (int i = 1; i < count; i++) {
+        const char *name = values[i];
+        if (strcmp(name, "--verbose") == 0) {
+            settings->swarm.trace_out = stdout;
+            continue;
+        }
+        if (strcmp(name, "--figures") == 0) {
+            settings->has_figures = true;
+            continue;
+        }
+        if (i + 1 == count)
+            fail("what is this", name);
+        char *value = values[++i];
+        if (strcmp(name, "--seed") == 0)
+            settings->swarm.seed = number_of(value);
+        else if (strcmp(name, "--seeds") == 0)
+            settings->seeds = number_of(value);
+        else if (strcmp(name, "--minutes") == 0)
+            settings->swarm.length_us = (int64_t)number_of(value) * 60000000;
+        else if (strcmp(name, "--round") == 0)
+            settings->swarm.only_round = (int32_t)number_of(value);
+        else if (strcmp(name, "--without") == 0)
+            leave_out(&settings->swarm, value);
+        else if (strcmp(name, "--only") == 0)
+            keep_only(settings, value);
+        else if (strcmp(name, "--until") == 0)
+            settings->swarm.round_us = (int64_t)number_of(value) * 1000000;
+        else
+            fail("what is this", name);
+    }
+}
+
+static double seconds_since(const struct timespec *began) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - began->tv_sec) + (double)(now.tv_nsec - began->tv_nsec) / 1e9;
+}
+
+static bool run_seed(const struct settings *settings, const struct swarm_options *options) {
+    struct swarm_result result;
+    struct timespec began;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    swarm_run(options, &result);
+    double seconds = seconds_since(&began);
+    if (result.violation != NULL)
+        printf("seed %" PRIu64 " round %" PRIu32 ": at %.6f s, machine %" PRId32 ": %s\n",
+               options->seed, result.round, (double)result.violation_us / 1e6, result.machine,
+               result.violation);
+    if (settings->has_figures)
+        printf("%s\n%" PRIu32 " rounds, %" PRIu64 " operations, %" PRIu64
+               " of unknown outcome, %" PRIu64 " histories, %" PRIu64 " undecided, %" PRIu64
+               " frames, %.1f s, %.0f times real time\n",
+               result.description, result.round_count, result.counters.operations,
+               result.counters.unknown, result.counters.histories, result.counters.undecided,
+               result.frame_count, seconds, (double)result.length_us / 1e6 / seconds);
+    printf("seed %" PRIu64 ": %.2f virtual hours, %" PRIu64 " events, %" PRIu64
+           " faults, trace %s\n",
+           options->seed, (double)result.length_us / 3.6e9, result.event_count, result.fault_count,
+           result.digest);
+    fflush(stdout);
+    return result.violation == NULL && result.counters.undecided == 0;
+}
+
+int main(int count, char **values) {
+    struct settings settings = {.seeds = 1,
+                                .swarm = {.subject = &CONFIG_GROUP_SUBJECT,
+                                          .seed = 1,
+                                          .length_us = 3600000000,
+                                          .only_round = -1}};
+    read_arguments(&settings, count, values);
+    bool is_clean = true;
+    uint64_t first = settings.swarm.seed;
+    for (uint64_t i = 0; i < settings.seeds; i++) {
+        struct swarm_options options = settings.swarm;
+        options.seed = first + i;
+        is_clean = run_seed(&settings, &options) && is_clean;
+    }
+    return is_clean ? 0 : 1;
+}

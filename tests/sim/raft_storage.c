@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Jobs in order, each a few steps of writing and syncing; whatever ends a step starts the next. */
+#include "sim/raft_storage.h"
+
+#include "sim/raft_storage_snapshot.h"
+#include "sim/world.h"
+
+#include <stdlib.h>
+
+enum { NO_TICKET = 0 };
+
+static void run(struct raft_storage *storage);
+
+static void sync_file(struct raft_storage *storage, uint32_t file) {
+    storage->ticket = ++storage->last_ticket;
+    disk_sync(storage->disk, file, storage->ticket);
+}
+
+/* One of the two slots. */
+static enum larder_status write_hard_state(struct raft_storage *storage, uint32_t slot,
+                                           const struct raft_hard_state *state) {
+    uint8_t bytes[RAFT_HARD_STATE_BYTES];
+    raft_hard_state_encode(&(struct raft_hard_state_slot){.cluster = storage->cluster,
+                                                          .generation = storage->generation,
+                                                          .self = machine_node_id(storage->machine),
+                                                          .sequence = storage->hard_state_sequence,
+                                                          .state = *state},
+                           bytes);
+    return disk_write(storage->disk, STORAGE_HARD_STATE_FILE, (size_t)slot * SIM_SECTOR_BYTES,
+                      slice_of(bytes, sizeof(bytes)));
+}
+
+static uint32_t other_log_file(const struct raft_storage *storage) {
+    return storage->log_file == STORAGE_LOG_FILE ? STORAGE_LOG_FILE + 1 : STORAGE_LOG_FILE;
+}
+
+/* All that the log says, without what may be dropped, into the other file. */
+static enum larder_status rewrite_log(struct raft_storage *storage) {
+    struct log_contents found;
+    enum larder_status status = log_contents_load(storage->disk, storage->log_file, &found);
+    if (status == LARDER_NOT_FOUND)
+        found = (struct log_contents){0};
+    else if (status != LARDER_OK)
+        return status;
+    size_t first = 0, size;
+    while (first < found.count && found.entries[first].index < storage->first_index)
+        first++;
+    uint64_t after = first < found.count ? found.entries[first].index - 1 : storage->snapshot.index;
+    uint8_t *record =
+        log_record_encode(true, after, first < found.count ? &found.entries[first] : NULL,
+                          found.count - first, &size);
+    status =
+        log_begin(storage->disk, other_log_file(storage), &storage->log, slice_of(record, size));
+    free(record);
+    log_contents_finish(&found);
+    return status;
+}
+
+/* ---- recovery ---- */
+
+static enum larder_status find_hard_state(struct raft_storage *storage) {
+    uint8_t bytes[2 * SIM_SECTOR_BYTES] = {0};
+    size_t size;
+    struct raft_hard_state_slot slot;
+    bool is_damaged;
+    enum larder_status status =
+        disk_read(storage->disk, STORAGE_HARD_STATE_FILE, 0, bytes, sizeof(bytes), &size);
+    if (status != LARDER_OK)
+        return status;
+    status = raft_hard_state_decode(slice_of(bytes, RAFT_HARD_STATE_BYTES),
+                                    slice_of(bytes + SIM_SECTOR_BYTES, RAFT_HARD_STATE_BYTES),
+                                    &slot, &is_damaged);
+    if (status == LARDER_NOT_FOUND)
+        return LARDER_OK;
+    if (status != LARDER_OK)
+        return status;
+    storage->hard_state = slot.state;
+    storage->hard_state_sequence = slot.sequence;
+    return LARDER_OK;
+}
+
+static enum larder_status find_log(struct raft_storage *storage) {
+    struct log_contents found[2];
+    enum larder_status status[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        status[i] = log_contents_load(storage->disk, STORAGE_LOG_FILE + i, &found[i]);
+        if (status[i] != LARDER_OK && status[i] != LARDER_NOT_FOUND)
+            return status[i];
+    }
+    storage->log_file = STORAGE_LOG_FILE;
+    uint32_t newer = status[1] == LARDER_OK &&
+                     (status[0] != LARDER_OK || found[1].generation > found[0].generation);
+    if (status[newer] == LARDER_OK) {
+        storage->log = found[newer];
+        storage->log_file = STORAGE_LOG_FILE + newer;
+    }
+    if (status[1 - newer] == LARDER_OK)
+        log_contents_finish(&found[1 - newer]);
+    return LARDER_OK;
+}
+
+/* The next thing that was found and is to be made durable; the last step is the end of it. */
+static enum larder_status recover(struct raft_storage *storage) {
+    enum larder_status status = LARDER_OK;
+    switch (storage->step) {
+    case 0:
+    case 1:
+        if (storage->step == 0)
+            storage->hard_state_sequence++;
+        status = write_hard_state(storage, storage->step, &storage->hard_state);
+        sync_file(storage, STORAGE_HARD_STATE_FILE);
+        break;
+    case 2:
+        status = rewrite_log(storage);
+        sync_file(storage, other_log_file(storage));
+        break;
+    case 3:
+        storage->log_file = other_log_file(storage);
+        if (storage->snapshot_file >= 0) {
+            uint32_t to = raft_storage_free_file(storage);
+            status = raft_storage_copy_snapshot(storage, to);
+            storage->arriving_file = (int32_t)to;
+            sync_file(storage, to);
+            break;
+        }
+        storage->step++;
+        /* fall through */
+    default:
+        if (storage->arriving_file >= 0)
+            storage->snapshot_file = storage->arriving_file;
+        storage->arriving_file = -1;
+        storage->is_recovering = false;
+        storage->step = 0;
+        storage->ready(storage->owner);
+        return LARDER_OK;
+    }
+    storage->step++;
+    return status;
+}
+
+enum larder_status raft_storage_open(struct raft_storage *storage,
+                                     const struct raft_configuration *founders) {
+    storage->disk = machine_disk(storage->machine);
+    storage->snapshot_file = storage->arriving_file = -1;
+    storage->is_recovering = true;
+    storage->configuration = *founders;
+    enum larder_status status = find_hard_state(storage);
+    if (status == LARDER_OK)
+        status = find_log(storage);
+    if (status == LARDER_OK)
+        status = raft_storage_find_snapshot(storage);
+    if (status == LARDER_OK)
+        status = recover(storage);
+    if (status != LARDER_OK)
+        raft_storage_close(storage);
+    return status;
+}
+
+void raft_storage_restored(const struct raft_storage *storage, struct raft_restored *out) {
+    *out = (struct raft_restored){.hard_state = storage->hard_state,
+                                  .snapshot = storage->snapshot,
+                                  .configuration = storage->configuration,
+                                  .entries = storage->log.entries,
+                                  .entry_count = storage->log.count};
+}
+
+void raft_storage_release(struct raft_storage *storage) {
+    log_contents_finish(&storage->log);
+}
+
+/* ---- jobs ---- */
+
+static void forget_jobs(struct raft_storage *storage, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        free(storage->jobs[i].bytes);
+    storage->job_count -= count;
+    if (storage->job_count > 0)
+        memmove(storage->jobs, storage->jobs + count, storage->job_count * sizeof(*storage->jobs));
+}
+
+void raft_storage_close(struct raft_storage *storage) {
+    forget_jobs(storage, storage->job_count);
+    free(storage->jobs);
+    storage->jobs = NULL;
+    log_contents_finish(&storage->log);
+}
+
+static void add_job(struct raft_storage *storage, const struct storage_job *job) {
+    if (storage->job_count == storage->job_capacity) {
+        storage->job_capacity = storage->job_capacity == 0 ? 16 : 2 * storage->job_capacity;
+        storage->jobs = sim_resize(storage->jobs, storage->job_capacity * sizeof(*storage->jobs));
+    }
+    storage->jobs[storage->job_count++] = *job;
+    run(storage);
+}
+
+void raft_storage_write(struct raft_storage *storage, const struct raft_write *write) {
+    struct storage_job job = {.type = STORAGE_WRITE, .write = *write};
+    if (storage->is_full)
+        return;
+    if (write->has_log)
+        job.bytes = log_record_encode(write->is_reset, write->after_index, write->entries,
+                                      write->entry_count, &job.size);
+    add_job(storage, &job);
+}
+
+void raft_storage_take_snapshot(struct raft_storage *storage, const struct raft_snapshot *snapshot,
+                                const struct raft_configuration *configuration, uint64_t keep_from,
+                                uint8_t *bytes) {
+    add_job(storage, &(struct storage_job){.type = STORAGE_OWN_SNAPSHOT,
+                                           .bytes = bytes,
+                                           .size = snapshot->size,
+                                           .snapshot = *snapshot,
+                                           .configuration = *configuration,
+                                           .keep_from = keep_from});
+}
+
+void raft_storage_store_chunk(struct raft_storage *storage,
+                              const struct raft_snapshot_chunk *chunk) {
+    struct storage_job job = {.type = STORAGE_CHUNK,
+                              .size = chunk->data.size,
+                              .snapshot = chunk->snapshot,
+                              .configuration = chunk->configuration,
+                              .offset = chunk->offset};
+    job.bytes = sim_resize(NULL, chunk->data.size + 1);
+    if (chunk->data.size > 0)
+        memcpy(job.bytes, chunk->data.data, chunk->data.size);
+    add_job(storage, &job);
+}
+
+static void tell(struct raft_storage *storage, struct raft_input input) {
+    storage->input(storage->owner, &input);
+}
+
+static void end_jobs(struct raft_storage *storage) {
+    forget_jobs(storage, storage->running);
+    storage->running = 0;
+    storage->step = 0;
+}
+
+/* No space: this write and all that wait fail. */
+static void fail_writes(struct raft_storage *storage) {
+    uint64_t number = storage->jobs[0].write.number;
+    storage->running = 0;
+    storage->step = 0;
+    storage->is_full = true;
+    for (size_t i = 0; i < storage->job_count;) {
+        struct storage_job *job = &storage->jobs[i];
+        if (job->type != STORAGE_WRITE) {
+            i++;
+            continue;
+        }
+        free(job->bytes);
+        storage->job_count--;
+        memmove(job, job + 1, (storage->job_count - i) * sizeof(*job));
+    }
+    tell(storage, (struct raft_input){.type = RAFT_PERSIST_FAILED, .failed_number = number});
+}
+
+/* The newest hard state among the running writes; NULL if none has one. */
+static const struct raft_hard_state *running_hard_state(const struct raft_storage *storage) {
+    for (size_t i = storage->running; i > 0; i--)
+        if (storage->jobs[i - 1].write.has_hard_state)
+            return &storage->jobs[i - 1].write.hard_state;
+    return NULL;
+}
+
+static enum larder_status append_running(struct raft_storage *storage) {
+    for (size_t i = 0; i < storage->running; i++) {
+        const struct storage_job *job = &storage->jobs[i];
+        if (job->bytes == NULL)
+            continue;
+        enum larder_status status = log_append(storage->disk, storage->log_file, &storage->log,
+                                               slice_of(job->bytes, job->size));
+        if (status != LARDER_OK)
+            return status;
+    }
+    return LARDER_OK;
+}
+
+static void end_writes(struct raft_storage *storage) {
+    const struct raft_write *last = &storage->jobs[storage->running - 1].write;
+    struct raft_input input = {.type = RAFT_PERSISTED,
+                               .persisted = {last->number, last->last_index, last->last_term}};
+    end_jobs(storage);
+    tell(storage, input);
+}
+
+/* Steps: hard state twice, the log, and sometimes the whole log anew. */
+static enum larder_status run_writes(struct raft_storage *storage) {
+    const struct raft_hard_state *hard_state = running_hard_state(storage);
+    enum larder_status status = LARDER_OK;
+    if (storage->step < 2 && hard_state == NULL)
+        storage->step = 2;
+    switch (storage->step++) {
+    case 0:
+        storage->hard_state_sequence++;
+        status = write_hard_state(storage, 0, hard_state);
+        sync_file(storage, STORAGE_HARD_STATE_FILE);
+        return status;
+    case 1:
+        status = write_hard_state(storage, 1, hard_state);
+        sync_file(storage, STORAGE_HARD_STATE_FILE);
+        return status;
+    case 2:
+        status = append_running(storage);
+        if (status == LARDER_OK)
+            sync_file(storage, storage->log_file);
+        return status;
+    case 3:
+        if (storage->log.end > STORAGE_LOG_REWRITE_BYTES && rewrite_log(storage) == LARDER_OK) {
+            sync_file(storage, other_log_file(storage));
+            return LARDER_OK;
+        }
+        end_writes(storage);
+        return LARDER_OK;
+    default:
+        storage->log_file = other_log_file(storage);
+        end_writes(storage);
+        return LARDER_OK;
+    }
+}
+
+static enum larder_status run_job(struct raft_storage *storage) {
+    struct storage_job *job = &storage->jobs[0];
+    if (job->type == STORAGE_WRITE) {
+        if (storage->step == 0) {
+            storage->running = 1;
+            while (storage->running < storage->job_count &&
+                   storage->jobs[storage->running].type == STORAGE_WRITE)
+                storage->running++;
+        }
+        return run_writes(storage);
+    }
+    storage->running = 1;
+    if (storage->step++ == 0) {
+        enum larder_status status = raft_storage_put_snapshot(storage, job);
+        if (status == LARDER_OK)
+            sync_file(storage, job->file);
+        return status;
+    }
+    struct raft_input input = raft_storage_end_snapshot(storage, job, true);
+    end_jobs(storage);
+    tell(storage, input);
+    return LARDER_OK;
+}
+
+static void fail_job(struct raft_storage *storage, enum larder_status status) {
+    if (status != LARDER_NO_SPACE) {
+        machine_exit(storage->machine, "the disk failed");
+        return;
+    }
+    if (storage->jobs[0].type == STORAGE_WRITE) {
+        fail_writes(storage);
+        return;
+    }
+    struct raft_input input = raft_storage_end_snapshot(storage, &storage->jobs[0], false);
+    end_jobs(storage);
+    if (input.type != RAFT_TICK)
+        tell(storage, input);
+}
+
+/* Go on until a sync is awaited or nothing is left. */
+static void run(struct raft_storage *storage) {
+    while (storage->ticket == NO_TICKET && !storage->is_recovering && storage->job_count > 0 &&
+           storage->machine->exit_reason == NULL) {
+        enum larder_status status = run_job(storage);
+        if (status != LARDER_OK)
+            fail_job(storage, status);
+    }
+}
+
+void raft_storage_synced(struct raft_storage *storage, uint64_t ticket, enum larder_status status) {
+    if (ticket != storage->ticket)
+        return;
+    storage->ticket = NO_TICKET;
+    if (status == LARDER_OK && storage->is_recovering)
+        status = recover(storage);
+    if (status != LARDER_OK) {
+        machine_exit(storage->machine, "the disk failed");
+        return;
+    }
+    run(storage);
+}
+
+void raft_storage_probe(struct raft_storage *storage) {
+    if (!storage->is_full || storage->ticket != NO_TICKET)
+        return;
+    size_t size = disk_size(storage->disk, storage->log_file);
+    if (disk_resize(storage->disk, storage->log_file, size + 8192) != LARDER_OK ||
+        disk_resize(storage->disk, storage->log_file, size) != LARDER_OK)
+        return;
+    storage->is_full = false;
+    tell(storage, (struct raft_input){.type = RAFT_STORAGE_READY});
+}

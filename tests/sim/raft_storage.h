@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Makes durable on a simulated disk what a consensus core wants to be durable, and finds it again.
+ *
+ *   file 0      hard state: two slots a sector apart, written and synced one after the other
+ *   file 1, 2   log: the newer complete one counts.  header | record | record ...
+ *                 header  magic u32 | generation u64 | size of the first record u32 | crc u32
+ *                 record  size u32 | crc u32 | reset u8 | after index u64 | entries as in codec.h
+ *               each crc continues the one before, so nothing of an older use or behind a torn
+ *               record can pass for a part of it
+ *   file 3-5    snapshots: the complete one of the highest index counts
+ *                 header  magic u32 | index u64 | term u64 | size u64 | checksum u32 |
+ *                         configuration size u32 | configuration | crc u32, then the bytes at 1024
+ *
+ * What a new process finds may not be durable (it may only be in the cache, or a sync failed), so
+ * it writes all of it anew and syncs before it takes part. Jobs run one after the other; writes
+ * that queue up share a sync. An I/O error ends the process; a full disk is reported and probed. */
+#ifndef LARDER_TESTS_SIM_RAFT_STORAGE_H
+#define LARDER_TESTS_SIM_RAFT_STORAGE_H
+
+#include "raft/codec.h"
+#include "raft/raft.h"
+#include "sim/process.h"
+
+enum {
+    STORAGE_HARD_STATE_FILE = 0,
+    STORAGE_LOG_FILE = 1,      /* and the next */
+    STORAGE_SNAPSHOT_FILE = 3, /* and the next two */
+    STORAGE_SNAPSHOT_FILES = 3,
+    STORAGE_SNAPSHOT_AT = 1024, /* where its bytes begin */
+    STORAGE_LOG_REWRITE_BYTES = 96 * 1024,
+};
+
+enum storage_job_type { STORAGE_WRITE, STORAGE_OWN_SNAPSHOT, STORAGE_CHUNK };
+
+struct storage_job {
+    enum storage_job_type type;
+    struct raft_write write; /* `entries` is not kept */
+    uint8_t *bytes;          /* owned: the record, the snapshot or the chunk */
+    size_t size;
+    struct raft_snapshot snapshot;
+    struct raft_configuration configuration;
+    uint64_t offset;
+    uint64_t keep_from;
+    uint32_t file; /* written to */
+};
+
+/* What a log file says. Entries own their data; see log_contents_finish. */
+struct log_contents {
+    struct raft_entry *entries;
+    size_t count, capacity;
+    uint64_t generation;
+    size_t end;   /* of the last whole record */
+    uint32_t crc; /* to be continued */
+};
+
+struct raft_storage {
+    struct sim_machine *machine;
+    struct sim_disk *disk;
+    /* inputs for the core; `ready` once, when what was found is durable */
+    void (*input)(void *owner, const struct raft_input *input);
+    void (*ready)(void *owner);
+    void *owner;
+    struct raft_id cluster;
+    uint16_t generation; /* of the cluster */
+
+    struct raft_hard_state hard_state; /* as found; see raft_storage_restored */
+    uint64_t hard_state_sequence;
+    uint32_t log_file;
+    struct log_contents log; /* as found; later only generation, end and crc */
+    struct raft_snapshot snapshot;
+    struct raft_configuration configuration;
+    int32_t snapshot_file; /* of `snapshot`; -1: it is the founding one */
+    int32_t arriving_file;
+    uint64_t arrived_bytes; /* of the snapshot that is arriving; UINT64_MAX: it was given up */
+    uint64_t first_index;   /* entries before it may be dropped when the log is rewritten */
+
+    struct storage_job *jobs;
+    size_t job_count, job_capacity;
+    size_t running; /* jobs at the front that are being done */
+    uint32_t step;
+    uint64_t ticket; /* of the sync that is awaited; 0: none */
+    uint64_t last_ticket;
+    bool is_recovering;
+    bool is_full; /* writes are refused until there is space again */
+};
+
+/* Read the disk and begin to make durable what was found. A disk without a log belongs to a new
+ * node: `founders` is its configuration as of index 0 (empty for one that joins).
+ * Errors: LARDER_IO, LARDER_NO_SPACE, LARDER_CORRUPT (something that was durable can't be read). */
+enum larder_status raft_storage_open(struct raft_storage *storage,
+                                     const struct raft_configuration *founders) LARDER_NODISCARD;
+void raft_storage_close(struct raft_storage *storage);
+
+/* After `ready`: what the core starts with. Borrowed until the next call. */
+void raft_storage_restored(const struct raft_storage *storage, struct raft_restored *out);
+/* The core was made: what was found is no longer needed in memory. */
+void raft_storage_release(struct raft_storage *storage);
+
+void raft_storage_write(struct raft_storage *storage, const struct raft_write *write);
+/* Store a snapshot of the own state; the core is told when it is durable. Takes ownership of
+ * `bytes` (from sim_resize). */
+void raft_storage_take_snapshot(struct raft_storage *storage, const struct raft_snapshot *snapshot,
+                                const struct raft_configuration *configuration, uint64_t keep_from,
+                                uint8_t *bytes);
+void raft_storage_store_chunk(struct raft_storage *storage,
+                              const struct raft_snapshot_chunk *chunk);
+/* Answers with SNAPSHOT_DATA at once. */
+void raft_storage_read_chunk(struct raft_storage *storage, const struct raft_snapshot_read *read);
+/* The bytes of the newest snapshot, or of the one just installed. Returns owned (free). NULL if
+ * there is none or it can't be read. */
+uint8_t *raft_storage_load_snapshot(struct raft_storage *storage);
+/* The core installed the snapshot that arrived. */
+void raft_storage_installed(struct raft_storage *storage, const struct raft_snapshot *snapshot,
+                            uint64_t first_index);
+
+void raft_storage_synced(struct raft_storage *storage, uint64_t ticket, enum larder_status status);
+/* Now and then: look for space if there was none. */
+void raft_storage_probe(struct raft_storage *storage);
+
+/* raft_storage_log.c */
+void log_contents_finish(struct log_contents *log);
+/* Read a log file. Errors: LARDER_NOT_FOUND (no complete one), LARDER_IO. */
+enum larder_status log_contents_load(struct sim_disk *disk, uint32_t file,
+                                     struct log_contents *out) LARDER_NODISCARD;
+/* The bytes of a record behind its size and crc. Returns owned (free). */
+uint8_t *log_record_encode(bool is_reset, uint64_t after_index, const struct raft_entry *entries,
+                           size_t count, size_t *out_size);
+/* Append a record; `log` then ends behind it. Errors: as disk_write. */
+enum larder_status log_append(struct sim_disk *disk, uint32_t file, struct log_contents *log,
+                              struct slice record) LARDER_NODISCARD;
+/* Begin the file anew with one record. Errors: as disk_write. */
+enum larder_status log_begin(struct sim_disk *disk, uint32_t file, struct log_contents *log,
+                             struct slice record) LARDER_NODISCARD;
+
+#endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Turns: every request and every end of one raises the client's turn, so a timeout or a pause that
+ * was scheduled for an earlier one finds that it is stale. */
+#include "sim/register_clients.h"
+
+#include <stdlib.h>
+
+enum { TIMEOUT_US = 1500000 };
+
+static void later(struct register_client *client, int64_t us,
+                  void (*call)(void *context, uint64_t turn)) {
+    struct sim_world *world = client->clients->world;
+    world_call_at(world, world->now_us + us, call, client, client->turn);
+}
+
+static void think(struct register_client *client);
+
+static void note(struct register_client *client, int64_t return_us,
+                 const struct operation_result *result) {
+    struct register_clients *clients = client->clients;
+    uint64_t first = clients->round * ROUND_KEYS + 1;
+    if (client->command.key < first || client->command.key >= first + ROUND_KEYS)
+        return;
+    struct register_history *history = &clients->histories[client->command.key - first];
+    if (history->count == history->capacity) {
+        history->capacity = history->capacity == 0 ? 64 : 2 * history->capacity;
+        history->operations =
+            sim_resize(history->operations, history->capacity * sizeof(*history->operations));
+    }
+    struct operation *operation = &history->operations[history->count++];
+    *operation = (struct operation){.call_us = client->called_us,
+                                    .return_us = return_us,
+                                    .kind = client->command.kind,
+                                    .a = client->command.a,
+                                    .b = client->command.b,
+                                    .client = client->index};
+    if (result != NULL)
+        operation->result = *result;
+}
+
+/* It is not known what became of the request. */
+static void give_up(struct register_client *client) {
+    client->is_waiting = false;
+    client->turn++;
+    client->clients->counters.unknown++;
+    client->target =
+        (uint32_t)random_below(&client->random, client->clients->world->options.machine_count);
+    note(client, OPERATION_UNKNOWN, NULL);
+    think(client);
+}
+
+static void on_timeout(void *context, uint64_t turn) {
+    struct register_client *client = context;
+    if (client->turn == turn && client->is_waiting)
+        give_up(client);
+}
+
+void register_client_request(struct register_client *client, uint32_t target, uint64_t key,
+                             enum operation_kind kind, uint64_t a, uint64_t b) {
+    struct register_clients *clients = client->clients;
+    uint8_t frame[CONFIG_GROUP_REQUEST_BYTES];
+    client->turn++;
+    client->is_waiting = true;
+    client->target = target;
+    client->called_us = clients->world->now_us;
+    client->command = (struct register_command){
+        .client = client->index, .number = ++clients->next_number, .key = key, kind, a, b};
+    config_group_request_encode(&client->command, frame);
+    world_client_send(clients->world, client->index, target, slice_of(frame, sizeof(frame)));
+    later(client, TIMEOUT_US, on_timeout);
+}
+
+static enum operation_kind draw_kind(struct random *random, uint64_t key) {
+    uint64_t draw = random_below(random, 100);
+    if (draw < 35)
+        return OPERATION_READ;
+    if (key % ROUND_KEYS < 4)
+        return draw < 70 ? OPERATION_WRITE : OPERATION_COMPARE;
+    if (key % ROUND_KEYS < 6)
+        return OPERATION_ADD;
+    return draw < 70 ? OPERATION_SET_ADD : OPERATION_SET_REMOVE;
+}
+
+static void act(void *context, uint64_t turn) {
+    struct register_client *client = context;
+    if (client->turn != turn || client->is_waiting || !client->clients->is_active)
+        return;
+    struct register_clients *clients = client->clients;
+    struct random *random = &client->random;
+    uint64_t key = clients->round * ROUND_KEYS + 1 + random_below(random, ROUND_KEYS);
+    enum operation_kind kind = draw_kind(random, key);
+    uint64_t a = 0, b = 0;
+    if (kind == OPERATION_WRITE)
+        a = ++clients->next_value;
+    if (kind == OPERATION_COMPARE) {
+        a = random_below(random, 5) == 0 ? 0 : client->last_value;
+        b = ++clients->next_value;
+    }
+    if (kind == OPERATION_ADD)
+        a = 1 + random_below(random, 2);
+    if (kind == OPERATION_SET_ADD || kind == OPERATION_SET_REMOVE)
+        a = random_below(random, 8);
+    register_client_request(client, client->target, key, kind, a, b);
+}
+
+static void think(struct register_client *client) {
+    int64_t us = 1 + (int64_t)random_below(&client->random, (uint64_t)client->clients->think_us);
+    if (client->clients->is_active)
+        later(client, us, act);
+}
+
+/* Nothing happened; look for somebody who can help. */
+static void turn_to(struct register_client *client, uint32_t leader) {
+    uint32_t machines = client->clients->world->options.machine_count;
+    client->is_waiting = false;
+    client->turn++;
+    client->target = leader < machines ? leader : (uint32_t)random_below(&client->random, machines);
+    if (client->clients->is_active)
+        later(client, 20000 + (int64_t)random_below(&client->random, 80000), act);
+}
+
+static void on_reply(void *context, uint32_t from, struct slice frame) {
+    struct register_client *client = context;
+    struct config_group_reply reply;
+    (void)from;
+    if (config_group_reply_decode(frame, &reply) != LARDER_OK) {
+        world_violate(client->clients->world, -1, "a reply does not decode");
+        return;
+    }
+    if (!client->is_waiting || reply.number != client->command.number)
+        return;
+    if (reply.answer != ANSWER_OK) {
+        turn_to(client, reply.answer == ANSWER_NOT_LEADER ? reply.leader : client->target);
+        return;
+    }
+    client->is_waiting = false;
+    client->turn++;
+    client->clients->counters.operations++;
+    client->clients->answered++;
+    if (client->command.kind == OPERATION_READ || client->command.kind == OPERATION_COMPARE)
+        client->last_value = reply.result.value;
+    note(client, client->clients->world->now_us, &reply.result);
+    think(client);
+}
+
+static void on_link(void *context, uint32_t peer, enum sim_link_event event) {
+    struct register_client *client = context;
+    if (!client->is_waiting || peer != client->target)
+        return;
+    if (event == SIM_LINK_BROKEN)
+        give_up(client);
+    else if (event == SIM_LINK_REFUSED)
+        turn_to(client, UINT32_MAX);
+}
+
+void register_clients_init(struct register_clients *clients, struct sim_world *world,
+                           uint32_t count, uint64_t seed) {
+    struct random random = random_seeded(seed);
+    *clients = (struct register_clients){.world = world, .count = count, .think_us = 300000};
+    for (uint32_t i = 0; i < count; i++) {
+        struct register_client *client = &clients->each[i];
+        *client = (struct register_client){
+            .clients = clients, .index = i, .random = random_seeded(random_next(&random))};
+        world_set_client(
+            world, i,
+            &(struct sim_client){.deliver = on_reply, .link = on_link, .context = client});
+    }
+}
+
+void register_clients_finish(struct register_clients *clients) {
+    for (size_t i = 0; i < ROUND_KEYS; i++)
+        free(clients->histories[i].operations);
+}
+
+void register_clients_begin(struct register_clients *clients, uint64_t seed) {
+    struct random random = random_seeded(seed);
+    clients->is_active = true;
+    clients->round++;
+    clients->answered = 0;
+    clients->think_us = 50000 + (int64_t)random_below(&random, 500000);
+    for (uint32_t i = 0; i < clients->count; i++) {
+        clients->each[i].random = random_seeded(random_next(&random));
+        clients->each[i].last_value = 0;
+        think(&clients->each[i]);
+    }
+}
+
+void register_clients_stop(struct register_clients *clients) {
+    clients->is_active = false;
+}
+
+bool register_clients_are_idle(const struct register_clients *clients) {
+    for (uint32_t i = 0; i < clients->count; i++)
+        if (clients->each[i].is_waiting)
+            return false;
+    return true;
+}
+
+void register_clients_check(struct register_clients *clients) {
+    for (size_t i = 0; i < ROUND_KEYS; i++) {
+        struct register_history *history = &clients->histories[i];
+        if (history->count == 0)
+            continue;
+        clients->counters.histories++;
+        enum history_verdict verdict = history_check(history->operations, history->count, 0, NULL);
+        if (verdict == HISTORY_NOT_LINEARIZABLE)
+            world_violate(clients->world, -1, "I10: the history of a key is not linearizable");
+        clients->counters.undecided += verdict == HISTORY_UNDECIDED;
+        history->count = 0;
+    }
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the swarm makes faults for: a kind of process together with the clients that use it and with
+ * what is to be true of it. */
+#ifndef LARDER_TESTS_SIM_SUBJECT_H
+#define LARDER_TESTS_SIM_SUBJECT_H
+
+#include "sim/world.h"
+
+struct sim_subject_counters {
+    uint64_t operations; /* that came back */
+    uint64_t unknown;    /* whose outcome no client knows */
+    uint64_t histories;  /* checked */
+    uint64_t undecided;  /* given up */
+};
+
+struct sim_subject_type {
+    const char *name;
+    uint32_t machine_count, client_count;
+    /* What the world is to be made with: fills type, settings, oracle. Returns the subject, owned.
+     */
+    void *(*create)(uint64_t seed, struct sim_world_options *options);
+    void (*destroy)(void *subject);
+    /* The world exists; machines have no processes yet. */
+    void (*attach)(void *subject, struct sim_world *world);
+    /* Clients begin to work, on fresh objects, as this seed says. */
+    void (*begin_round)(void *subject, uint64_t seed);
+    /* Faults have stopped: clients work on, and only what they do from now on shows that everything
+     * is available. */
+    void (*begin_calm)(void *subject);
+    /* No new requests from now on. */
+    void (*stop_clients)(void *subject);
+    /* The machine whose loss matters most; UINT32_MAX if there is none now. */
+    uint32_t (*find_leader)(void *subject);
+    /* Faults have stopped: whether everything is available and every copy complete. */
+    bool (*is_settled)(void *subject);
+    /* Clients have stopped and everything is settled: whether what they saw is right. Violations
+     * go to the world. */
+    void (*end_round)(void *subject);
+    void (*get_counters)(void *subject, struct sim_subject_counters *out);
+    /* Counters of rare events, one line for people. */
+    void (*describe)(void *subject, char *out, size_t size);
+};
+
+extern const struct sim_subject_type CONFIG_GROUP_SUBJECT;
+
+#endif

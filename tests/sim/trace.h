@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What happened in a run, as a digest and, if wanted, as lines for people. Every event adds a few
+ * words; the digest is a chain of SHA-1 over blocks of them, so two runs with the same digest did
+ * the same things at the same times. */
+#ifndef LARDER_TESTS_SIM_TRACE_H
+#define LARDER_TESTS_SIM_TRACE_H
+
+#include "base/sha1.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+enum { TRACE_BLOCK_WORDS = 512 };
+
+struct sim_trace {
+    uint64_t event_count;
+    size_t used; /* words in the block */
+    struct {
+        uint8_t chain[SHA1_BYTES]; /* digest of all blocks before */
+        uint8_t padding[4];
+        uint64_t words[TRACE_BLOCK_WORDS];
+    } block;
+    FILE *out; /* NULL: no lines */
+    int64_t out_from_us;
+};
+
+void trace_init(struct sim_trace *trace, FILE *out);
+/* One event of four words. */
+void trace_event(struct sim_trace *trace, int64_t time_us, uint64_t what, uint64_t who,
+                 uint64_t detail);
+/* Whether lines are wanted at this time. */
+static inline bool trace_is_printing(const struct sim_trace *trace, int64_t time_us) {
+    return trace->out != NULL && time_us >= trace->out_from_us;
+}
+void trace_print(struct sim_trace *trace, int64_t time_us, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Of all events so far. */
+void trace_digest(const struct sim_trace *trace, char out[SHA1_HEX_BYTES + 1]);
+
+#endif
