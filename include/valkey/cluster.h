@@ -33,6 +33,11 @@ struct dict;
 struct hilist;
 struct valkeyTLSContext;
 struct valkeyClusterContext;
+struct valkeyClusterAsyncContext;
+
+/* `reply` is borrowed for the callback; NULL: the command failed, acc->err says why. */
+typedef void(valkeyClusterCallbackFn)(struct valkeyClusterAsyncContext *, void *reply,
+                                      void *privdata);
 
 /* Valid until the next call that may update the map, see valkeyClusterContext.route_version. */
 typedef struct valkeyClusterNode {
@@ -84,6 +89,21 @@ typedef struct valkeyClusterContext {
     void (*event_callback)(const struct valkeyClusterContext *, int event, void *privdata);
     void *event_privdata;
 } valkeyClusterContext;
+
+/* Driven by an event loop, whose thread is the only one to use it. */
+typedef struct valkeyClusterAsyncContext {
+    valkeyClusterContext cc; /* first: a pointer to one is a pointer to the other */
+
+    int err;      /* as in cc; inside a callback without a reply, why there is none */
+    char *errstr; /* as in cc */
+
+    int64_t lastSlotmapUpdateAttempt; /* microseconds of the monotonic clock */
+
+    int (*attach_fn)(valkeyAsyncContext *ac, void *attach_data);
+    void *attach_data;
+    valkeyDisconnectCallback *onDisconnect;
+    valkeyConnectCallback *onConnect;
+} valkeyClusterAsyncContext;
 
 /* Made by valkeyClusterInitNodeIterator; may be copied and forgotten. */
 typedef struct {
@@ -164,6 +184,51 @@ LIBVALKEY_API int valkeyClusterUpdateSlotmap(valkeyClusterContext *cc);
 /* The connection to a node, opened if need be; owned by cc. NULL on errors. */
 LIBVALKEY_API valkeyContext *valkeyClusterGetValkeyContext(valkeyClusterContext *cc,
                                                            valkeyClusterNode *node);
+
+/* Begin to fetch the map; with VALKEY_OPT_BLOCKING_INITIAL_UPDATE wait for it. Until it is there
+ * (event READY) commands by key are refused. options->attach_fn, which the adapters set, is needed.
+ * Returns owned: check `err`; NULL without memory. */
+LIBVALKEY_API valkeyClusterAsyncContext *
+valkeyClusterAsyncConnectWithOptions(const valkeyClusterOptions *options);
+/* Accept no more commands; when all have been answered, redirected ones included, disconnect from
+ * all nodes and release everything but the struct, which valkeyClusterAsyncFree frees. */
+LIBVALKEY_API void valkeyClusterAsyncDisconnect(valkeyClusterAsyncContext *acc);
+/* End it now: callbacks that wait get NULL. Inside a callback it is done when that returns. NULL is
+ * ignored. */
+LIBVALKEY_API void valkeyClusterAsyncFree(valkeyClusterAsyncContext *acc);
+
+/* Send a command to the node of its key; redirections are followed. `fn` may be NULL. VALKEY_ERR:
+ * see acc->err; `fn` will not be called then. The callback of a SUBSCRIBE or MONITOR is called for
+ * each message, and with NULL when the connection ends; that of an UNSUBSCRIBE never. */
+LIBVALKEY_API int valkeyClusterAsyncCommand(valkeyClusterAsyncContext *acc,
+                                            valkeyClusterCallbackFn *fn, void *privdata,
+                                            const char *format, ...);
+LIBVALKEY_API int valkeyClustervAsyncCommand(valkeyClusterAsyncContext *acc,
+                                             valkeyClusterCallbackFn *fn, void *privdata,
+                                             const char *format, va_list ap);
+LIBVALKEY_API int valkeyClusterAsyncCommandArgv(valkeyClusterAsyncContext *acc,
+                                                valkeyClusterCallbackFn *fn, void *privdata,
+                                                int argc, const char **argv, const size_t *argvlen);
+LIBVALKEY_API int valkeyClusterAsyncFormattedCommand(valkeyClusterAsyncContext *acc,
+                                                     valkeyClusterCallbackFn *fn, void *privdata,
+                                                     char *cmd, int len);
+/* To this node, whatever the command; redirections are replies. */
+LIBVALKEY_API int valkeyClusterAsyncCommandToNode(valkeyClusterAsyncContext *acc,
+                                                  valkeyClusterNode *node,
+                                                  valkeyClusterCallbackFn *fn, void *privdata,
+                                                  const char *format, ...);
+LIBVALKEY_API int valkeyClusterAsyncCommandArgvToNode(valkeyClusterAsyncContext *acc,
+                                                      valkeyClusterNode *node,
+                                                      valkeyClusterCallbackFn *fn, void *privdata,
+                                                      int argc, const char **argv,
+                                                      const size_t *argvlen);
+LIBVALKEY_API int valkeyClusterAsyncFormattedCommandToNode(valkeyClusterAsyncContext *acc,
+                                                           valkeyClusterNode *node,
+                                                           valkeyClusterCallbackFn *fn,
+                                                           void *privdata, char *cmd, int len);
+/* The connection to a node, opened if need be; owned by acc. NULL on errors. */
+LIBVALKEY_API valkeyAsyncContext *valkeyClusterGetValkeyAsyncContext(valkeyClusterAsyncContext *acc,
+                                                                     valkeyClusterNode *node);
 
 /* Walk the primaries. After an update of the map the walk begins anew, a few times at most. */
 LIBVALKEY_API void valkeyClusterInitNodeIterator(valkeyClusterNodeIterator *iter,

@@ -22,6 +22,7 @@ valkeyAsyncContext *valkeyAsyncConnectWithOptions(const valkeyOptions *options) 
         return NULL;
     valkeyAsyncContext *ac = async_of(&connection->context);
     ac->push_cb = options->async_push_cb;
+    connection->async.connecting_since_ms = clock_now_ms();
     ac->timeout_reply_count = VALKEY_TIMEOUT_INACTIVE;
     connection_open(&ac->c, &own);
     /* Connected is what the first event finds out. */
@@ -59,21 +60,51 @@ valkeyAsyncContext *valkeyAsyncConnectUnix(const char *path) {
     return valkeyAsyncConnectWithOptions(&options);
 }
 
-static void start_timer(valkeyAsyncContext *ac, const struct timeval *timeout) {
-    if (timeout == NULL || ac->ev.scheduleTimer == NULL ||
-        (timeout->tv_sec == 0 && timeout->tv_usec == 0))
+static struct async_state *state_of(const valkeyAsyncContext *ac) {
+    return &connection_of((valkeyContext *)(uintptr_t)&ac->c)->async;
+}
+
+/* When the server has been silent for too long; DEADLINE_NONE: nothing is waited for. */
+static long long deadline_of(const valkeyAsyncContext *ac) {
+    const struct async_state *state = state_of(ac);
+    bool is_connected = ac->c.flags & VALKEY_CONNECTED;
+    const struct timeval *timeout = is_connected ? ac->c.command_timeout : ac->c.connect_timeout;
+    const valkeyCallback *head = ac->replies.head;
+    if (timeout == NULL || (timeout->tv_sec == 0 && timeout->tv_usec == 0) ||
+        (is_connected && (head == NULL || head->subscribed == WAITING_MONITOR)))
+        return DEADLINE_NONE;
+    return (is_connected ? state->waiting_since_ms : state->connecting_since_ms) +
+           (long long)timeout->tv_sec * 1000 + (timeout->tv_usec + 999) / 1000;
+}
+
+static void schedule_timer(valkeyAsyncContext *ac) {
+    const struct async_state *state = state_of(ac);
+    long long at_ms = deadline_of(ac);
+    if (state->on_wake != NULL && (at_ms == DEADLINE_NONE || state->wake_at_ms < at_ms))
+        at_ms = state->wake_at_ms;
+    if (at_ms == DEADLINE_NONE || ac->ev.scheduleTimer == NULL)
         return;
-    ac->ev.scheduleTimer(ac->ev.data, *timeout);
+    long long left_ms = at_ms - clock_now_ms();
+    if (left_ms < 1)
+        left_ms = 1;
+    struct timeval left = {.tv_sec = (time_t)(left_ms / 1000),
+                           .tv_usec = (suseconds_t)(left_ms % 1000 * 1000)};
+    ac->ev.scheduleTimer(ac->ev.data, left);
     ac->timeout_reply_count = 0;
 }
 
 void async_arm_timer(valkeyAsyncContext *ac) {
-    if (ac->timeout_reply_count != VALKEY_TIMEOUT_INACTIVE)
-        return;
-    if (!(ac->c.flags & VALKEY_CONNECTED))
-        start_timer(ac, ac->c.connect_timeout);
-    else if (ac->replies.head != NULL)
-        start_timer(ac, ac->c.command_timeout);
+    if (ac->timeout_reply_count == VALKEY_TIMEOUT_INACTIVE)
+        schedule_timer(ac);
+}
+
+bool async_wake_at(valkeyAsyncContext *ac, long long at_ms, void (*fn)(valkeyAsyncContext *)) {
+    if (ac->ev.scheduleTimer == NULL)
+        return false;
+    state_of(ac)->wake_at_ms = at_ms;
+    state_of(ac)->on_wake = fn;
+    schedule_timer(ac);
+    return true;
 }
 
 int valkeyAsyncSetConnectCallback(valkeyAsyncContext *ac, valkeyConnectCallback *fn) {
@@ -235,7 +266,7 @@ static bool handle_connect(valkeyAsyncContext *ac) {
     if (!completed)
         return false;
     ac->c.flags |= VALKEY_CONNECTED;
-    connection_of(&ac->c)->async.waiting_since_ms = clock_now_ms();
+    state_of(ac)->waiting_since_ms = clock_now_ms();
     run_connect_callback(ac, VALKEY_OK);
     if (async_settle(ac))
         return false;
@@ -276,31 +307,33 @@ void valkeyAsyncWrite(valkeyAsyncContext *ac) {
     event_add_read(ac);
 }
 
-/* Milliseconds until the oldest waiting command has waited too long. */
-static long long patience_left_ms(const valkeyAsyncContext *ac, const struct timeval *timeout) {
-    valkeyContext *c = (valkeyContext *)(uintptr_t)&ac->c;
-    long long waited_ms = clock_now_ms() - connection_of(c)->async.waiting_since_ms;
-    return (long long)timeout->tv_sec * 1000 + timeout->tv_usec / 1000 - waited_ms;
+/* Call what is to be called by now. True: the context is gone. */
+static bool run_wake(valkeyAsyncContext *ac) {
+    struct async_state *state = state_of(ac);
+    void (*fn)(valkeyAsyncContext *) = state->on_wake;
+    if (fn == NULL || state->wake_at_ms > clock_now_ms())
+        return false;
+    state->on_wake = NULL;
+    int was_in_callback = ac->c.flags & VALKEY_IN_CALLBACK;
+    ac->c.flags |= VALKEY_IN_CALLBACK;
+    fn(ac);
+    if (!was_in_callback)
+        ac->c.flags &= ~VALKEY_IN_CALLBACK;
+    return async_settle(ac);
 }
 
 void valkeyAsyncHandleTimeout(valkeyAsyncContext *ac) {
     ac->timeout_reply_count = VALKEY_TIMEOUT_INACTIVE;
-    bool is_connected = ac->c.flags & VALKEY_CONNECTED;
-    if (is_connected) {
-        const valkeyCallback *head = ac->replies.head;
-        if (head == NULL || head->subscribed == WAITING_MONITOR || ac->c.command_timeout == NULL)
-            return;
-        long long left_ms = patience_left_ms(ac, ac->c.command_timeout);
-        if (left_ms > 0) {
-            struct timeval left = {.tv_sec = (time_t)(left_ms / 1000),
-                                   .tv_usec = (suseconds_t)(left_ms % 1000 * 1000)};
-            start_timer(ac, &left);
-            return;
-        }
+    if (run_wake(ac))
+        return;
+    long long deadline = deadline_of(ac);
+    if (deadline == DEADLINE_NONE || deadline_left_ms(deadline) > 0) {
+        async_arm_timer(ac);
+        return;
     }
     (void)connection_fail(&ac->c, VALKEY_ERR_TIMEOUT, "Timeout");
     async_copy_error(ac);
-    if (!is_connected)
+    if (!(ac->c.flags & VALKEY_CONNECTED))
         run_connect_callback(ac, VALKEY_ERR);
     valkeyAsyncDisconnectInternal(ac);
 }

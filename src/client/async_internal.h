@@ -30,6 +30,9 @@ bool async_settle(valkeyAsyncContext *ac);
 LIBVALKEY_API void valkeyAsyncDisconnectInternal(valkeyAsyncContext *ac);
 /* Have the timer run for what is outstanding. */
 void async_arm_timer(valkeyAsyncContext *ac);
+/* Call `fn` once, at that time or soon after; it takes the place of an earlier one. False: the
+ * adapter has no timer. */
+bool async_wake_at(valkeyAsyncContext *ac, long long at_ms, void (*fn)(valkeyAsyncContext *));
 
 /* async_command.c: the queue of waiting callbacks, with spare entries kept for reuse. */
 valkeyCallback *callback_take_spare(valkeyAsyncContext *ac);

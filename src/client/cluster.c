@@ -16,6 +16,8 @@ enum {
 int cluster_fail(struct cluster *cluster, int err, const char *text) {
     valkeyClusterContext *cc = &cluster->context;
     cc->err = err;
+    if (cluster->is_async)
+        async_context_of(cluster)->err = err;
     if (text != cc->errstr)
         (void)snprintf(cc->errstr, sizeof cc->errstr, "%s", text);
     return VALKEY_ERR;
@@ -27,6 +29,8 @@ int cluster_fail_memory(struct cluster *cluster) {
 
 void cluster_clear_error(struct cluster *cluster) {
     cluster->context.err = 0;
+    if (cluster->is_async)
+        async_context_of(cluster)->err = 0;
     cluster->context.errstr[0] = '\0';
 }
 
@@ -72,9 +76,8 @@ static bool take_options(struct cluster *cluster, const valkeyClusterOptions *op
     return has_memory;
 }
 
-static void destroy(struct cluster *cluster) {
+void cluster_release(struct cluster *cluster) {
     valkeyClusterContext *cc = &cluster->context;
-    cluster_tell(cluster, VALKEYCLUSTER_EVENT_FREE_CONTEXT);
     while (cluster->requests != NULL) {
         struct request *next = cluster->requests->next;
         request_destroy(cluster, cluster->requests);
@@ -82,34 +85,48 @@ static void destroy(struct cluster *cluster) {
     }
     for (size_t i = 0; i < cluster->node_count; i++)
         cluster_node_destroy(cluster->nodes[i]);
-    vk_free(cluster->nodes);
-    vk_free(cluster->seeds);
-    vk_free(cc->table);
-    vk_free(cc->connect_timeout);
-    vk_free(cc->command_timeout);
-    vk_free(cc->username);
-    vk_free(cc->password);
+    cluster->node_count = cluster->node_capacity = 0;
+    void *const owned[] = {cluster->nodes,      cluster->seeds, cc->table,   cc->connect_timeout,
+                           cc->command_timeout, cc->username,   cc->password};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+        vk_free(owned[i]);
+    cluster->nodes = NULL;
+    cluster->seeds = NULL;
+    cc->table = NULL;
+    cc->connect_timeout = cc->command_timeout = NULL;
+    cc->username = cc->password = NULL;
+}
+
+void cluster_destroy(struct cluster *cluster) {
+    cluster_tell(cluster, VALKEYCLUSTER_EVENT_FREE_CONTEXT);
+    cluster_release(cluster);
     vk_free(cluster);
 }
 
-valkeyClusterContext *valkeyClusterConnectWithOptions(const valkeyClusterOptions *options) {
-    struct cluster *cluster = vk_calloc(1, sizeof *cluster);
+struct cluster *cluster_create(const valkeyClusterOptions *options, size_t context_size) {
+    struct cluster *cluster = vk_calloc(1, offsetof(struct cluster, context) + context_size);
     if (cluster == NULL)
         return NULL;
-    valkeyClusterContext *cc = &cluster->context;
     if (!take_options(cluster, options)) {
-        destroy(cluster);
+        cluster_destroy(cluster);
         return NULL;
     }
     /* Only from here on will the program see the context, and its end. */
-    cc->event_callback = options->event_callback;
+    cluster->context.event_callback = options->event_callback;
     if (options->options & ~OPTIONS_KNOWN)
         (void)cluster_fail(cluster, VALKEY_ERR_OTHER, "Unsupported options");
     else if (cluster->seeds == NULL || cluster->seeds[0] == '\0')
         (void)cluster_fail(cluster, VALKEY_ERR_OTHER, "Invalid server address");
-    else
+    return cluster;
+}
+
+valkeyClusterContext *valkeyClusterConnectWithOptions(const valkeyClusterOptions *options) {
+    struct cluster *cluster = cluster_create(options, sizeof(valkeyClusterContext));
+    if (cluster == NULL)
+        return NULL;
+    if (cluster->context.err == 0)
         (void)cluster_update_map(cluster);
-    return cc;
+    return &cluster->context;
 }
 
 valkeyClusterContext *valkeyClusterConnect(const char *addrs) {
@@ -124,7 +141,7 @@ valkeyClusterContext *valkeyClusterConnectWithTimeout(const char *addrs, const s
 
 void valkeyClusterFree(valkeyClusterContext *cc) {
     if (cc != NULL)
-        destroy(cluster_of(cc));
+        cluster_destroy(cluster_of(cc));
 }
 
 int valkeyClusterSetOptionTimeout(valkeyClusterContext *cc, const struct timeval tv) {
@@ -137,6 +154,9 @@ int valkeyClusterSetOptionTimeout(valkeyClusterContext *cc, const struct timeval
         valkeyContext *c = cluster->nodes[i]->base.con;
         if (c != NULL && valkeySetTimeout(c, tv) != VALKEY_OK)
             return cluster_fail(cluster, c->err, c->errstr);
+        valkeyAsyncContext *ac = cluster->nodes[i]->base.acon;
+        if (ac != NULL && valkeyAsyncSetTimeout(ac, tv) != VALKEY_OK)
+            return cluster_fail_memory(cluster);
     }
     return VALKEY_OK;
 }

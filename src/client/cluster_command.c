@@ -4,7 +4,7 @@
 #include "client/cluster_internal.h"
 #include "client/slot.h"
 
-static void fail_format(struct cluster *cluster, long long result) {
+void cluster_fail_format(struct cluster *cluster, long long result) {
     if (result == -1)
         (void)cluster_fail_memory(cluster);
     else
@@ -19,8 +19,7 @@ static void begin_command(struct cluster *cluster) {
     cluster_clear_error(cluster);
 }
 
-/* The slot of a command; -1 if it has none, and cc->err is set. */
-static int find_slot(struct cluster *cluster, const char *command, size_t size) {
+int cluster_find_slot(struct cluster *cluster, const char *command, size_t size) {
     unsigned slot = 0;
     const char *name;
     size_t name_size;
@@ -44,7 +43,7 @@ static struct request *start(struct cluster *cluster, valkeyClusterNode *node, c
     begin_command(cluster);
     int slot = -1;
     if (node == NULL)
-        slot = find_slot(cluster, command, size);
+        slot = cluster_find_slot(cluster, command, size);
     else if (!cluster_node_exists(cluster, node))
         (void)cluster_fail(cluster, VALKEY_ERR_OTHER, "Unknown node");
     if (cluster->context.err != 0)
@@ -73,7 +72,7 @@ static void *command(struct cluster *cluster, valkeyClusterNode *node, const cha
                      long long size) {
     struct request *request = NULL;
     if (size < 0)
-        fail_format(cluster, size);
+        cluster_fail_format(cluster, size);
     else
         request = start(cluster, node, bytes, (size_t)size);
     return request == NULL ? NULL : finish(cluster, request);
@@ -83,7 +82,7 @@ static int append(struct cluster *cluster, valkeyClusterNode *node, const char *
                   long long size) {
     struct request *request = NULL;
     if (size < 0)
-        fail_format(cluster, size);
+        cluster_fail_format(cluster, size);
     else
         request = start(cluster, node, bytes, (size_t)size);
     if (request == NULL)

@@ -6,14 +6,12 @@
  * delay. */
 #include "client/cluster_internal.h"
 
-#include "base/random.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DELAY_MIN_MS = 10, DELAY_DOUBLINGS = 6, REDIRECTS_AT_ONCE = 2, POLLED_MAX = 1024 };
+enum { POLLED_MAX = 1024 };
 
 static void request_fail(struct request *request, int err, const char *text) {
     request->state = REQUEST_FAILED;
@@ -56,14 +54,13 @@ static int put(struct cluster *cluster, struct cluster_node *node, enum owed_kin
 
 static void send_to(struct cluster *cluster, struct cluster_node *node, struct request *request,
                     bool is_asking) {
-    static const char ASKING[] = "*1\r\n$6\r\nASKING\r\n";
     if (cluster_node_connect(cluster, node) != VALKEY_OK) {
         cluster->context.need_update_route = 1;
         fail_from_cluster(cluster, request);
         return;
     }
-    if ((is_asking &&
-         put(cluster, node, OWED_ASKING, NULL, ASKING, sizeof ASKING - 1) != VALKEY_OK) ||
+    if ((is_asking && put(cluster, node, OWED_ASKING, NULL, CLUSTER_ASKING,
+                          sizeof CLUSTER_ASKING - 1) != VALKEY_OK) ||
         put(cluster, node, OWED_REPLY, request, request->command, request->size) != VALKEY_OK) {
         fail_from_cluster(cluster, request);
         return;
@@ -129,12 +126,11 @@ void request_destroy(struct cluster *cluster, struct request *request) {
 
 /* Ask a connected node for the map, unless one is under way. */
 static int ask_slotmap(struct cluster *cluster, struct cluster_node *node) {
-    static const char SLOTS[] = "*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n";
-    static const char NODES[] = "*2\r\n$7\r\nCLUSTER\r\n$5\r\nNODES\r\n";
     if (cluster->slotmaps_owed > 0)
         return VALKEY_OK;
-    bool by_nodes = cluster->context.options & VALKEY_OPT_USE_CLUSTER_NODES;
-    if (put(cluster, node, OWED_SLOTMAP, NULL, by_nodes ? NODES : SLOTS, sizeof SLOTS - 1))
+    size_t size;
+    const char *command = cluster_map_command(cluster, &size);
+    if (put(cluster, node, OWED_SLOTMAP, NULL, command, size) != VALKEY_OK)
         return VALKEY_ERR;
     cluster->slotmaps_owed++;
     return VALKEY_OK;
@@ -142,22 +138,8 @@ static int ask_slotmap(struct cluster *cluster, struct cluster_node *node) {
 
 /* Send the request again after a while, if there is time left for that. */
 static void put_off(struct cluster *cluster, struct request *request) {
-    const struct timeval *timeout = cluster->context.command_timeout;
-    long long now_ms = clock_now_ms();
-    if (request->delays == 0)
-        request->first_delay_ms = now_ms;
-    int doublings = request->delays < DELAY_DOUBLINGS ? request->delays : DELAY_DOUBLINGS;
-    struct random random = random_seeded((uint64_t)now_ms ^ (uintptr_t)request);
-    uint64_t delay_ms = (uint64_t)DELAY_MIN_MS << doublings;
-    delay_ms = delay_ms / 2 + random_below(&random, delay_ms / 2 + 1);
-    request->retry_at_ms = now_ms + (long long)delay_ms;
-    request->delays++;
-    bool is_late = timeout == NULL
-                       ? request->delays > cluster->context.max_retry_count
-                       : request->retry_at_ms - request->first_delay_ms >=
-                             (long long)timeout->tv_sec * 1000 + timeout->tv_usec / 1000;
-    if (is_late) {
-        request_fail(request, ERROR_TOO_MANY_RETRIES, "too many cluster retries");
+    if (!retries_put_off(cluster, &request->retries)) {
+        fail_from_cluster(cluster, request);
         return;
     }
     request->state = REQUEST_WAITING;
@@ -166,53 +148,32 @@ static void put_off(struct cluster *cluster, struct request *request) {
 }
 
 static void redirect(struct cluster *cluster, struct cluster_node *from, struct request *request,
-                     const char *text, bool is_asking) {
-    int slot, port;
-    const char *host;
-    size_t host_size;
-    if (!cluster_parse_redirect(from, text, &slot, &host, &host_size, &port)) {
-        request_fail(request, VALKEY_ERR_PROTOCOL, "Malformed redirection");
-        return;
-    }
-    if (++request->redirects > cluster->context.max_retry_count) {
-        request_fail(request, ERROR_TOO_MANY_RETRIES, "too many cluster retries");
-        return;
-    }
-    struct cluster_node *node = cluster_node_get(cluster, host, host_size, port);
+                     const char *text, enum cluster_error error) {
+    struct cluster_node *node = cluster_follow(cluster, from, text, error, &request->retries);
     if (node == NULL) {
-        (void)cluster_fail_memory(cluster);
         fail_from_cluster(cluster, request);
         return;
     }
-    if (!is_asking) {
-        node->is_mapped = true;
-        node->base.role = VALKEY_ROLE_PRIMARY;
-        cluster->context.table[slot] = &node->base;
-        /* Without memory the map stays old for now; that slot is right. */
+    /* Without memory the map stays old for now; that slot is right. */
+    if (error == CLUSTER_ERROR_MOVED)
         (void)ask_slotmap(cluster, from);
-    }
-    /* Nodes that send us to and fro do not agree yet. */
-    if (request->redirects > REDIRECTS_AT_ONCE)
+    if (retries_are_many(&request->retries))
         put_off(cluster, request);
     else
-        send_to(cluster, node, request, is_asking);
-}
-
-static bool begins_with(const char *text, const char *word) {
-    return strncmp(text, word, strlen(word)) == 0;
+        send_to(cluster, node, request, error == CLUSTER_ERROR_ASK);
 }
 
 /* An error that is about the cluster is acted on. False: it is the answer. */
 static bool handle_cluster_error(struct cluster *cluster, struct cluster_node *from,
                                  struct request *request, const char *text) {
-    if (begins_with(text, "MOVED") || begins_with(text, "ASK ") || strcmp(text, "ASK") == 0) {
-        redirect(cluster, from, request, text, text[0] == 'A');
-        return true;
+    enum cluster_error error = cluster_error_of(text);
+    switch (error) {
+    case CLUSTER_ERROR_NONE: return false;
+    case CLUSTER_ERROR_MOVED:
+    case CLUSTER_ERROR_ASK: redirect(cluster, from, request, text, error); return true;
+    case CLUSTER_ERROR_DOWN: (void)ask_slotmap(cluster, from); break;
+    case CLUSTER_ERROR_LATER: break;
     }
-    if (begins_with(text, "CLUSTERDOWN"))
-        (void)ask_slotmap(cluster, from);
-    else if (!begins_with(text, "TRYAGAIN") && !begins_with(text, "LOADING"))
-        return false;
     put_off(cluster, request);
     return true;
 }
@@ -271,7 +232,7 @@ static void work_on(struct cluster *cluster, struct cluster_node *node, short re
 /* Until the next request is to be sent again, at most `limit_ms` (-1: no limit). */
 static int wait_limit_ms(const struct cluster *cluster, int limit_ms) {
     for (const struct request *at = cluster->waiting; at != NULL; at = at->next_waiting) {
-        int left_ms = deadline_left_ms(at->retry_at_ms);
+        int left_ms = deadline_left_ms(at->retries.at_ms);
         if (limit_ms < 0 || left_ms < limit_ms)
             limit_ms = left_ms;
     }
@@ -308,7 +269,7 @@ static void resend_due(struct cluster *cluster) {
     struct request *next;
     for (struct request *at = cluster->waiting; at != NULL; at = next) {
         next = at->next_waiting;
-        if (at->retry_at_ms > now_ms)
+        if (at->retries.at_ms > now_ms)
             continue;
         stop_waiting(cluster, at);
         send_by_slot(cluster, at);
@@ -401,26 +362,39 @@ static bool fetch_from_known(struct cluster *cluster, bool is_connected) {
     return false;
 }
 
+/* The node of the seed at *at, which is moved on. NULL: cc->err is set. */
+static struct cluster_node *next_seed(struct cluster *cluster, const char **at) {
+    size_t size = strcspn(*at, ",");
+    const char *host;
+    size_t host_size;
+    int port;
+    if (!cluster_parse_seed(*at, size, &host, &host_size, &port)) {
+        (void)cluster_fail(cluster, VALKEY_ERR_OTHER, "Invalid server address");
+        return NULL;
+    }
+    struct cluster_node *node = cluster_node_get(cluster, host, host_size, port);
+    if (node == NULL)
+        (void)cluster_fail_memory(cluster);
+    *at += size + ((*at)[size] == ',');
+    return node;
+}
+
 static bool fetch_from_seeds(struct cluster *cluster) {
     for (const char *at = cluster->seeds; *at != '\0';) {
-        size_t size = strcspn(at, ",");
-        const char *host;
-        size_t host_size;
-        int port;
-        if (!cluster_parse_seed(at, size, &host, &host_size, &port)) {
-            (void)cluster_fail(cluster, VALKEY_ERR_OTHER, "Invalid server address");
+        struct cluster_node *node = next_seed(cluster, &at);
+        if (node == NULL)
             return false;
-        }
-        struct cluster_node *node = cluster_node_get(cluster, host, host_size, port);
-        if (node == NULL) {
-            (void)cluster_fail_memory(cluster);
-            return false;
-        }
         if (fetch_from(cluster, node))
             return true;
-        at += size + (at[size] == ',');
     }
     return false;
+}
+
+bool cluster_add_seeds(struct cluster *cluster) {
+    for (const char *at = cluster->seeds; *at != '\0';)
+        if (next_seed(cluster, &at) == NULL)
+            return false;
+    return true;
 }
 
 int cluster_update_map(struct cluster *cluster) {

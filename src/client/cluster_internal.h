@@ -14,6 +14,8 @@
 #include "client/connection.h"
 #include "valkey/cluster.h"
 
+struct async_request;
+
 enum {
     ERROR_TOO_MANY_RETRIES = 100, /* in cc->err */
     RETRIES_DEFAULT = 5,
@@ -21,14 +23,19 @@ enum {
 
 enum request_state { REQUEST_SENT, REQUEST_WAITING, REQUEST_DONE, REQUEST_FAILED };
 
+/* How often a command was sent again, and when it is due next. */
+struct retries {
+    int redirects, delays;
+    long long at_ms, first_ms; /* the next try, the first delay */
+};
+
 struct request {
     struct request *next;         /* in the pipeline */
     struct request *next_waiting; /* in the list of those to be sent again */
     enum request_state state;
     struct cluster_node *at; /* REQUEST_SENT: which owes the answer */
     int slot;                /* -1: for one node only */
-    int redirects, delays;   /* how often it was redirected, and put off */
-    long long retry_at_ms, first_delay_ms;
+    struct retries retries;
     void *reply; /* REQUEST_DONE: owned */
     int err;     /* REQUEST_FAILED */
     char errstr[128];
@@ -45,12 +52,30 @@ struct owed {
 
 struct cluster_node {
     valkeyClusterNode base; /* first */
-    bool is_mapped;         /* serves slots, or replicates one that does */
-    struct owed *owed;      /* ring */
+    struct cluster *cluster;
+    bool is_mapped;    /* serves slots, or replicates one that does */
+    bool is_gone;      /* was mapped once, and is not any more */
+    int connections;   /* asynchronous ones whose data this is, those that end included */
+    unsigned asked_in; /* the round of asking for the map in which it was asked */
+    struct owed *owed; /* ring */
     size_t owed_head, owed_count, owed_capacity;
 };
 
+/* Of asynchronous contexts, see cluster_async.h. */
+struct cluster_async {
+    int depth;          /* calls under way that still use the cluster */
+    size_t connections; /* that are not freed yet */
+    size_t pending;     /* commands that wait for their answer */
+    bool is_disconnecting, is_freeing;
+    bool is_fetching;              /* the map */
+    unsigned round;                /* of asking for the map */
+    struct async_request *waiting; /* to be sent again, in no order */
+    struct async_request *streams; /* those with more than one reply */
+};
+
 struct cluster {
+    bool is_async; /* the context is a valkeyClusterAsyncContext */
+    struct cluster_async async;
     struct cluster_node **nodes;
     size_t node_count, node_capacity;
     char *seeds;              /* as given */
@@ -69,7 +94,18 @@ static inline struct cluster *cluster_of(valkeyClusterContext *cc) {
     return (struct cluster *)(void *)((char *)cc - offsetof(struct cluster, context));
 }
 
-/* cluster.c: set and clear cc->err. fail returns VALKEY_ERR. */
+static inline valkeyClusterAsyncContext *async_context_of(struct cluster *cluster) {
+    return (valkeyClusterAsyncContext *)(void *)&cluster->context;
+}
+
+/* cluster.c */
+/* A context of that size with its options; nothing is connected. NULL without memory. */
+struct cluster *cluster_create(const valkeyClusterOptions *options, size_t context_size);
+/* Everything but the struct; it can't be used any more. */
+void cluster_release(struct cluster *cluster);
+/* Tell the end, release and free. */
+void cluster_destroy(struct cluster *cluster);
+/* Set and clear cc->err. fail returns VALKEY_ERR. */
 int cluster_fail(struct cluster *cluster, int err, const char *text);
 int cluster_fail_memory(struct cluster *cluster);
 void cluster_clear_error(struct cluster *cluster);
@@ -94,7 +130,7 @@ struct owed owed_pop(struct cluster *cluster, struct cluster_node *node);
 /* cluster_map.c: the answer to CLUSTER SLOTS or NODES from that node becomes the map. On VALKEY_ERR
  * cc->err is set and the map is as before. */
 int cluster_map_apply(struct cluster *cluster, struct cluster_node *from, const valkeyReply *reply);
-/* Forget nodes that are not in the map, have no connection work and are not `keep`. */
+/* Forget nodes that are not in the map and have no work. */
 void cluster_map_sweep(struct cluster *cluster);
 /* A redirection "MOVED 1234 host:port" taken apart; an empty host is that of the connection. False:
  * malformed. */
@@ -104,7 +140,35 @@ bool cluster_parse_redirect(const struct cluster_node *from, const char *text, i
 bool cluster_parse_seed(const char *text, size_t size, const char **out_host, size_t *out_host_size,
                         int *out_port);
 
+/* cluster_redirect.c */
+enum cluster_error {
+    CLUSTER_ERROR_NONE, /* it is the answer */
+    CLUSTER_ERROR_MOVED,
+    CLUSTER_ERROR_ASK,
+    CLUSTER_ERROR_DOWN,  /* CLUSTERDOWN: the map may be old */
+    CLUSTER_ERROR_LATER, /* TRYAGAIN, LOADING */
+};
+enum cluster_error cluster_error_of(const char *text);
+/* The node that a redirection names. After MOVED the map says so too. NULL: cc->err is set. */
+struct cluster_node *cluster_follow(struct cluster *cluster, struct cluster_node *from,
+                                    const char *text, enum cluster_error error,
+                                    struct retries *retries);
+/* Whether nodes send a command to and fro, so that the next redirection should wait. */
+bool retries_are_many(const struct retries *retries);
+/* Find the time of the next try. False: there is none, and cc->err is set. */
+bool retries_put_off(struct cluster *cluster, struct retries *retries);
+
+/* The commands that ask for the map. */
+const char *cluster_map_command(const struct cluster *cluster, size_t *out_size);
+extern const char CLUSTER_ASKING[17];
+
+/* cluster_command.c: the slot of a command; -1 if it has none, and cc->err is set. */
+int cluster_find_slot(struct cluster *cluster, const char *command, size_t size);
+void cluster_fail_format(struct cluster *cluster, long long result);
+
 /* cluster_engine.c */
+/* Make the nodes of all seeds. False: cc->err is set. */
+bool cluster_add_seeds(struct cluster *cluster);
 /* Make a request and put it into its node's output. `node` NULL: by slot. NULL on errors. */
 struct request *request_create(struct cluster *cluster, struct cluster_node *node, int slot,
                                const char *command, size_t size);

@@ -209,7 +209,7 @@ void cluster_map_sweep(struct cluster *cluster) {
     size_t kept = 0;
     for (size_t i = 0; i < cluster->node_count; i++) {
         struct cluster_node *node = cluster->nodes[i];
-        if (node->is_mapped || node->owed_count > 0)
+        if (node->is_mapped || node->owed_count > 0 || node->connections > 0)
             cluster->nodes[kept++] = node;
         else
             cluster_node_destroy(node);
@@ -233,11 +233,15 @@ static void fill_table(struct cluster *cluster, const struct ranges *ranges,
                        struct cluster_node *const *nodes) {
     valkeyClusterNode **table = cluster->context.table;
     memset(table, 0, VALKEYCLUSTER_SLOTS * sizeof(*table));
-    for (size_t i = 0; i < cluster->node_count; i++)
-        cluster->nodes[i]->is_mapped = false;
+    for (size_t i = 0; i < cluster->node_count; i++) {
+        struct cluster_node *node = cluster->nodes[i];
+        node->is_gone = node->is_gone || node->is_mapped;
+        node->is_mapped = false;
+    }
     for (size_t i = 0; i < ranges->count; i++) {
         const struct range *range = &ranges->items[i];
         nodes[i]->is_mapped = true;
+        nodes[i]->is_gone = false;
         nodes[i]->base.role = range->is_replica ? VALKEY_ROLE_REPLICA : VALKEY_ROLE_PRIMARY;
         for (int slot = range->start; range->start >= 0 && slot <= range->end; slot++)
             table[slot] = &nodes[i]->base;

@@ -49,8 +49,10 @@ struct cluster_node *cluster_node_get(struct cluster *cluster, const char *host,
     struct cluster_node *node = find(cluster, addr);
     if (node == NULL && reserve(cluster)) {
         node = create(addr, host, host_size, port);
-        if (node != NULL)
+        if (node != NULL) {
+            node->cluster = cluster;
             cluster->nodes[cluster->node_count++] = node;
+        }
     }
     vk_free(addr);
     return node;

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 struct valkeyCallback;
+struct valkeyAsyncContext;
 
 /* Unsent commands: data[sent .. used). Public obuf is `data`. */
 struct output {
@@ -24,8 +25,11 @@ struct output {
 struct async_state {
     struct valkeyCallback *spares; /* kept for the next commands */
     int spare_count;
-    int confirmed;              /* channels that the server said are subscribed */
+    int confirmed; /* channels that the server said are subscribed */
+    long long connecting_since_ms;
     long long waiting_since_ms; /* when the oldest waiting command became that */
+    long long wake_at_ms;       /* when to call on_wake, see async_wake_at */
+    void (*on_wake)(struct valkeyAsyncContext *);
 };
 
 struct connection {

@@ -4,7 +4,7 @@
 #ifndef VALKEY_ADAPTERS_GLIB_H
 #define VALKEY_ADAPTERS_GLIB_H
 
-#include "../async.h"
+#include "../cluster.h"
 
 #include <glib.h>
 
@@ -104,6 +104,25 @@ VALKEY_UNUSED static GSource *valkey_source_new(valkeyAsyncContext *ac) {
     ac->ev.scheduleTimer = valkey_source_schedule_timer;
     ac->ev.data = g_source_ref(source);
     return source;
+}
+
+VALKEY_UNUSED static int valkeyGlibAttachFn(valkeyAsyncContext *ac, void *context) {
+    GSource *source = valkey_source_new(ac);
+    if (source == NULL)
+        return VALKEY_ERR;
+    (void)g_source_attach(source, (GMainContext *)context);
+    g_source_unref(source); /* the context holds it */
+    return VALKEY_OK;
+}
+
+/* Connections of a cluster are attached to this context; NULL: the default one. */
+VALKEY_UNUSED static int valkeyClusterOptionsUseGlib(valkeyClusterOptions *options,
+                                                     GMainContext *context) {
+    if (options == NULL)
+        return VALKEY_ERR;
+    options->attach_fn = valkeyGlibAttachFn;
+    options->attach_data = context;
+    return VALKEY_OK;
 }
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef VALKEY_ADAPTERS_IVYKIS_H
 #define VALKEY_ADAPTERS_IVYKIS_H
 
-#include "../async.h"
+#include "../cluster.h"
 
 #include <iv.h>
 
@@ -90,6 +90,20 @@ VALKEY_UNUSED static int valkeyIvykisAttach(valkeyAsyncContext *ac) {
     ac->ev.cleanup = valkeyIvykisCleanup;
     ac->ev.scheduleTimer = valkeyIvykisScheduleTimer;
     ac->ev.data = e;
+    return VALKEY_OK;
+}
+
+VALKEY_UNUSED static int valkeyIvykisAttachFn(valkeyAsyncContext *ac, void *data) {
+    (void)data;
+    return valkeyIvykisAttach(ac);
+}
+
+/* Connections of a cluster are attached to the loop of this thread. */
+VALKEY_UNUSED static int valkeyClusterOptionsUseIvykis(valkeyClusterOptions *options) {
+    if (options == NULL)
+        return VALKEY_ERR;
+    options->attach_fn = valkeyIvykisAttachFn;
+    options->attach_data = NULL;
     return VALKEY_OK;
 }
 

@@ -3,7 +3,7 @@
 #ifndef VALKEY_ADAPTERS_LIBEV_H
 #define VALKEY_ADAPTERS_LIBEV_H
 
-#include "../async.h"
+#include "../cluster.h"
 
 #include <ev.h>
 #include <string.h>
@@ -99,6 +99,25 @@ VALKEY_UNUSED static int valkeyLibevAttach(EV_P_ valkeyAsyncContext *ac) {
     ac->ev.cleanup = valkeyLibevCleanup;
     ac->ev.scheduleTimer = valkeyLibevScheduleTimer;
     ac->ev.data = e;
+    return VALKEY_OK;
+}
+
+VALKEY_UNUSED static int valkeyLibevAttachFn(valkeyAsyncContext *ac, void *loop) {
+#if EV_MULTIPLICITY
+    return valkeyLibevAttach((struct ev_loop *)loop, ac);
+#else
+    (void)loop;
+    return valkeyLibevAttach(ac);
+#endif
+}
+
+/* Connections of a cluster are attached to this loop. VALKEY_ERR: an argument is NULL. */
+VALKEY_UNUSED static int valkeyClusterOptionsUseLibev(valkeyClusterOptions *options,
+                                                      struct ev_loop *loop) {
+    if (options == NULL || loop == NULL)
+        return VALKEY_ERR;
+    options->attach_fn = valkeyLibevAttachFn;
+    options->attach_data = loop;
     return VALKEY_OK;
 }
 

@@ -3,7 +3,7 @@
 #ifndef VALKEY_ADAPTERS_LIBEVENT_H
 #define VALKEY_ADAPTERS_LIBEVENT_H
 
-#include "../async.h"
+#include "../cluster.h"
 
 #include <event2/event.h>
 
@@ -81,6 +81,20 @@ VALKEY_UNUSED static int valkeyLibeventAttach(valkeyAsyncContext *ac, struct eve
     ac->ev.cleanup = valkeyLibeventCleanup;
     ac->ev.scheduleTimer = valkeyLibeventScheduleTimer;
     ac->ev.data = e;
+    return VALKEY_OK;
+}
+
+VALKEY_UNUSED static int valkeyLibeventAttachFn(valkeyAsyncContext *ac, void *base) {
+    return valkeyLibeventAttach(ac, (struct event_base *)base);
+}
+
+/* Connections of a cluster are attached to this loop. VALKEY_ERR: an argument is NULL. */
+VALKEY_UNUSED static int valkeyClusterOptionsUseLibevent(valkeyClusterOptions *options,
+                                                         struct event_base *base) {
+    if (options == NULL || base == NULL)
+        return VALKEY_ERR;
+    options->attach_fn = valkeyLibeventAttachFn;
+    options->attach_data = base;
     return VALKEY_OK;
 }
 

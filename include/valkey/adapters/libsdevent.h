@@ -3,7 +3,7 @@
 #ifndef VALKEY_ADAPTERS_LIBSDEVENT_H
 #define VALKEY_ADAPTERS_LIBSDEVENT_H
 
-#include "../async.h"
+#include "../cluster.h"
 
 #include <sys/epoll.h>
 #include <systemd/sd-event.h>
@@ -123,6 +123,20 @@ VALKEY_UNUSED static int valkeyLibsdeventAttach(valkeyAsyncContext *ac, struct s
     ac->ev.cleanup = valkeyLibsdeventCleanup;
     ac->ev.scheduleTimer = valkeyLibsdeventScheduleTimer;
     ac->ev.data = e;
+    return VALKEY_OK;
+}
+
+VALKEY_UNUSED static int valkeyLibsdeventAttachFn(valkeyAsyncContext *ac, void *event) {
+    return valkeyLibsdeventAttach(ac, (struct sd_event *)event);
+}
+
+/* Connections of a cluster are attached to this loop. VALKEY_ERR: an argument is NULL. */
+VALKEY_UNUSED static int valkeyClusterOptionsUseLibsdevent(valkeyClusterOptions *options,
+                                                           struct sd_event *event) {
+    if (options == NULL || event == NULL)
+        return VALKEY_ERR;
+    options->attach_fn = valkeyLibsdeventAttachFn;
+    options->attach_data = event;
     return VALKEY_OK;
 }
 

@@ -3,7 +3,7 @@
 #ifndef VALKEY_ADAPTERS_LIBUV_H
 #define VALKEY_ADAPTERS_LIBUV_H
 
-#include "../async.h"
+#include "../cluster.h"
 
 #include <uv.h>
 
@@ -105,6 +105,20 @@ VALKEY_UNUSED static int valkeyLibuvAttach(valkeyAsyncContext *ac, uv_loop_t *lo
     ac->ev.cleanup = valkeyLibuvCleanup;
     ac->ev.scheduleTimer = valkeyLibuvScheduleTimer;
     ac->ev.data = e;
+    return VALKEY_OK;
+}
+
+VALKEY_UNUSED static int valkeyLibuvAttachFn(valkeyAsyncContext *ac, void *loop) {
+    return valkeyLibuvAttach(ac, (uv_loop_t *)loop);
+}
+
+/* Connections of a cluster are attached to this loop. VALKEY_ERR: an argument is NULL. */
+VALKEY_UNUSED static int valkeyClusterOptionsUseLibuv(valkeyClusterOptions *options,
+                                                      uv_loop_t *loop) {
+    if (options == NULL || loop == NULL)
+        return VALKEY_ERR;
+    options->attach_fn = valkeyLibuvAttachFn;
+    options->attach_data = loop;
     return VALKEY_OK;
 }
 

@@ -4,7 +4,7 @@
 #ifndef VALKEY_ADAPTERS_POLL_H
 #define VALKEY_ADAPTERS_POLL_H
 
-#include "../async.h"
+#include "../cluster.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -123,6 +123,20 @@ VALKEY_UNUSED static int valkeyPollAttach(valkeyAsyncContext *ac) {
     ac->ev.cleanup = valkeyPollCleanup;
     ac->ev.scheduleTimer = valkeyPollScheduleTimer;
     ac->ev.data = e;
+    return VALKEY_OK;
+}
+
+VALKEY_UNUSED static int valkeyPollAttachFn(valkeyAsyncContext *ac, void *data) {
+    (void)data;
+    return valkeyPollAttach(ac);
+}
+
+/* Each connection of a cluster is then to be ticked. */
+VALKEY_UNUSED static int valkeyClusterOptionsUsePoll(valkeyClusterOptions *options) {
+    if (options == NULL)
+        return VALKEY_ERR;
+    options->attach_fn = valkeyPollAttachFn;
+    options->attach_data = NULL;
     return VALKEY_OK;
 }
 

@@ -3,12 +3,14 @@
 #ifndef LARDER_TESTS_CLIENT_DRIVER_H
 #define LARDER_TESTS_CLIENT_DRIVER_H
 
-#include <valkey/async.h>
+#include <valkey/cluster.h>
 
 void driver_open(void);
 void driver_close(void);
 /* Attach a context to the loop. Returns what the adapter returned. */
 int driver_attach(valkeyAsyncContext *ac);
+/* Have connections of a cluster attached to the loop, with the adapter's own function. */
+int driver_use(valkeyClusterOptions *options);
 /* Wait for events for at most a few milliseconds and handle them. */
 void driver_turn(void);
 

@@ -33,6 +33,10 @@ int driver_attach(valkeyAsyncContext *ac) {
     return VALKEY_OK;
 }
 
+int driver_use(valkeyClusterOptions *options) {
+    return valkeyClusterOptionsUseGlib(options, context);
+}
+
 void driver_turn(void) {
     (void)g_main_context_iteration(context, TRUE);
 }

@@ -22,6 +22,10 @@ int driver_attach(valkeyAsyncContext *ac) {
     return valkeyIvykisAttach(ac);
 }
 
+int driver_use(valkeyClusterOptions *options) {
+    return valkeyClusterOptionsUseIvykis(options);
+}
+
 void driver_turn(void) {
     IV_TIMER_INIT(&limit);
     iv_validate_now();

@@ -26,6 +26,10 @@ int driver_attach(valkeyAsyncContext *ac) {
     return valkeyLibevAttach(loop, ac);
 }
 
+int driver_use(valkeyClusterOptions *options) {
+    return valkeyClusterOptionsUseLibev(options, loop);
+}
+
 void driver_turn(void) {
     (void)ev_run(loop, EVRUN_ONCE);
 }

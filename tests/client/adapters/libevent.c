@@ -17,6 +17,10 @@ int driver_attach(valkeyAsyncContext *ac) {
     return valkeyLibeventAttach(ac, base);
 }
 
+int driver_use(valkeyClusterOptions *options) {
+    return valkeyClusterOptionsUseLibevent(options, base);
+}
+
 void driver_turn(void) {
     struct timeval limit = {.tv_usec = 5000};
     (void)event_base_loopexit(base, &limit);

@@ -17,6 +17,10 @@ int driver_attach(valkeyAsyncContext *ac) {
     return valkeyLibsdeventAttach(ac, event);
 }
 
+int driver_use(valkeyClusterOptions *options) {
+    return valkeyClusterOptionsUseLibsdevent(options, event);
+}
+
 void driver_turn(void) {
     (void)sd_event_run(event, 5000);
 }

@@ -29,6 +29,10 @@ int driver_attach(valkeyAsyncContext *ac) {
     return valkeyLibuvAttach(ac, &loop);
 }
 
+int driver_use(valkeyClusterOptions *options) {
+    return valkeyClusterOptionsUseLibuv(options, &loop);
+}
+
 void driver_turn(void) {
     (void)uv_run(&loop, UV_RUN_ONCE);
 }

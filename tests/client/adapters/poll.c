@@ -33,6 +33,18 @@ int driver_attach(valkeyAsyncContext *ac) {
     return result;
 }
 
+static int attach(valkeyAsyncContext *ac, void *data) {
+    (void)data;
+    return driver_attach(ac);
+}
+
+int driver_use(valkeyClusterOptions *options) {
+    int result = valkeyClusterOptionsUsePoll(options);
+    if (result == VALKEY_OK)
+        options->attach_fn = attach;
+    return result;
+}
+
 void driver_turn(void) {
     for (int i = 0; i < CONTEXTS_MAX; i++)
         if (contexts[i] != NULL)

@@ -38,22 +38,41 @@ static bool is_ok(valkeyContext *c) {
     return result;
 }
 
-void real_cluster_start(struct real_cluster *cluster, int first_port, const char *password) {
+static struct real_server *start_node(const struct real_cluster *cluster, int port) {
+    const char *password = cluster->password == NULL ? "" : cluster->password;
     const char *arguments[] = {"--cluster-enabled",
                                "yes",
                                "--cluster-node-timeout",
                                "2000",
+                               "--repl-diskless-sync-delay",
+                               "0",
                                "--requirepass",
-                               password == NULL ? "" : password,
+                               password,
                                "--masterauth",
-                               password == NULL ? "" : password,
+                               password,
                                NULL};
+    return real_server_start(port, arguments);
+}
+
+static valkeyContext *control(const struct real_cluster *cluster, int port) {
+    valkeyContext *c = valkeyConnect("127.0.0.1", port);
+    if (cluster->password != NULL)
+        RUN(c, "AUTH %s", cluster->password);
+    return c;
+}
+
+static void wait_a_moment(int *tries, const char *what) {
+    struct timespec moment = {.tv_nsec = 5000000};
+    require(++*tries < 4000, what);
+    (void)nanosleep(&moment, NULL);
+}
+
+void real_cluster_start(struct real_cluster *cluster, int first_port, const char *password) {
+    memset(cluster, 0, sizeof *cluster);
     cluster->password = password;
     for (int i = 0; i < CLUSTER_NODES; i++) {
-        cluster->servers[i] = real_server_start(first_port + i, arguments);
-        valkeyContext *c = cluster->control[i] = valkeyConnect("127.0.0.1", first_port + i);
-        if (password != NULL)
-            RUN(c, "AUTH %s", password);
+        cluster->servers[i] = start_node(cluster, first_port + i);
+        valkeyContext *c = cluster->control[i] = control(cluster, first_port + i);
         RUN(c, "CLUSTER ADDSLOTSRANGE %d %d", real_cluster_first_slot(i),
             real_cluster_first_slot(i + 1) - 1);
         RUN(c, "CLUSTER SET-CONFIG-EPOCH %d", i + 1);
@@ -63,21 +82,53 @@ void real_cluster_start(struct real_cluster *cluster, int first_port, const char
         if (i > 0)
             RUN(c, "CLUSTER MEET 127.0.0.1 %d", first_port);
     }
-    for (int i = 0, tries = 0; i < CLUSTER_NODES; tries++) {
-        require(tries < 3000, "does not come up");
-        if (is_ok(cluster->control[i])) {
-            i++;
-            continue;
-        }
-        struct timespec moment = {.tv_nsec = 5000000};
-        (void)nanosleep(&moment, NULL);
+    int tries = 0;
+    for (int i = 0; i < CLUSTER_NODES; i++)
+        while (!is_ok(cluster->control[i]))
+            wait_a_moment(&tries, "does not come up");
+}
+
+/* Whether the node's reply to the command contains the text. */
+static bool says(valkeyContext *c, const char *command, const char *text) {
+    valkeyReply *reply = valkeyCommand(c, command);
+    bool result = reply != NULL && reply->str != NULL && strstr(reply->str, text) != NULL;
+    freeReplyObject(reply);
+    return result;
+}
+
+void real_cluster_add_replicas(struct real_cluster *cluster) {
+    int first_port = real_server_port(cluster->servers[0]), tries = 0;
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        int port = first_port + CLUSTER_NODES + i;
+        cluster->replicas[i] = start_node(cluster, port);
+        valkeyContext *c = cluster->replica_control[i] = control(cluster, port);
+        RUN(c, "CLUSTER MEET 127.0.0.1 %d", first_port);
+        while (!says(c, "CLUSTER NODES", cluster->ids[i]) || !says(c, "CLUSTER INFO", "state:ok"))
+            wait_a_moment(&tries, "replica does not meet");
+        RUN(c, "CLUSTER REPLICATE %s", cluster->ids[i]);
     }
+    for (int i = 0; i < CLUSTER_NODES; i++) {
+        while (!says(cluster->replica_control[i], "INFO replication", "master_link_status:up") ||
+               !says(cluster->control[i], "INFO replication", "state=online") ||
+               !says(cluster->control[i], "CLUSTER INFO", "known_nodes:6"))
+            wait_a_moment(&tries, "replica does not follow");
+    }
+}
+
+void real_cluster_fail_over(struct real_cluster *cluster, int node) {
+    int tries = 0;
+    RUN(cluster->replica_control[node], "CLUSTER FAILOVER");
+    while (!says(cluster->replica_control[node], "INFO replication", "role:master") ||
+           !says(cluster->control[node], "INFO replication", "role:slave"))
+        wait_a_moment(&tries, "replica does not take over");
 }
 
 void real_cluster_stop(struct real_cluster *cluster) {
     for (int i = 0; i < CLUSTER_NODES; i++) {
         valkeyFree(cluster->control[i]);
         real_server_stop(cluster->servers[i]);
+        valkeyFree(cluster->replica_control[i]);
+        real_server_stop(cluster->replicas[i]);
     }
 }
 
