@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* One table look-up per byte (Sarwate 1988). TABLE[i] is the remainder of the byte i under the
- * reflected polynomial 0x82f63b78. */
+/* The processor's instruction where it has one, else one table look-up per byte (Sarwate 1988).
+ * TABLE[i] is the remainder of the byte i under the reflected polynomial 0x82f63b78. */
 #include "base/crc32c.h"
 
 static const uint32_t TABLE[256] = {
@@ -38,9 +38,35 @@ static const uint32_t TABLE[256] = {
     0x79b737ba, 0x8bdcb4b9, 0x988c474d, 0x6ae7c44e, 0xbe2da0a5, 0x4c4623a6, 0x5f16d052, 0xad7d5351,
 };
 
-uint32_t crc32c_extend(uint32_t crc, struct slice bytes) {
-    crc = ~crc;
+static uint32_t extend_by_table(uint32_t crc, struct slice bytes) {
     for (size_t i = 0; i < bytes.size; i++)
         crc = crc >> 8 ^ TABLE[(crc ^ bytes.data[i]) & 0xff];
-    return ~crc;
+    return crc;
+}
+
+#ifdef __x86_64__
+/* The instruction that SSE 4.2 has for just this polynomial. */
+__attribute__((target("sse4.2"))) static uint32_t extend_by_instruction(uint32_t crc,
+                                                                        struct slice bytes) {
+    const uint8_t *at = bytes.data;
+    size_t left = bytes.size;
+    uint64_t wide = crc;
+    for (; left >= 8; at += 8, left -= 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof(word));
+        wide = __builtin_ia32_crc32di(wide, word);
+    }
+    crc = (uint32_t)wide;
+    for (; left > 0; at++, left--)
+        crc = __builtin_ia32_crc32qi(crc, *at);
+    return crc;
+}
+#endif
+
+uint32_t crc32c_extend(uint32_t crc, struct slice bytes) {
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("sse4.2"))
+        return ~extend_by_instruction(~crc, bytes);
+#endif
+    return ~extend_by_table(~crc, bytes);
 }
