@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { TICK_US = 10000, SURVEY_US = 500000, REQUESTS_MAX = RAFT_READS_MAX, QUEUE_MAX = 4096 };
+enum { TICK_US = 10000, SURVEY_US = 500000, REQUESTS_MAX = 4 * RAFT_READS_MAX, QUEUE_MAX = 4096 };
 
 /* A client that waits. */
 struct request {
@@ -38,7 +38,8 @@ struct config_group {
     uint64_t applied;
     uint64_t snapshot_asked; /* index of the newest own snapshot that was begun */
     int64_t survey_us;
-    struct request requests[4 * REQUESTS_MAX];
+    struct request requests[REQUESTS_MAX];
+    size_t request_count; /* used */
     struct queued *queue;
     size_t queue_count;
     bool is_stepping;
@@ -68,8 +69,13 @@ static void answer(struct config_group *group, uint32_t client, uint64_t number,
     machine_send(group->machine, client, slice_of(frame, sizeof(frame)));
 }
 
+static void end_request(struct config_group *group, struct request *request) {
+    request->is_used = false;
+    group->request_count--;
+}
+
 static struct request *find_free_request(struct config_group *group) {
-    for (size_t i = 0; i < 4 * REQUESTS_MAX; i++)
+    for (size_t i = 0; i < REQUESTS_MAX; i++)
         if (!group->requests[i].is_used)
             return &group->requests[i];
     return NULL;
@@ -77,13 +83,13 @@ static struct request *find_free_request(struct config_group *group) {
 
 /* Reads that are confirmed and whose state is reached. */
 static void answer_reads(struct config_group *group) {
-    for (size_t i = 0; i < 4 * REQUESTS_MAX; i++) {
+    for (size_t i = 0; i < REQUESTS_MAX && group->request_count > 0; i++) {
         struct request *request = &group->requests[i];
         struct operation_result result = {0};
         if (!request->is_used || !request->is_read || request->index == 0 ||
             request->index > group->applied)
             continue;
-        request->is_used = false;
+        end_request(group, request);
         bool is_good = registers_apply(&group->registers, &request->command, &result) == LARDER_OK;
         answer(group, request->client, request->command.number, is_good ? ANSWER_OK : ANSWER_FAILED,
                &result);
@@ -93,11 +99,11 @@ static void answer_reads(struct config_group *group) {
 /* The entry at this index is known: who waited for it knows what became of the request. */
 static void answer_writes(struct config_group *group, const struct raft_entry *entry, bool is_good,
                           const struct operation_result *result) {
-    for (size_t i = 0; i < 4 * REQUESTS_MAX; i++) {
+    for (size_t i = 0; i < REQUESTS_MAX && group->request_count > 0; i++) {
         struct request *request = &group->requests[i];
         if (!request->is_used || request->is_read || request->index != entry->index)
             continue;
-        request->is_used = false;
+        end_request(group, request);
         bool is_mine = request->term == entry->term;
         answer(group, request->client, request->command.number,
                is_mine && is_good ? ANSWER_OK : ANSWER_FAILED, result);
@@ -140,7 +146,7 @@ static void take_snapshot(struct config_group *group) {
     struct raft_configuration configuration;
     raft_get_status(group->raft, &status);
     if (group->applied < group->snapshot_asked + (every == 0 ? 400 : every) ||
-        group->applied <= status.snapshot_index ||
+        group->applied <= status.snapshot_index || raft_storage_is_taking(&group->storage) ||
         raft_get_configuration_at(group->raft, group->applied, &configuration) != LARDER_OK)
         return;
     uint8_t *bytes = sim_resize(NULL, IMAGE_BYTES);
@@ -186,8 +192,6 @@ static void tell_oracle(struct config_group *group, const struct raft_input *inp
         raft_oracle_persisted(group->oracle, group->number, input->persisted.number);
     if (input->type == RAFT_PERSIST_FAILED)
         raft_oracle_persist_failed(group->oracle, group->number, input->failed_number);
-    if (input->type == RAFT_SNAPSHOT_TAKEN)
-        raft_oracle_snapshot(group->oracle, group->number, input->snapshot_taken.snapshot.index);
 }
 
 /* Give the core what the storage had to say. What finds no memory is tried again later. */
@@ -197,6 +201,10 @@ static void drain(struct config_group *group) {
     size_t done = 0;
     while (done < group->queue_count) {
         struct queued queued = group->queue[done];
+        if (queued.input.type == RAFT_SNAPSHOT_TAKEN) {
+            done++;
+            continue; /* offered with every tick until the core accepts it */
+        }
         tell_oracle(group, &queued.input);
         if (step(group, &queued.input) == LARDER_BUSY)
             break;
@@ -205,6 +213,21 @@ static void drain(struct config_group *group) {
     }
     group->queue_count -= done;
     memmove(group->queue, group->queue + done, group->queue_count * sizeof(*group->queue));
+}
+
+/* The core may be busy sending the snapshot before it. */
+static void offer_snapshot(struct config_group *group) {
+    const struct storage_taken *taken = &group->storage.taken;
+    struct raft_input input = {.type = RAFT_SNAPSHOT_TAKEN,
+                               .snapshot_taken = {taken->snapshot, taken->keep_from}};
+    if (group->storage.taken_file < 0)
+        return;
+    enum larder_status status = step(group, &input);
+    if (status == LARDER_BUSY)
+        return;
+    if (status == LARDER_OK)
+        raft_oracle_snapshot(group->oracle, group->number, taken->snapshot.index);
+    raft_storage_end_taking(&group->storage, status == LARDER_OK);
 }
 
 static void send_message(struct config_group *group, const struct raft_message *message) {
@@ -223,7 +246,7 @@ static void send_message(struct config_group *group, const struct raft_message *
 static void take_read(struct config_group *group, const struct raft_read_state *state) {
     struct request *request = &group->requests[state->context];
     if (state->status != LARDER_OK) {
-        request->is_used = false;
+        end_request(group, request);
         answer(group, request->client, request->command.number, ANSWER_NOT_LEADER, NULL);
         return;
     }
@@ -235,9 +258,10 @@ static void take_read(struct config_group *group, const struct raft_read_state *
 static void install(struct config_group *group) {
     group->applied = group->out.install.index;
     group->snapshot_asked = group->applied;
-    for (size_t i = 0; i < 4 * REQUESTS_MAX; i++)
-        if (!group->requests[i].is_read && group->requests[i].index <= group->applied)
-            group->requests[i].is_used = false; /* its client will not know */
+    for (size_t i = 0; i < REQUESTS_MAX; i++)
+        if (group->requests[i].is_used && !group->requests[i].is_read &&
+            group->requests[i].index <= group->applied)
+            end_request(group, &group->requests[i]); /* its client will not know */
 }
 
 /* Everything that the step gave out. Storage may answer at once, which is queued. */
@@ -434,6 +458,7 @@ static void wake(void *process) {
     drain(group);
     survey(group);
     take_snapshot(group);
+    offer_snapshot(group);
     drain(group);
 }
 
@@ -449,6 +474,7 @@ static void take_request(struct config_group *group, uint32_t client, struct sli
         return;
     }
     struct raft_input input = {.type = RAFT_PROPOSE, .command = frame};
+    group->request_count++;
     *request = (struct request){.is_used = true,
                                 .is_read = command.kind == OPERATION_READ,
                                 .client = client,
@@ -466,7 +492,7 @@ static void take_request(struct config_group *group, uint32_t client, struct sli
         request->term = group->out.proposed_term;
     }
     if (status != LARDER_OK) {
-        request->is_used = false;
+        end_request(group, request);
         answer(group, client, command.number,
                status == LARDER_AGAIN ? ANSWER_NOT_LEADER : ANSWER_FAILED, NULL);
     }

@@ -141,7 +141,7 @@ static enum larder_status recover(struct raft_storage *storage) {
 enum larder_status raft_storage_open(struct raft_storage *storage,
                                      const struct raft_configuration *founders) {
     storage->disk = machine_disk(storage->machine);
-    storage->snapshot_file = storage->arriving_file = -1;
+    storage->snapshot_file = storage->arriving_file = storage->taken_file = -1;
     storage->is_recovering = true;
     storage->configuration = *founders;
     enum larder_status status = find_hard_state(storage);
@@ -213,6 +213,13 @@ void raft_storage_take_snapshot(struct raft_storage *storage, const struct raft_
                                            .snapshot = *snapshot,
                                            .configuration = *configuration,
                                            .keep_from = keep_from});
+}
+
+bool raft_storage_is_taking(const struct raft_storage *storage) {
+    for (size_t i = 0; i < storage->job_count; i++)
+        if (storage->jobs[i].type == STORAGE_OWN_SNAPSHOT)
+            return true;
+    return storage->taken_file >= 0;
 }
 
 void raft_storage_store_chunk(struct raft_storage *storage,

@@ -71,6 +71,12 @@ struct raft_storage {
     struct raft_configuration configuration;
     int32_t snapshot_file; /* of `snapshot`; -1: it is the founding one */
     int32_t arriving_file;
+    int32_t taken_file; /* an own one that the core did not accept yet; -1: none */
+    struct storage_taken {
+        struct raft_snapshot snapshot;
+        struct raft_configuration configuration;
+        uint64_t keep_from;
+    } taken;
     uint64_t arrived_bytes; /* of the snapshot that is arriving; UINT64_MAX: it was given up */
     uint64_t first_index;   /* entries before it may be dropped when the log is rewritten */
 
@@ -97,11 +103,16 @@ void raft_storage_restored(const struct raft_storage *storage, struct raft_resto
 void raft_storage_release(struct raft_storage *storage);
 
 void raft_storage_write(struct raft_storage *storage, const struct raft_write *write);
-/* Store a snapshot of the own state; the core is told when it is durable. Takes ownership of
- * `bytes` (from sim_resize). */
+/* Whether an own snapshot is being stored or waits to be accepted. */
+bool raft_storage_is_taking(const struct raft_storage *storage);
+/* Store a snapshot of the own state; the core is told when it is durable, and may be busy: then the
+ * snapshot before it must be kept. Not while one is being taken. Takes ownership of `bytes` (from
+ * sim_resize). */
 void raft_storage_take_snapshot(struct raft_storage *storage, const struct raft_snapshot *snapshot,
                                 const struct raft_configuration *configuration, uint64_t keep_from,
                                 uint8_t *bytes);
+/* The core took SNAPSHOT_TAKEN, or never will. */
+void raft_storage_end_taking(struct raft_storage *storage, bool is_accepted);
 void raft_storage_store_chunk(struct raft_storage *storage,
                               const struct raft_snapshot_chunk *chunk);
 /* Answers with SNAPSHOT_DATA at once. */

@@ -82,7 +82,8 @@ enum larder_status raft_storage_find_snapshot(struct raft_storage *storage) {
 
 uint32_t raft_storage_free_file(const struct raft_storage *storage) {
     uint32_t file = STORAGE_SNAPSHOT_FILE;
-    while ((int32_t)file == storage->snapshot_file || (int32_t)file == storage->arriving_file)
+    while ((int32_t)file == storage->snapshot_file || (int32_t)file == storage->arriving_file ||
+           (int32_t)file == storage->taken_file)
         file++;
     return file;
 }
@@ -170,10 +171,8 @@ struct raft_input raft_storage_end_snapshot(struct raft_storage *storage,
     if (job->type == STORAGE_OWN_SNAPSHOT) {
         if (!is_stored || job->snapshot.index <= storage->snapshot.index)
             return input;
-        storage->snapshot = job->snapshot;
-        storage->configuration = job->configuration;
-        storage->snapshot_file = (int32_t)job->file;
-        storage->first_index = job->keep_from;
+        storage->taken_file = (int32_t)job->file;
+        storage->taken = (struct storage_taken){job->snapshot, job->configuration, job->keep_from};
         input.type = RAFT_SNAPSHOT_TAKEN;
         input.snapshot_taken = (struct raft_snapshot_taken){job->snapshot, job->keep_from};
         return input;
@@ -187,6 +186,16 @@ struct raft_input raft_storage_end_snapshot(struct raft_storage *storage,
     if (!is_stored)
         storage->arriving_file = -1;
     return input;
+}
+
+void raft_storage_end_taking(struct raft_storage *storage, bool is_accepted) {
+    if (is_accepted) {
+        storage->snapshot = storage->taken.snapshot;
+        storage->configuration = storage->taken.configuration;
+        storage->snapshot_file = storage->taken_file;
+        storage->first_index = storage->taken.keep_from;
+    }
+    storage->taken_file = -1;
 }
 
 void raft_storage_installed(struct raft_storage *storage, const struct raft_snapshot *snapshot,
