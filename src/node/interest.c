@@ -305,15 +305,30 @@ static bool is_alive(struct node_thread *thread, const struct interest_key *key)
            !expiry_has_passed(entry.expiry_ms, thread->store.now_ms);
 }
 
+static bool lock_to_watch(struct node *node, uint32_t id, bool is_brief) NO_THREAD_SAFETY {
+    return is_brief ? partition_lock_briefly(node, id)
+                    : lock_try_acquire(&node->locks[id].lock) || partition_lock_patiently(node, id);
+}
+
+static bool lock_to_forget(struct node *node, uint32_t id, bool is_brief) NO_THREAD_SAFETY {
+    if (is_brief)
+        return partition_lock_briefly(node, id);
+    partition_lock(node, id);
+    return true;
+}
+
 enum larder_status node_watch(struct node_thread *thread, struct watch_set *set, uint32_t database,
-                              struct slice text) {
+                              struct slice text, bool is_brief) NO_THREAD_SAFETY {
     struct node *node = thread->node;
     uint32_t id = keyspace_partition_id(&node->keyspace, text);
     struct watch *watch = allocator_allocate_zeroed(node->allocator, sizeof(*watch));
     if (watch == NULL)
         return LARDER_NO_MEMORY;
     watch->entry.watcher = set;
-    partition_lock(node, id);
+    if (!lock_to_watch(node, id, is_brief)) {
+        allocator_release(node->allocator, watch, sizeof(*watch));
+        return LARDER_BUSY;
+    }
     struct interest_key *key = interest_find(node, id, database, text);
     bool is_new = key == NULL || !is_watched(key, set);
     enum larder_status status =
@@ -331,19 +346,22 @@ enum larder_status node_watch(struct node_thread *thread, struct watch_set *set,
     return LARDER_OK;
 }
 
-void node_unwatch(struct node_thread *thread, struct watch_set *set) {
+bool node_unwatch(struct node_thread *thread, struct watch_set *set,
+                  bool is_brief) NO_THREAD_SAFETY {
     struct node *node = thread->node;
     while (set->first != NULL) {
         struct watch *watch = set->first;
         uint32_t id = watch->entry.key->partition;
+        if (!lock_to_forget(node, id, is_brief))
+            return false;
         set->first = watch->next;
-        partition_lock(node, id);
         interest_remove(node, &watch->entry);
         partition_unlock(node, id);
         allocator_release(node->allocator, watch, sizeof(*watch));
     }
     set->count = 0;
     atomic_store_explicit(&set->is_dirty, false, memory_order_relaxed);
+    return true;
 }
 
 enum larder_status node_watch_plan(const struct node *node, const struct watch_set *set,

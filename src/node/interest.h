@@ -62,11 +62,13 @@ struct watch_set {
     size_t count;
 };
 
-/* Watch a key from now on; twice is once. Errors: LARDER_NO_MEMORY. */
+/* Watch a key from now on; twice is once. Errors: LARDER_NO_MEMORY; LARDER_BUSY when a slow script
+ * holds the partition, or with is_brief when it is not to be had within a millisecond. */
 enum larder_status node_watch(struct node_thread *thread, struct watch_set *set, uint32_t database,
-                              struct slice key) LARDER_NODISCARD;
-/* Forget all keys, clear is_dirty. */
-void node_unwatch(struct node_thread *thread, struct watch_set *set);
+                              struct slice key, bool is_brief) LARDER_NODISCARD;
+/* Forget all keys, clear is_dirty. False, with is_brief only: the partition of a key was not to be
+ * had within a millisecond, and some are left. */
+bool node_unwatch(struct node_thread *thread, struct watch_set *set, bool is_brief);
 /* Add the partitions of the watched keys to a plan. Errors: LARDER_NO_MEMORY. */
 struct section_plan;
 enum larder_status node_watch_plan(const struct node *node, const struct watch_set *set,

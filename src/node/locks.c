@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-enum { PATIENCE_US = 5000, TRY_US = 1000, ORDERED_PATIENCE_US = 200 };
+enum { PATIENCE_US = 5000, TRY_US = 1000, ORDERED_PATIENCE_US = 200, LET_GO_NS = 50 * 1000000 };
 
 /* Acquire pairs with the release in node_section_begin: a thread finds its own mark, and another
  * thread's mark is only ever different from its own. */
@@ -45,6 +45,25 @@ bool partition_try_lock(struct node *node, uint32_t id) NO_THREAD_SAFETY {
     return lock_acquire_for(&node->locks[id].lock, TRY_US);
 }
 
+bool partition_lock_briefly(struct node *node, uint32_t id) NO_THREAD_SAFETY {
+    if (!is_own(&node->locks[id]))
+        return partition_try_lock(node, id);
+    node->locks[id].depth++;
+    return true;
+}
+
+bool node_await_scripts(struct node *node) NO_THREAD_SAFETY {
+    for (uint32_t id = 0; id < node->keyspace.partition_count; id++) {
+        struct partition_lock *lock = &node->locks[id];
+        if (atomic_load_explicit(&lock->script_since_ns, memory_order_relaxed) == 0 || is_own(lock))
+            continue;
+        if (!partition_lock_patiently(node, id))
+            return false;
+        lock_release(&lock->lock);
+    }
+    return true;
+}
+
 bool partition_lock_patiently(struct node *node, uint32_t id) NO_THREAD_SAFETY {
     while (!lock_acquire_for(&node->locks[id].lock, PATIENCE_US))
         if (node_is_stalled(node, id))
@@ -69,11 +88,19 @@ size_t partition_set_sort(uint32_t *ids, size_t count) {
     return unique;
 }
 
-/* While holding others: false when an open section holds it, so that all must be let go. */
+/* Whether what holds the lock may hold it for so long that nobody should wait for it while holding
+ * others. */
+static bool is_held_long(const struct partition_lock *lock) {
+    uint64_t since = atomic_load_explicit(&lock->script_since_ns, memory_order_relaxed);
+    return since != 0 && clock_monotonic_ns() - since > LET_GO_NS;
+}
+
+/* While holding others: false when an open section holds it, or a script for long, so that all must
+ * be let go. */
 static bool lock_next(struct node *node, uint32_t id) NO_THREAD_SAFETY {
     struct partition_lock *lock = &node->locks[id];
     while (!lock_acquire_for(&lock->lock, ORDERED_PATIENCE_US))
-        if (atomic_load_explicit(&lock->is_open, memory_order_relaxed))
+        if (atomic_load_explicit(&lock->is_open, memory_order_relaxed) || is_held_long(lock))
             return false;
     return true;
 }

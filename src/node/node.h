@@ -148,6 +148,13 @@ static inline void partition_lock(struct node *node, uint32_t id)
 /* Housekeeping's way: false when the lock is not to be had within a millisecond. */
 bool partition_try_lock(struct node *node, uint32_t id) TRY_ACQUIRE(true, PARTITION_LOCK);
 
+/* The same for a thread that must not wait, as it is held up already; one that holds the lock for a
+ * section gets it. */
+bool partition_lock_briefly(struct node *node, uint32_t id) TRY_ACQUIRE(true, PARTITION_LOCK);
+/* Wait until no script holds a partition that one holds now. False: one of them has run for longer
+ * than busy_after_ms. Holds no lock meanwhile. */
+bool node_await_scripts(struct node *node);
+
 static inline void partition_unlock(struct node *node, uint32_t id)
     RELEASE(PARTITION_LOCK) NO_THREAD_SAFETY {
     if (node->locks[id].depth > 0)

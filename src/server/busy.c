@@ -59,21 +59,42 @@ void busy_stalled(struct server *server) {
 }
 
 bool busy_allows(const struct command_spec *spec) {
-    /* These would begin a section within the one that is under way, or take its locks. */
-    if (spec->id == COMMAND_EXEC || spec->id == COMMAND_WATCH)
-        return false;
-    return (spec->flags & COMMAND_FLAG_ALLOW_BUSY) != 0;
+    /* EXEC would begin a section within the one that is under way. */
+    return spec->id != COMMAND_EXEC && (spec->flags & COMMAND_FLAG_ALLOW_BUSY) != 0;
 }
 
-bool busy_holds_up(const struct server *server, const struct command_spec *spec) {
-    if (session_commands[spec->id] == NULL || spec->id == COMMAND_TIME ||
-        (spec->flags & COMMAND_FLAG_ALLOW_BUSY) != 0 ||
-        (strcmp(spec->group, "generic") != 0 && strcmp(spec->group, "server") != 0))
+/* Whether a session command looks at keys, so that it waits for scripts as a data command does. */
+static bool looks_at_keys(const struct command_spec *spec) {
+    return strcmp(spec->group, "generic") == 0 || spec->id == COMMAND_DBSIZE ||
+           spec->id == COMMAND_FLUSHALL || spec->id == COMMAND_FLUSHDB ||
+           spec->id == COMMAND_SWAPDB;
+}
+
+bool busy_has_slow_script(const struct server *server) {
+    if (atomic_load_explicit(&server->node->busy_after_ms, memory_order_relaxed) <= 0)
         return false;
     for (unsigned i = 0; i < server->thread_count; i++)
         if (script_is_slow(server->threads[i].scripts))
             return true;
     return false;
+}
+
+static bool has_running_script(const struct server *server) {
+    for (unsigned i = 0; i < server->thread_count; i++)
+        if (script_is_running(server->threads[i].scripts))
+            return true;
+    return false;
+}
+
+bool busy_holds_up(const struct server *server, const struct command_spec *spec, bool may_wait) {
+    if (session_commands[spec->id] == NULL || spec->id == COMMAND_TIME ||
+        (spec->flags & COMMAND_FLAG_ALLOW_BUSY) != 0 ||
+        (strcmp(spec->group, "generic") != 0 && strcmp(spec->group, "server") != 0))
+        return false;
+    if (!has_running_script(server))
+        return false;
+    return busy_has_slow_script(server) ||
+           (may_wait && looks_at_keys(spec) && !node_await_scripts(server->node));
 }
 
 void busy_reply(struct reply *reply, bool is_function) {

@@ -13,11 +13,14 @@ void busy_poll(struct server_thread *thread);
 /* The thread of the node's listener that called: node_listener.stalled. */
 void busy_stalled(struct server *server);
 
+/* Whether a script is slow on any thread; never with a busy-reply-threshold of 0. */
+bool busy_has_slow_script(const struct server *server);
 /* Whether a command may run while its thread is held up. */
 bool busy_allows(const struct command_spec *spec);
 /* Whether the command needs partitions that a slow script may hold, without being one that
- * node_execute runs: SCAN, FLUSHALL ... */
-bool busy_holds_up(const struct server *server, const struct command_spec *spec);
+ * node_execute runs: SCAN, FLUSHALL ... With may_wait those that look at keys wait until the
+ * scripts that run have ended, or one of them is slow. */
+bool busy_holds_up(const struct server *server, const struct command_spec *spec, bool may_wait);
 /* Write the error that names the command which ends what holds the thread up. */
 void busy_reply(struct reply *reply, bool is_function);
 /* The same for a command that may not run. */

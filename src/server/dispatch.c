@@ -367,7 +367,8 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
         refused(thread, session, spec, begin);
         return true;
     }
-    if ((thread->is_busy && !busy_allows(spec)) || busy_holds_up(thread->server, spec)) {
+    if ((thread->is_busy && !busy_allows(spec)) ||
+        busy_holds_up(thread->server, spec, session->transaction == NULL)) {
         busy_refuse(thread, reply);
         refused(thread, session, spec, begin);
         return true;

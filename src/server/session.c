@@ -114,6 +114,7 @@ void session_closing(struct loop *loop, struct connection *connection) {
     delivery_dismiss(session);
     blocking_abandon(session);
     transaction_discard(session);
+    (void)node_unwatch(&session->thread->node_thread, &session->watched, false);
     node_account(server->node,
                  -(int64_t)sizeof(struct session) -
                      (int64_t)atomic_load_explicit(&session->memory_bytes, memory_order_relaxed));

@@ -46,6 +46,7 @@ struct session {
     bool is_restricted;      /* the user may not do everything: each command is checked */
     struct transaction *transaction; /* NULL: not in MULTI */
     struct watch_set watched;
+    bool watches_nothing; /* what `watched` holds was forgotten, but could not be taken out yet */
     struct session_wait *wait;    /* of the blocking command; NULL: none */
     int64_t output_soft_since_ms; /* since when the soft output limit is exceeded; 0: it is not */
     /* of the batch being served */

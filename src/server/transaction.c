@@ -7,6 +7,7 @@
 #include "node/section.h"
 #include "server/acl.h"
 #include "server/blocking.h"
+#include "server/busy.h"
 #include "server/session_commands.h"
 
 struct queued {
@@ -38,8 +39,8 @@ static void show(struct session *session) {
     const struct transaction *t = session->transaction;
     atomic_store_explicit(&session->shown_queued, t != NULL ? (int32_t)t->count + 1 : 0,
                           memory_order_relaxed);
-    atomic_store_explicit(&session->shown_watched, (uint32_t)session->watched.count,
-                          memory_order_relaxed);
+    size_t watched = session->watches_nothing ? 0 : session->watched.count;
+    atomic_store_explicit(&session->shown_watched, (uint32_t)watched, memory_order_relaxed);
     session_show_flags(session);
 }
 
@@ -167,9 +168,15 @@ static void forget_queue(struct session *session) {
     session->transaction = NULL;
 }
 
+/* It does not wait for a script that holds the keys: then it is noted only that none is watched. */
+static void forget_watched(struct session *session) {
+    session->watches_nothing =
+        !node_unwatch(&session->thread->node_thread, &session->watched, true);
+}
+
 void transaction_discard(struct session *session) {
     forget_queue(session);
-    node_unwatch(&session->thread->node_thread, &session->watched);
+    forget_watched(session);
     session->flags &= ~(uint32_t)SESSION_MULTI;
     show(session);
 }
@@ -206,21 +213,30 @@ void session_command_watch(struct session *session, struct call *call) {
         reply_error(call->reply, "ERR WATCH inside MULTI is not allowed");
         return;
     }
-    for (size_t i = 1; i < call->argc; i++) {
-        if (node_watch(&session->thread->node_thread, &session->watched, session->database,
-                       call->argv[i]) != LARDER_OK) {
-            reply_error(call->reply, "OOM not enough memory to watch the key");
-            return;
-        }
-    }
+    bool is_held_up = session->thread->is_busy;
+    enum larder_status status = LARDER_OK;
+    do {
+        if (session->watches_nothing)
+            forget_watched(session);
+    } while (session->watches_nothing && !is_held_up && !busy_has_slow_script(session->server));
+    if (session->watches_nothing)
+        status = LARDER_BUSY;
+    for (size_t i = 1; i < call->argc && status == LARDER_OK; i++)
+        status = node_watch(&session->thread->node_thread, &session->watched, session->database,
+                            call->argv[i], is_held_up);
     show(session);
-    reply_ok(call->reply);
+    if (status == LARDER_OK)
+        reply_ok(call->reply);
+    else if (status == LARDER_BUSY)
+        busy_refuse(session->thread, call->reply);
+    else
+        reply_error(call->reply, "OOM not enough memory to watch the key");
 }
 
 void session_command_unwatch(struct session *session, struct call *call) {
     /* Inside EXEC the watched keys are forgotten when it ends. */
-    if (session->thread->node_thread.section.kind == SECTION_NONE)
-        node_unwatch(&session->thread->node_thread, &session->watched);
+    if (session->thread->is_busy || session->thread->node_thread.section.kind == SECTION_NONE)
+        forget_watched(session);
     show(session);
     reply_ok(call->reply);
 }
@@ -258,7 +274,8 @@ static bool is_about_everything(const struct command_spec *spec) {
 static enum larder_status plan(struct session *session, struct section_plan *out) {
     const struct transaction *t = session->transaction;
     struct node *node = session->server->node;
-    enum larder_status status = node_watch_plan(node, &session->watched, out);
+    enum larder_status status =
+        session->watches_nothing ? LARDER_OK : node_watch_plan(node, &session->watched, out);
     for (size_t i = 0; i < t->count && status == LARDER_OK; i++) {
         const struct command_input *input = &t->items[i].input;
         status = section_plan_add_command(out, node, input->spec, input->argc, input->argv);
@@ -340,14 +357,16 @@ void session_command_exec(struct session *session, struct call *call) NO_THREAD_
     if (status == LARDER_OK)
         status = node_section_begin(&thread->node_thread, &section);
     if (status == LARDER_OK) {
-        if (node_watch_is_broken(&thread->node_thread, &session->watched))
+        if (!session->watches_nothing &&
+            node_watch_is_broken(&thread->node_thread, &session->watched))
             reply_null_array(call->reply);
         else
             run_queue(session, call->reply);
         node_section_end(&thread->node_thread);
     } else if (status == LARDER_BUSY) {
-        reply_error(call->reply, "BUSY Redis is busy running a script. You can only call SCRIPT "
-                                 "KILL or SHUTDOWN NOSAVE.");
+        reply_error(call->reply, "EXECABORT Transaction discarded because of: BUSY Redis is busy "
+                                 "running a script. You can only call SCRIPT KILL or SHUTDOWN "
+                                 "NOSAVE.");
     } else {
         reply_error(call->reply, "OOM not enough memory for the transaction");
     }

@@ -121,6 +121,41 @@ def _():
         contains(script.end(), b"Script killed by user")
 
 
+@check("what comes while a script is slow is answered: BUSY, or at once what needs no key")
+def _():
+    with servers.Server(arguments=("--threads", "3", "--busy-reply-threshold", "300")) as server, \
+            contextlib.ExitStack() as stack:
+        connections = [connect_and_ask(server, stack) for _ in range(9)]
+        for connection in connections:
+            connection.call("WATCH", "k")
+            connection.call_many([("MULTI",), ("SET", "k", "v")])
+        watchers = [connect_and_ask(server, stack) for _ in range(6)]
+        for connection in watchers:
+            connection.call("WATCH", "k")
+        early = [connect_and_ask(server, stack) for _ in range(6)]
+        script = Running(server, "EVAL", FOREVER, "1", "k")
+        time.sleep(0.05)
+        for connection, command in zip(early, (["DBSIZE"], ["KEYS", "*"], ["FLUSHALL"], ["SCAN", "0"], ["RANDOMKEY"],
+                                               ["SWAPDB", "0", "1"])):
+            connection.send(*command)
+        for connection in early:
+            contains(connection.read(), b"BUSY")
+        for connection in connections:
+            contains(connection.call("EXEC"), b"EXECABORT Transaction discarded because of: BUSY")
+        for connection in watchers:
+            equal(connection.call("UNWATCH"), b"OK")
+            equal(connection.call_many([("MULTI",), ("DISCARD",)]), [b"OK", b"OK"])
+            reply = connection.call("WATCH", "k")
+            is_true(reply == b"OK" or reply.startswith(b"BUSY"), repr(reply))
+        contains(early[0].call("DBSIZE"), b"BUSY")
+        equal(watchers[0].call("SCRIPT", "KILL"), b"OK")
+        script.end()
+        equal(early[0].call("DBSIZE"), 0)
+        watchers[1].call("WATCH", "k")
+        early[0].call("SET", "k", "1")
+        equal(watchers[1].call_many([("UNWATCH",), ("WATCH", "k"), ("MULTI",), ("GET", "k"), ("EXEC",)])[-1], [b"1"])
+
+
 @check("a script that wrote can't be killed, but SHUTDOWN NOSAVE ends the server")
 def _():
     with servers.Server(arguments=THREADS) as server, server.connect(timeout=60) as connection:

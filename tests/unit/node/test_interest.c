@@ -57,7 +57,7 @@ static bool is_broken(struct fixture *f, struct watch_set *set) {
 }
 
 static void watch(struct fixture *f, struct watch_set *set, const char *key) {
-    assert_int_equal(node_watch(&f->client.thread, set, 0, slice_of_string(key)), LARDER_OK);
+    assert_int_equal(node_watch(&f->client.thread, set, 0, slice_of_string(key), false), LARDER_OK);
 }
 
 /* The command waits: it gave no reply. */
@@ -103,7 +103,7 @@ static void a_change_of_a_watched_key_breaks_the_watch(void **state) {
     assert_false(is_broken(&f, &set));
     (void)node_client_run(&f.client, "SET b 1");
     assert_true(is_broken(&f, &set));
-    node_unwatch(&f.client.thread, &set);
+    (void)node_unwatch(&f.client.thread, &set, false);
     assert_false(is_broken(&f, &set));
     assert_int_equal(atomic_load(&f.node->changes_wanted), 0);
     teardown(&f);
@@ -122,7 +122,7 @@ static void a_change_that_no_memory_can_note_breaks_every_watch_of_the_partition
     test_allocator_fail_never(&f.allocator);
     assert_string_equal(f.client.text, ":1\r\n");
     assert_true(is_broken(&f, &set));
-    node_unwatch(&f.client.thread, &set);
+    (void)node_unwatch(&f.client.thread, &set, false);
     teardown(&f);
 }
 
