@@ -238,7 +238,9 @@ enum larder_status call_reserve_effect(struct call *call, size_t size) LARDER_NO
 
 /* Execute one part of an effect record by the functions of this table, under the lock of
  * part->partition. Nothing expires by time and nothing is emitted. A part of a collection that no
- * database holds any more (it was flushed) does nothing. `scratch` is used and left as it was.
+ * database holds any more (it was flushed) does nothing. A part of FLUSHDB or SWAPDB is applied
+ * under all partition locks; the entries of ids that are no database's then are left to
+ * partition_drop_dead. `scratch` is used and left as it was.
  * Errors: LARDER_NO_MEMORY, nothing changed; LARDER_CORRUPT when the part is not what a command of
  * this table emits. */
 enum larder_status call_apply_effect(struct keyspace *keyspace, struct store_thread *thread,

@@ -159,9 +159,38 @@ static enum larder_status run(struct call *call, const struct effect_part *part)
     return status == LARDER_OK || status == LARDER_NO_MEMORY ? status : LARDER_CORRUPT;
 }
 
+static bool is_of_databases(const struct effect_part *part) {
+    return part->command == COMMAND_FLUSHDB || part->command == COMMAND_SWAPDB;
+}
+
+/* Pairs of a database and its collection id. All is checked before anything changes. */
+REQUIRES(PARTITION_LOCK)
+static enum larder_status apply_to_databases(struct keyspace *keyspace,
+                                             const struct effect_part *part,
+                                             const struct slice *arguments) {
+    uint64_t database, collection;
+    if (part->argument_count == 0 || part->argument_count % 2 != 0)
+        return LARDER_CORRUPT;
+    for (size_t i = 0; i < part->argument_count; i += 2)
+        if (!slice_to_uint64(arguments[i], &database) || database >= keyspace->database_count ||
+            !slice_to_uint64(arguments[i + 1], &collection) || collection >= UINT32_MAX)
+            return LARDER_CORRUPT;
+    for (size_t i = 0; i < part->argument_count; i += 2) {
+        (void)slice_to_uint64(arguments[i], &database);
+        (void)slice_to_uint64(arguments[i + 1], &collection);
+        atomic_store_explicit(&keyspace->collections[database], (uint32_t)collection,
+                              memory_order_relaxed);
+        if (keyspace->next_collection <= collection)
+            keyspace->next_collection = (uint32_t)collection + 1;
+    }
+    return LARDER_OK;
+}
+
 enum larder_status call_apply_effect(struct keyspace *keyspace, struct store_thread *thread,
                                      const struct effect_part *part, const struct slice *arguments,
                                      struct reply *scratch) {
+    if (is_of_databases(part))
+        return apply_to_databases(keyspace, part, arguments);
     if (!is_applicable(part))
         return LARDER_CORRUPT;
     struct slice fixed[APPLY_ARGUMENTS];

@@ -15,15 +15,18 @@ struct node_flush {
     uint32_t next_partition; /* where to go on looking for them */
 };
 
-/* Empty all databases. */
-void node_flush_all(struct node_thread *thread, struct node_flush *flush);
-/* Empty one. */
-void node_flush_database(struct node_thread *thread, uint32_t database, struct node_flush *flush);
+/* Empty all databases. Errors: LARDER_NO_MEMORY for the effects, nothing changed. */
+enum larder_status node_flush_all(struct node_thread *thread,
+                                  struct node_flush *flush) LARDER_NODISCARD;
+/* Empty one. Errors: as above. */
+enum larder_status node_flush_database(struct node_thread *thread, uint32_t database,
+                                       struct node_flush *flush) LARDER_NODISCARD;
 /* Give back about `budget` segments or entries. True: there is more. No lock is held. The node's
  * memory is counted as used until then. */
 bool node_flush_step(struct node_thread *thread, struct node_flush *flush, uint32_t budget);
 
-/* Exchange the contents of two databases. */
-void node_swap_databases(struct node_thread *thread, uint32_t a, uint32_t b);
+/* Exchange the contents of two databases. Errors: as above. */
+enum larder_status node_swap_databases(struct node_thread *thread, uint32_t a,
+                                       uint32_t b) LARDER_NODISCARD;
 
 #endif

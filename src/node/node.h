@@ -17,6 +17,9 @@ struct node_thread;
 struct waiter;
 struct interest_table; /* node/interest.h: who watches or waits for which keys */
 
+/* What a client reads when there is no memory for its command. */
+#define NODE_OUT_OF_MEMORY_TEXT "OOM command not allowed when used memory > 'maxmemory'."
+
 /* Whom the node tells what happened to keys. Called by the thread that did it, while the locks of
  * the keys' partitions are held: must not block and may take only locks below PARTITION_LOCK. The
  * key is borrowed. */

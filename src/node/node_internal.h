@@ -5,7 +5,6 @@
 
 #include "node/node.h"
 
-#define NODE_OUT_OF_MEMORY_TEXT "OOM command not allowed when used memory > 'maxmemory'."
 #define NODE_BUSY_TEXT                                                                             \
     "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
 

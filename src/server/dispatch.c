@@ -15,8 +15,6 @@
 #include "server/tracking.h"
 #include "server/transaction.h"
 
-static const char OUT_OF_MEMORY_TEXT[] = "OOM command not allowed when used memory > 'maxmemory'.";
-
 static bool has_child_built(const struct command_spec *spec) {
     for (size_t i = 0; i < spec->subcommand_count; i++)
         if (command_is_built(&spec->subcommands[i]))
@@ -276,7 +274,7 @@ static void ensure_reply(struct session *session, struct reply_mark begin) {
     if (!reply->failed)
         return;
     reply_cut(reply, begin);
-    reply_error(reply, OUT_OF_MEMORY_TEXT);
+    reply_error(reply, NODE_OUT_OF_MEMORY_TEXT);
     if (!reply->failed)
         return;
     reply_cut(reply, begin);
@@ -379,7 +377,7 @@ bool dispatch(struct server_thread *thread, struct session *session, const struc
         return false;
     }
     if (!has_memory(thread, session, request, argv)) {
-        reply_error(reply, OUT_OF_MEMORY_TEXT);
+        reply_error(reply, NODE_OUT_OF_MEMORY_TEXT);
         refused(thread, session, spec, begin);
         return true;
     }

@@ -218,14 +218,22 @@ static bool parse_flush(struct session *session, struct call *call, bool *is_asy
     return true;
 }
 
+static void reply_done(struct reply *reply, enum larder_status status) {
+    if (status == LARDER_OK)
+        reply_ok(reply);
+    else
+        reply_error(reply, NODE_OUT_OF_MEMORY_TEXT);
+}
+
 void session_command_flushdb(struct session *session, struct call *call) {
     struct node_flush flush = {.has_dead = false};
     bool is_async;
     if (!parse_flush(session, call, &is_async))
         return;
-    node_flush_database(node_thread_of(session), session->database, &flush);
+    enum larder_status status =
+        node_flush_database(node_thread_of(session), session->database, &flush);
     dispose(session, &flush, is_async);
-    reply_ok(call->reply);
+    reply_done(call->reply, status);
 }
 
 void session_command_flushall(struct session *session, struct call *call) {
@@ -233,9 +241,9 @@ void session_command_flushall(struct session *session, struct call *call) {
     bool is_async;
     if (!parse_flush(session, call, &is_async))
         return;
-    node_flush_all(node_thread_of(session), &flush);
+    enum larder_status status = node_flush_all(node_thread_of(session), &flush);
     dispose(session, &flush, is_async);
-    reply_ok(call->reply);
+    reply_done(call->reply, status);
 }
 
 static bool parse_database(struct call *call, size_t index, const char *error, int64_t *out) {
@@ -255,7 +263,8 @@ void session_command_swapdb(struct session *session, struct call *call) {
         reply_error(call->reply, "ERR DB index is out of range");
         return;
     }
+    enum larder_status status = LARDER_OK;
     if (a != b)
-        node_swap_databases(&session->thread->node_thread, (uint32_t)a, (uint32_t)b);
-    reply_ok(call->reply);
+        status = node_swap_databases(node_thread_of(session), (uint32_t)a, (uint32_t)b);
+    reply_done(call->reply, status);
 }

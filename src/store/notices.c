@@ -26,6 +26,12 @@ void notices_clear(struct notices *notices) {
     notices->is_incomplete = false;
 }
 
+void notices_renumber(struct notices *notices, uint32_t from, uint32_t to) {
+    for (uint32_t i = 0; i < notices->count; i++)
+        if (notices->items[i].collection == from)
+            notices->items[i].collection = to;
+}
+
 static bool reserve(struct notices *notices, size_t key_size) {
     if (notices->count == notices->capacity) {
         uint32_t capacity = notices->capacity == 0 ? FIRST_ITEMS : 2 * notices->capacity;

@@ -53,6 +53,10 @@ void notices_finish(struct notices *notices);
 /* Delivered: forget them, keep the memory (unless it is much). */
 void notices_clear(struct notices *notices);
 
+/* What was collected of one collection id is the other's from here on: the database that it belongs
+ * to got a new id. */
+void notices_renumber(struct notices *notices, uint32_t from, uint32_t to);
+
 /* Collect; use the inline functions below. */
 void notices_add(struct notices *notices, const char *event, uint32_t class, uint32_t partition,
                  uint32_t collection, struct slice key);

@@ -41,6 +41,10 @@ static void report_locks(void *context) {
             (void)fprintf(stderr, "  partition %u is locked\n", i);
 }
 
+static void require_done(enum larder_status status) {
+    client_require(status == LARDER_OK, "flush or swap");
+}
+
 static void require_not_error(struct worker *w) {
     if (w->client.text[0] == '-') {
         (void)fprintf(stderr, "%s: %s", w->line, w->client.text);
@@ -116,11 +120,11 @@ static void disturb(struct worker *w) {
     struct node_flush flush = {.has_dead = false};
     unsigned choice = draw(w, 40);
     if (choice == 0) {
-        node_flush_database(&w->client.thread, 4, &flush);
+        require_done(node_flush_database(&w->client.thread, 4, &flush));
         while (node_flush_step(&w->client.thread, &flush, FLUSH_BUDGET))
             node_client_tick(&w->client, 0);
     } else if (choice < 4) {
-        node_swap_databases(&w->client.thread, 4, 5);
+        require_done(node_swap_databases(&w->client.thread, 4, 5));
     } else {
         w->client.database = 4 + draw(w, 2);
         (void)sprintf(w->line, choice < 20 ? "MSET f%u 1 g%u 2" : "DEL f%u g%u", choice, choice);

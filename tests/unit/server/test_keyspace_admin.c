@@ -159,7 +159,7 @@ static void a_flushed_database_is_empty_at_once_and_its_memory_comes_back(void *
     fill(&f, 1, KEYS);
     int64_t before = node_used_bytes(f.node);
     struct node_flush flush = {.has_dead = false};
-    node_flush_database(&f.client.thread, 1, &flush);
+    assert_int_equal(node_flush_database(&f.client.thread, 1, &flush), LARDER_OK);
     assert_int_equal(node_key_count(f.node, 1), 0);
     assert_int_equal(node_key_count(f.node, 0), 10);
     f.client.database = 1;
@@ -183,7 +183,7 @@ static void flushing_everything_leaves_nothing(void **state) {
     struct digest empty = {0, 0};
     assert_false(digest_equal(node_digest(f.node), empty));
     struct node_flush flush = {.has_dead = false};
-    node_flush_all(&f.client.thread, &flush);
+    assert_int_equal(node_flush_all(&f.client.thread, &flush), LARDER_OK);
     assert_true(digest_equal(node_digest(f.node), empty));
     fill(&f, 2, 7);
     free_all(&f, &flush, 1);
@@ -198,12 +198,12 @@ static void exchanged_databases_keep_their_contents(void **state) {
     setup(&f);
     fill(&f, 0, 10);
     fill(&f, 3, 20);
-    node_swap_databases(&f.client.thread, 0, 3);
+    assert_int_equal(node_swap_databases(&f.client.thread, 0, 3), LARDER_OK);
     assert_int_equal(node_key_count(f.node, 0), 20);
     assert_int_equal(node_key_count(f.node, 3), 10);
     f.client.database = 0;
     assert_string_equal(node_client_run(&f.client, "GET key:15"), "$8\r\nvalue:15\r\n");
-    node_swap_databases(&f.client.thread, 0, 3);
+    assert_int_equal(node_swap_databases(&f.client.thread, 0, 3), LARDER_OK);
     assert_string_equal(node_client_run(&f.client, "GET key:15"), "$-1\r\n");
     teardown(&f);
 }
