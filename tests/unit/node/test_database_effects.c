@@ -164,7 +164,7 @@ static void a_watch_breaks_when_its_key_is_deleted_before_the_flush(void **state
         setup(&f, false);
         run(&f, 0, "SET watched 1");
         run(&f, 1, "SET other 1");
-        assert_int_equal(node_watch(&f.client.thread, &set, 0, SLICE_LITERAL("watched")),
+        assert_int_equal(node_watch(&f.client.thread, &set, 0, SLICE_LITERAL("watched"), false),
                          LARDER_OK);
         begin(&f);
         run(&f, 0, "DEL watched");
@@ -175,7 +175,7 @@ static void a_watch_breaks_when_its_key_is_deleted_before_the_flush(void **state
         node_section_end(&f.client.thread);
         dispose(&f, &flush);
         assert_true(is_broken(&f, &set));
-        node_unwatch(&f.client.thread, &set);
+        assert_true(node_unwatch(&f.client.thread, &set, false));
         teardown(&f);
     }
 }
