@@ -179,6 +179,20 @@ enum larder_status command_xgroup_setid(struct call *call) {
 
 /* ---- the others ---- */
 
+/* A group of many pending entries is freed in slices, once the lock is released. */
+static void remove_group(struct call *call, struct object *stream, struct stream_group *group) {
+    enum { FREED_AT_ONCE = 64 };
+    const struct allocator *allocator = call->keyspace->allocator;
+    struct stream_group_state state = stream_group_get_state(group);
+    struct object *detached = NULL;
+    if (state.pending_count + state.consumer_count > FREED_AT_ONCE)
+        detached = stream_detach_group(stream, allocator, group);
+    if (detached != NULL)
+        store_thread_drop_object(call->thread, detached);
+    else
+        stream_destroy_group(stream, allocator, group);
+}
+
 enum larder_status command_xgroup_destroy(struct call *call) {
     struct object_edit edit;
     if (!edit_stream(call, false, &edit))
@@ -187,7 +201,7 @@ enum larder_status command_xgroup_destroy(struct call *call) {
     reply_integer(call->reply, group != NULL);
     if (group == NULL)
         return LARDER_OK;
-    stream_destroy_group(edit.object, call->keyspace->allocator, group);
+    remove_group(call, edit.object, group);
     call_notify(call, NOTICE_STREAM, "xgroup-destroy", &edit.key);
     call_effect(call, COMMAND_XGROUP_DESTROY, call->argv + KEY, 2);
     return call_commit_object(call, &edit);

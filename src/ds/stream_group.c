@@ -94,6 +94,35 @@ void stream_destroy_group(struct object *object, const struct allocator *allocat
     allocator_release(allocator, group, group_size(group));
 }
 
+/* What a group adds to the group_bytes of its stream, but for the pages of names. */
+static size_t group_bytes(const struct stream_group *group) {
+    size_t bytes = group_size(group) + group->pending.bytes + group->consumers.bytes +
+                   group->pending.count * sizeof(struct stream_pending);
+    for (size_t i = 0; i < group->consumers.count; i++) {
+        const struct stream_consumer *consumer = stream_consumer_at(group, i);
+        bytes += consumer_size(consumer) + consumer->pending.bytes;
+    }
+    return bytes;
+}
+
+struct object *stream_detach_group(struct object *object, const struct allocator *allocator,
+                                   struct stream_group *group) {
+    struct stream *from = stream_of(object);
+    const struct object_context context = {.allocator = allocator};
+    struct object *detached = stream_create(&context);
+    if (detached == NULL)
+        return NULL;
+    struct stream *to = stream_of(detached);
+    if (stream_names_insert(&to->groups, allocator, &group->named) != LARDER_OK) {
+        object_destroy(detached, allocator);
+        return NULL;
+    }
+    stream_names_remove(&from->groups, allocator, &group->named);
+    from->group_bytes -= group_bytes(group);
+    to->group_bytes += group_bytes(group);
+    return detached;
+}
+
 /* ---- consumers ---- */
 
 struct stream_consumer *stream_find_consumer(const struct stream_group *group, struct slice name) {

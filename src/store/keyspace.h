@@ -123,6 +123,8 @@ void store_thread_finish(struct store_thread *thread, struct keyspace *keyspace)
 
 /* Report the thread's memory_delta to the node-wide counter. Any time. */
 void store_thread_report(struct store_thread *thread, struct keyspace *keyspace);
+/* Have a container that is in no record freed by store_thread_free_dropped. Takes ownership. */
+void store_thread_drop_object(struct store_thread *thread, struct object *object);
 /* Free the blobs and containers that were dropped under a lock, of large containers one slice; true
  * when there is more. No lock is held. */
 bool store_thread_free_dropped(struct store_thread *thread);

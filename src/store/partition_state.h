@@ -121,7 +121,6 @@ void partition_remove(struct partition *p, struct keyspace *keyspace, struct sto
                       const struct entry *entry);
 /* Give a blob back once no lock is held. */
 void store_thread_drop(struct store_thread *thread, struct blob *blob);
-void store_thread_drop_object(struct store_thread *thread, struct object *object);
 
 /* ---- cleaner.c ---- */
 

@@ -22,6 +22,32 @@ static int tear_down(void **state) {
 #define ENTRY(id, value) "*2\r\n$3\r\n" id "\r\n*2\r\n$1\r\na\r\n$1\r\n" value "\r\n"
 #define WRONG_TYPE       "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"
 
+static void a_destroyed_group_of_many_entries_is_freed_in_slices(void **state) {
+    enum { ENTRIES = 20000 };
+    struct driver *d = *state;
+    char line[64];
+    for (int i = 1; i <= ENTRIES; i++) {
+        (void)snprintf(line, sizeof(line), "XADD s %d-1 a 1", i);
+        driver_run(d, line);
+    }
+    int64_t entries_bytes = d->held_bytes;
+    EXPECT(d, "XGROUP CREATE s g 0", "+OK\r\n");
+    for (int i = 0; i < ENTRIES; i += 100)
+        driver_run(d, "XREADGROUP GROUP g c COUNT 100 STREAMS s >");
+    int64_t full_bytes = d->held_bytes;
+    EXPECT(d, "XGROUP DESTROY s g", ":1\r\n");
+    assert_true(d->held_bytes > full_bytes - (full_bytes - entries_bytes) / 2);
+    EXPECT(d, "XGROUP CREATE s g 0", "+OK\r\n"); /* the name is free at once */
+    unsigned slices = 1;
+    for (int64_t before = d->held_bytes; store_thread_free_dropped(&d->thread); slices++) {
+        assert_true(d->held_bytes < before);
+        before = d->held_bytes;
+    }
+    assert_true(slices > 4);
+    assert_true(d->held_bytes < entries_bytes + 16384);
+    EXPECT(d, "XLEN s", ":20000\r\n");
+}
+
 static void ids_come_from_the_clock_and_never_go_back(void **state) {
     struct driver *d = *state;
     EXPECT(d, "XADD s * a 1", "$9\r\n1000000-0\r\n");
@@ -357,6 +383,7 @@ static void events_are_told(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+        TEST(a_destroyed_group_of_many_entries_is_freed_in_slices),
         TEST(ids_come_from_the_clock_and_never_go_back),
         TEST(xadd_reads_its_options),
         TEST(ranges_are_inclusive_or_exclusive),
