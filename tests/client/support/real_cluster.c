@@ -40,6 +40,11 @@ static bool is_ok(valkeyContext *c) {
 
 static struct real_server *start_node(const struct real_cluster *cluster, int port) {
     const char *password = cluster->password == NULL ? "" : cluster->password;
+    char files[3][128] = {{0}}, tls_port[16];
+    static const char *const NAMES[] = {"node.crt", "node.key", "ca.crt"};
+    for (int i = 0; cluster->tls_folder != NULL && i < 3; i++)
+        (void)snprintf(files[i], sizeof files[i], "%s/%s", cluster->tls_folder, NAMES[i]);
+    (void)snprintf(tls_port, sizeof tls_port, "%d", port + 100);
     const char *arguments[] = {"--cluster-enabled",
                                "yes",
                                "--cluster-node-timeout",
@@ -50,6 +55,16 @@ static struct real_server *start_node(const struct real_cluster *cluster, int po
                                password,
                                "--masterauth",
                                password,
+                               cluster->tls_folder == NULL ? NULL : "--tls-port",
+                               tls_port,
+                               "--tls-cluster",
+                               "yes",
+                               "--tls-cert-file",
+                               files[0],
+                               "--tls-key-file",
+                               files[1],
+                               "--tls-ca-cert-file",
+                               files[2],
                                NULL};
     return real_server_start(port, arguments);
 }
@@ -68,7 +83,13 @@ static void wait_a_moment(int *tries, const char *what) {
 }
 
 void real_cluster_start(struct real_cluster *cluster, int first_port, const char *password) {
+    real_cluster_start_tls(cluster, first_port, password, NULL);
+}
+
+void real_cluster_start_tls(struct real_cluster *cluster, int first_port, const char *password,
+                            const char *folder) {
     memset(cluster, 0, sizeof *cluster);
+    cluster->tls_folder = folder;
     cluster->password = password;
     for (int i = 0; i < CLUSTER_NODES; i++) {
         cluster->servers[i] = start_node(cluster, first_port + i);
@@ -80,7 +101,7 @@ void real_cluster_start(struct real_cluster *cluster, int first_port, const char
         (void)snprintf(cluster->ids[i], sizeof cluster->ids[i], "%s", id->str);
         freeReplyObject(id);
         if (i > 0)
-            RUN(c, "CLUSTER MEET 127.0.0.1 %d", first_port);
+            RUN(c, "CLUSTER MEET 127.0.0.1 %d", first_port + (folder == NULL ? 0 : 100));
     }
     int tries = 0;
     for (int i = 0; i < CLUSTER_NODES; i++)

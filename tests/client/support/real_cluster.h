@@ -13,7 +13,8 @@ struct real_cluster {
     struct real_server *servers[CLUSTER_NODES];
     valkeyContext *control[CLUSTER_NODES]; /* one connection to each */
     char ids[CLUSTER_NODES][41];
-    const char *password; /* borrowed; may be NULL */
+    const char *password;   /* borrowed; may be NULL */
+    const char *tls_folder; /* borrowed; may be NULL */
     struct real_server *replicas[CLUSTER_NODES];
     valkeyContext *replica_control[CLUSTER_NODES];
 };
@@ -21,6 +22,10 @@ struct real_cluster {
 /* Start it on ports first_port to first_port + 2 and wait until all slots are served. `password`
  * may be NULL. Ends the test program on failure. */
 void real_cluster_start(struct real_cluster *cluster, int first_port, const char *password);
+/* The same; nodes also listen for TLS, 100 ports higher, with the certificate node.crt in a folder.
+ */
+void real_cluster_start_tls(struct real_cluster *cluster, int first_port, const char *password,
+                            const char *folder);
 /* Give each primary a replica, on the three ports behind the primaries', and wait until they are in
  * step and all nodes know them. */
 void real_cluster_add_replicas(struct real_cluster *cluster);

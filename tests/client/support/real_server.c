@@ -41,10 +41,11 @@ static bool accepts(int port) {
     return result;
 }
 
-static void run(const struct real_server *server, const char *const *arguments) {
+static void run(const struct real_server *server, const char *program,
+                const char *const *arguments) {
     char port[16];
     (void)snprintf(port, sizeof port, "%d", server->port);
-    const char *words[ARGUMENTS_MAX] = {"redis-server",
+    const char *words[ARGUMENTS_MAX] = {program,
                                         "--port",
                                         port,
                                         "--dir",
@@ -75,20 +76,25 @@ static void run(const struct real_server *server, const char *const *arguments) 
 }
 
 struct real_server *real_server_start(int port, const char *const *arguments) {
+    return real_server_start_program("redis-server", port, arguments);
+}
+
+struct real_server *real_server_start_program(const char *program, int port,
+                                              const char *const *arguments) {
     struct real_server *server = calloc(1, sizeof *server);
     require(server != NULL, "calloc");
     server->port = port;
-    require(!accepts(port), "redis-server: port is taken");
+    require(!accepts(port), "the server's port is taken");
     (void)snprintf(server->folder, sizeof server->folder, "/tmp/larder-client-XXXXXX");
     require(mkdtemp(server->folder) != NULL, "mkdtemp");
     (void)snprintf(server->socket, sizeof server->socket, "%s/socket", server->folder);
     server->process = fork();
     require(server->process >= 0, "fork");
     if (server->process == 0)
-        run(server, arguments);
+        run(server, program, arguments);
     for (int waited = 0; !accepts(port); waited += 5) {
-        require(waited < START_MS, "redis-server does not start");
-        require(waitpid(server->process, NULL, WNOHANG) == 0, "redis-server ended");
+        require(waited < START_MS, "the server does not start");
+        require(waitpid(server->process, NULL, WNOHANG) == 0, "the server ended");
         struct timespec moment = {.tv_nsec = 5000000};
         (void)nanosleep(&moment, NULL);
     }

@@ -8,6 +8,9 @@ struct real_server;
 /* Start it and wait until it accepts connections. `arguments`: NULL-terminated further options, or
  * NULL. Ends the test program on failure. It also listens on the unix socket. */
 struct real_server *real_server_start(int port, const char *const *arguments);
+/* The same with another program that takes the same options. */
+struct real_server *real_server_start_program(const char *program, int port,
+                                              const char *const *arguments);
 int real_server_port(const struct real_server *server);
 const char *real_server_socket(const struct real_server *server);
 /* Suspend and resume the process. */
