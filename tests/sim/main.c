@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* larder-sim: run seeds and scenarios of the simulator. `larder-sim --help` tells. */
-#include "sim/swarm.h"
+#include "sim/shrink.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -8,16 +8,17 @@
 
 static const char USAGE[] =
     "usage: larder-sim [--seed N] [--seeds COUNT] [--minutes M] [--round R] [--without NAME,...]\n"
-    "                  [--only I,I,...] [--until SECONDS] [--verbose] [--figures]\n"
+    "                  [--only I,I,...] [--until SECONDS] [--verbose] [--figures] [--shrink]\n"
     "  --seed     the seed to run (1)           --seeds    so many seeds from there on (1)\n"
     "  --minutes  virtual minutes a seed (60)   --round    only this round of the seed\n"
     "  --without  leave out kinds of faults     --only     only these faults of the round\n"
-    "  --until    end the round's faults early  --verbose  print the trace\n";
+    "  --until    end the round's faults early  --verbose  print the trace\n"
+    "  --figures  print counters and speed      --shrink   make a failing seed smaller\n";
 
 struct settings {
     struct swarm_options swarm;
     uint64_t seeds;
-    bool has_figures;
+    bool has_figures, shrinks;
     uint32_t only[SIM_FAULTS_MAX];
 };
 
@@ -50,6 +51,8 @@ static void leave_out(struct swarm_options *options, char *names) {
 
 static void keep_only(struct settings *settings, char *numbers) {
     settings->swarm.only_faults = settings->only;
+    if (strcmp(numbers, "none") == 0)
+        return;
     for (char *text = strtok(numbers, ","); text != NULL; text = strtok(NULL, ","))
         if (settings->swarm.only_count < SIM_FAULTS_MAX)
             settings->only[settings->swarm.only_count++] = (uint32_t)number_of(text);
@@ -60,6 +63,10 @@ static void read_arguments(struct settings *settings, int count, char **values) 
         const char *name = values[i];
         if (strcmp(name, "--verbose") == 0) {
             settings->swarm.trace_out = stdout;
+            continue;
+        }
+        if (strcmp(name, "--shrink") == 0) {
+            settings->shrinks = true;
             continue;
         }
         if (strcmp(name, "--figures") == 0) {
@@ -94,6 +101,25 @@ static double seconds_since(const struct timespec *began) {
     return (double)(now.tv_sec - began->tv_sec) + (double)(now.tv_nsec - began->tv_nsec) / 1e9;
 }
 
+static void print_failure(const struct settings *settings, const struct swarm_options *options,
+                          const struct swarm_result *result) {
+    char arguments[2000];
+    static struct shrunk shrunk;
+    printf("seed %" PRIu64 " round %" PRIu32 ": at %.6f s, machine %" PRId32 ": %s\n",
+           options->seed, result->round, (double)result->violation_us / 1e6, result->machine,
+           result->violation);
+    shrink_print_arguments(options, arguments, sizeof(arguments));
+    if (settings->shrinks) {
+        struct swarm_options quiet = *options;
+        quiet.trace_out = NULL;
+        shrink(&quiet, result, 400, &shrunk);
+        shrink_print_arguments(&shrunk.options, arguments, sizeof(arguments));
+        printf("%s after %" PRIu32 " runs\n", shrunk.is_same_violation ? "smaller" : "not smaller",
+               shrunk.run_count);
+    }
+    printf("again: make sim VERBOSE=1 ARGS=\"%s\"\n", arguments);
+}
+
 static bool run_seed(const struct settings *settings, const struct swarm_options *options) {
     struct swarm_result result;
     struct timespec began;
@@ -101,9 +127,7 @@ static bool run_seed(const struct settings *settings, const struct swarm_options
     swarm_run(options, &result);
     double seconds = seconds_since(&began);
     if (result.violation != NULL)
-        printf("seed %" PRIu64 " round %" PRIu32 ": at %.6f s, machine %" PRId32 ": %s\n",
-               options->seed, result.round, (double)result.violation_us / 1e6, result.machine,
-               result.violation);
+        print_failure(settings, options, &result);
     if (settings->has_figures)
         printf("%s\n%" PRIu32 " rounds, %" PRIu64 " operations, %" PRIu64
                " of unknown outcome, %" PRIu64 " histories, %" PRIu64 " undecided, %" PRIu64
