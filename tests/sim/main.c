@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* larder-sim: run seeds and scenarios of the simulator. `larder-sim --help` tells. */
+#include "sim/scenario.h"
 #include "sim/shrink.h"
 
 #include <inttypes.h>
@@ -8,17 +9,20 @@
 
 static const char USAGE[] =
     "usage: larder-sim [--seed N] [--seeds COUNT] [--minutes M] [--round R] [--without NAME,...]\n"
-    "                  [--only I,I,...] [--until SECONDS] [--verbose] [--figures] [--shrink]\n"
+    "                  [--scenario NAME] [--list] [--only I,I,...] [--until SECONDS] [--verbose] "
+    "[--figures] [--shrink]\n"
     "  --seed     the seed to run (1)           --seeds    so many seeds from there on (1)\n"
     "  --minutes  virtual minutes a seed (60)   --round    only this round of the seed\n"
     "  --without  leave out kinds of faults     --only     only these faults of the round\n"
     "  --until    end the round's faults early  --verbose  print the trace\n"
-    "  --figures  print counters and speed      --shrink   make a failing seed smaller\n";
+    "  --figures  print counters and speed      --shrink   make a failing seed smaller\n"
+    "  --scenario run a script (or: all)        --list     names of the scripts\n";
 
 struct settings {
     struct swarm_options swarm;
     uint64_t seeds;
     bool has_figures, shrinks;
+    const char *scenario;
     uint32_t only[SIM_FAULTS_MAX];
 };
 
@@ -73,6 +77,11 @@ static void read_arguments(struct settings *settings, int count, char **values) 
             settings->has_figures = true;
             continue;
         }
+        if (strcmp(name, "--list") == 0) {
+            for (size_t k = 0; k < SCENARIO_COUNT; k++)
+                printf("%-24s %s\n", SCENARIOS[k].name, SCENARIOS[k].about);
+            exit(0);
+        }
         if (i + 1 == count)
             fail("what is this", name);
         char *value = values[++i];
@@ -80,6 +89,8 @@ static void read_arguments(struct settings *settings, int count, char **values) 
             settings->swarm.seed = number_of(value);
         else if (strcmp(name, "--seeds") == 0)
             settings->seeds = number_of(value);
+        else if (strcmp(name, "--scenario") == 0)
+            settings->scenario = value;
         else if (strcmp(name, "--minutes") == 0)
             settings->swarm.length_us = (int64_t)number_of(value) * 60000000;
         else if (strcmp(name, "--round") == 0)
@@ -143,6 +154,36 @@ static bool run_seed(const struct settings *settings, const struct swarm_options
     return result.violation == NULL && result.counters.undecided == 0;
 }
 
+static bool run_scenario(const struct settings *settings, const struct scenario_type *type,
+                         uint64_t seed) {
+    struct scenario_result result;
+    scenario_run(type, seed, settings->swarm.trace_out, &result);
+    if (result.violation != NULL)
+        printf("%s: at %.6f s: %s%s%s\nagain: make sim VERBOSE=1 SCENARIO=%s SEED=%" PRIu64 "\n",
+               type->name, (double)result.length_us / 1e6, result.violation,
+               result.text[0] != '\0' ? ": " : "", result.text, type->name, seed);
+    printf("%s, seed %" PRIu64 ": %.3f virtual hours, %" PRIu64 " events, %" PRIu64
+           " faults, trace %s\n",
+           type->name, seed, (double)result.length_us / 3.6e9, result.event_count,
+           result.fault_count, result.digest);
+    return result.violation == NULL;
+}
+
+static bool run_scenarios(const struct settings *settings) {
+    bool is_clean = true, is_known = strcmp(settings->scenario, "all") == 0;
+    for (size_t i = 0; i < SCENARIO_COUNT; i++) {
+        if (strcmp(settings->scenario, "all") != 0 &&
+            strcmp(settings->scenario, SCENARIOS[i].name) != 0)
+            continue;
+        is_known = true;
+        for (uint64_t k = 0; k < settings->seeds; k++)
+            is_clean = run_scenario(settings, &SCENARIOS[i], settings->swarm.seed + k) && is_clean;
+    }
+    if (!is_known)
+        fail("no such scenario", settings->scenario);
+    return is_clean;
+}
+
 int main(int count, char **values) {
     struct settings settings = {.seeds = 1,
                                 .swarm = {.subject = &CONFIG_GROUP_SUBJECT,
@@ -150,6 +191,8 @@ int main(int count, char **values) {
                                           .length_us = 3600000000,
                                           .only_round = -1}};
     read_arguments(&settings, count, values);
+    if (settings.scenario != NULL)
+        return run_scenarios(&settings) ? 0 : 1;
     bool is_clean = true;
     uint64_t first = settings.swarm.seed;
     for (uint64_t i = 0; i < settings.seeds; i++) {

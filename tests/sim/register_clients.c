@@ -41,6 +41,7 @@ static void note(struct register_client *client, int64_t return_us,
 /* It is not known what became of the request. */
 static void give_up(struct register_client *client) {
     client->is_waiting = false;
+    client->outcome = OUTCOME_UNKNOWN;
     client->turn++;
     client->clients->counters.unknown++;
     client->target =
@@ -61,6 +62,7 @@ void register_client_request(struct register_client *client, uint32_t target, ui
     uint8_t frame[CONFIG_GROUP_REQUEST_BYTES];
     client->turn++;
     client->is_waiting = true;
+    client->outcome = OUTCOME_NONE;
     client->target = target;
     client->called_us = clients->world->now_us;
     client->command = (struct register_command){
@@ -134,6 +136,8 @@ static void on_reply(void *context, uint32_t from, struct slice frame) {
         return;
     }
     client->is_waiting = false;
+    client->outcome = OUTCOME_DONE;
+    client->result = reply.result;
     client->turn++;
     client->clients->counters.operations++;
     client->clients->answered++;

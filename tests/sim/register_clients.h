@@ -16,6 +16,8 @@ struct register_history {
     size_t count, capacity;
 };
 
+enum register_outcome { OUTCOME_NONE, OUTCOME_DONE, OUTCOME_REFUSED, OUTCOME_UNKNOWN };
+
 struct register_client {
     struct register_clients *clients;
     uint32_t index;
@@ -25,7 +27,9 @@ struct register_client {
     uint64_t turn; /* raised with every request and every end of one: older calls are stale */
     struct register_command command;
     int64_t called_us;
-    uint64_t last_value; /* that it saw */
+    uint64_t last_value;           /* that it saw */
+    enum register_outcome outcome; /* of the last request */
+    struct operation_result result;
 };
 
 struct register_clients {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The config group of five voters with clients that use its registers. */
-#include "sim/register_clients.h"
+#include "sim/subject_config_group.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -45,6 +45,11 @@ static void attach(void *context, struct sim_world *world) {
     struct config_group_subject *subject = context;
     subject->world = world;
     register_clients_init(&subject->clients, world, CLIENTS, subject->seed);
+}
+
+struct register_clients *config_group_subject_clients(void *context) {
+    struct config_group_subject *subject = context;
+    return &subject->clients;
 }
 
 static void begin_round(void *context, uint64_t seed) {

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Scripted runs: a function that makes things happen to the config group one after the other and
+ * says what must be true. The oracles watch as always, and what the script's clients saw is checked
+ * at the end. `larder-sim --scenario NAME --verbose` shows one as a trace. */
+#ifndef LARDER_TESTS_SIM_SCENARIO_H
+#define LARDER_TESTS_SIM_SCENARIO_H
+
+#include "sim/register_clients.h"
+
+struct scenario {
+    struct sim_world *world;
+    void *subject;
+    struct register_clients *clients;
+    char text[200]; /* of a failed expectation */
+};
+
+struct scenario_type {
+    const char *name;
+    const char *about; /* one line */
+    void (*play)(struct scenario *scenario);
+};
+
+extern const struct scenario_type SCENARIOS[];
+extern const size_t SCENARIO_COUNT;
+
+struct scenario_result {
+    const char *violation; /* NULL: none; static */
+    char text[200];
+    int64_t length_us;
+    uint64_t event_count, fault_count;
+    char digest[SHA1_HEX_BYTES + 1];
+};
+
+void scenario_run(const struct scenario_type *type, uint64_t seed, FILE *trace_out,
+                  struct scenario_result *out);
+
+/* ---- for scripts ---- */
+
+/* Fails the scenario unless `is_true`. After a failure nothing more happens in the world. */
+void scenario_expect(struct scenario *scenario, bool is_true, const char *what);
+void scenario_note(struct scenario *scenario, const char *what);
+/* Let time pass. */
+void scenario_wait(struct scenario *scenario, int64_t ms);
+/* All machines run and one leads; every member has all entries. False if not within `ms`. */
+bool scenario_settles(struct scenario *scenario, int64_t ms);
+/* The leader that a majority follows; waits for one up to `ms`. UINT32_MAX: none. */
+uint32_t scenario_leader(struct scenario *scenario, int64_t ms);
+/* Some machine that is not `but`. */
+uint32_t scenario_other(const struct scenario *scenario, uint32_t but);
+struct raft_status scenario_status(const struct scenario *scenario, uint32_t machine);
+
+struct sim_machine *scenario_machine(const struct scenario *scenario, uint32_t machine);
+/* All links between the machines of the mask and the others, or only those out of it. Clients reach
+ * everybody. */
+void scenario_cut_off(struct scenario *scenario, uint32_t machines, bool is_one_way);
+void scenario_heal(struct scenario *scenario);
+
+/* One request, and time passes until its outcome is there. */
+struct scenario_answer {
+    enum register_outcome outcome;
+    bool is_done;
+    uint64_t value;
+    int64_t took_us;
+};
+struct scenario_answer scenario_ask(struct scenario *scenario, uint32_t machine, uint64_t key,
+                                    enum operation_kind kind, uint64_t a, uint64_t b);
+/* Begin a request and do not wait; by one of the clients 1 to 5. */
+void scenario_begin(struct scenario *scenario, uint32_t client, uint32_t machine, uint64_t key,
+                    enum operation_kind kind, uint64_t a, uint64_t b);
+/* A write that some leader accepts, tried again until it does, for up to `ms`. */
+bool scenario_write(struct scenario *scenario, uint64_t key, uint64_t value, int64_t ms);
+/* The value that a leader confirms, tried again for up to `ms`. */
+bool scenario_read(struct scenario *scenario, uint64_t key, int64_t ms, uint64_t *out);
+
+#endif
