@@ -72,6 +72,8 @@ static enum larder_status enter_keys(struct waiter *waiter, const struct command
         uint32_t id = keyspace_partition_id(&node->keyspace, text);
         waiter->entries[i].waiter = waiter;
         waiter->partitions[i] = id;
+        if ((keys[i].flags & COMMAND_KEY_INSERT) != 0)
+            continue; /* BLMOVE's destination is touched, not waited for */
         if (interest_add(node, id, waiter->database, text, &waiter->entries[i]) != LARDER_OK)
             return LARDER_NO_MEMORY;
     }
@@ -79,8 +81,6 @@ static enum larder_status enter_keys(struct waiter *waiter, const struct command
     return LARDER_OK;
 }
 
-/* All keys are waited for, the destination of BLMOVE too: a change of it serves nobody and costs a
- * look. */
 struct waiter *node_wait(struct node_thread *thread, struct call *call) {
     const struct allocator *a = thread->node->allocator;
     struct command_key few[KEYS_ON_STACK], *items = few;
@@ -111,10 +111,19 @@ struct waiter *node_wait(struct node_thread *thread, struct call *call) {
 
 /* ---- giving up, freeing ---- */
 
+static bool move_state(struct waiter *waiter, uint32_t from, uint32_t to) {
+    return atomic_compare_exchange_strong_explicit(&waiter->state, &from, to, memory_order_acq_rel,
+                                                   memory_order_relaxed);
+}
+
 bool node_wait_cancel(struct waiter *waiter) {
-    uint32_t expected = WAITER_WAITING;
-    return atomic_compare_exchange_strong_explicit(&waiter->state, &expected, WAITER_CANCELLED,
-                                                   memory_order_acq_rel, memory_order_relaxed);
+    do {
+        if (move_state(waiter, WAITER_WAITING, WAITER_CANCELLED))
+            return true;
+        if (move_state(waiter, WAITER_CLAIMED, WAITER_UNWANTED))
+            return false;
+    } while (atomic_load_explicit(&waiter->state, memory_order_relaxed) <= WAITER_CLAIMED);
+    return false;
 }
 
 static void leave_tables(struct waiter *waiter) {
@@ -144,12 +153,6 @@ void node_wait_destroy(struct waiter *waiter) {
 
 /* ---- serving ---- */
 
-static bool claim(struct waiter *waiter) {
-    uint32_t expected = WAITER_WAITING;
-    return atomic_compare_exchange_strong_explicit(&waiter->state, &expected, WAITER_CLAIMED,
-                                                   memory_order_acq_rel, memory_order_relaxed);
-}
-
 /* Run the command of a claimed waiter with one key to look at. True: it has its reply. */
 static bool serve(struct node_thread *thread, struct waiter *waiter, struct slice only_key)
     REQUIRES(PARTITION_LOCK) {
@@ -176,8 +179,14 @@ static bool serve(struct node_thread *thread, struct waiter *waiter, struct slic
                       call.wait.argument_capacity * sizeof(*call.wait.arguments));
     thread->section.has_changed |= call.changed;
     if (status == LARDER_AGAIN) {
-        atomic_store_explicit(&waiter->state, WAITER_WAITING, memory_order_release);
-        return false;
+        if (move_state(waiter, WAITER_CLAIMED, WAITER_WAITING))
+            return false;
+        reply_clear(&waiter->reply); /* nobody wants it any more */
+        if (waiter->is_array)
+            reply_null_array(&waiter->reply);
+        else
+            reply_null(&waiter->reply);
+        return true;
     }
     if (status != LARDER_OK || waiter->reply.failed) {
         reply_clear(&waiter->reply);
@@ -209,53 +218,51 @@ static bool moves_elsewhere(const struct waiter *waiter) {
     return waiter->spec->key_spec_count == 2 && waiter->entry_count == 2;
 }
 
-void node_serve_key(struct node_thread *thread, struct interest_key *key) {
-    struct node *node = thread->node;
-    struct slice text = slice_of(key->text, key->size);
-    const struct command_spec *has_nothing_for = NULL;
-    struct interest_entry *entry = key->first, *next;
+/* Those behind it on its key have to wait until it was served, as have those deferred later. */
+static void defer(struct node_thread *thread, struct waiter *waiter) {
+    struct waiter **end = &thread->deferred;
+    while (*end != NULL)
+        end = &(*end)->next_deferred;
+    waiter->next_deferred = NULL;
+    *end = waiter;
+}
+
+/* Serve the waiters from `entry` on, which are interested in the same key. has_nothing_for: NULL,
+ * or a command that found nothing there. */
+static void serve_from(struct node_thread *thread, struct interest_entry *entry,
+                       const struct command_spec *has_nothing_for) REQUIRES(PARTITION_LOCK) {
+    struct interest_entry *next;
     for (; entry != NULL; entry = next) {
         struct waiter *waiter = entry->waiter;
         next = entry->next;
-        if (waiter == NULL || waiter->spec == has_nothing_for || !claim(waiter))
+        if (waiter == NULL || waiter->spec == has_nothing_for ||
+            !move_state(waiter, WAITER_WAITING, WAITER_CLAIMED))
             continue;
         if (moves_elsewhere(waiter) && !holds_all(thread, waiter)) {
-            /* Those behind it have to wait until it was served. */
-            waiter->next_deferred = thread->deferred;
-            thread->deferred = waiter;
+            defer(thread, waiter);
             return;
         }
-        if (serve(thread, waiter, text)) {
-            interest_remove(node, entry); /* the last one takes `key` with it */
-            post(node, waiter);
+        if (serve(thread, waiter, slice_of(entry->key->text, entry->key->size))) {
+            interest_remove(thread->node, entry); /* the last one takes its key with it */
+            post(thread->node, waiter);
         } else if ((waiter->spec->categories & COMMAND_CATEGORY_STREAM) == 0) {
             has_nothing_for = waiter->spec; /* nor would there be for its like */
         }
     }
 }
 
-/* Those behind a deferred command on the same key come after it. */
-static void serve_rest(struct node_thread *thread, uint32_t partition, uint32_t database,
-                       struct slice text) REQUIRES(PARTITION_LOCK) {
-    struct interest_key *key = interest_find(thread->node, partition, database, text);
-    if (key != NULL)
-        node_serve_key(thread, key);
+void node_serve_key(struct node_thread *thread, struct interest_key *key) {
+    serve_from(thread, key->first, NULL);
 }
 
-/* Once it is posted the waiter may be gone: what is needed of it is copied. Without memory for that
- * those behind it wait for the next change. */
+/* Its own key is the first one; those behind it there come after it. It stays in the table while it
+ * is claimed, and once it is posted it may be gone. */
 static void serve_deferred(struct node_thread *thread, struct waiter *waiter) NO_THREAD_SAFETY {
     struct node *node = thread->node;
-    struct slice text = waiter->argv[waiter->spec->first_key];
-    uint32_t id = keyspace_partition_id(&node->keyspace, text), database = waiter->database;
+    const struct command_spec *spec = waiter->spec;
     uint32_t held[2];
     size_t count = waiter->partition_count;
     memcpy(held, waiter->partitions, count * sizeof(*held));
-    struct blob *copy = blob_create(node->allocator, text.size);
-    if (copy != NULL) {
-        memcpy(copy->data, text.data, text.size);
-        copy->size = text.size;
-    }
     while (!partition_set_lock_patiently(node, held, count))
         if (node->listener.stalled != NULL)
             node->listener.stalled(node->listener.context);
@@ -264,16 +271,18 @@ static void serve_deferred(struct node_thread *thread, struct waiter *waiter) NO
     node_listen(thread);
     bool is_recorded =
         thread->store.effects != NULL && effects_begin(&thread->effects, 0) == LARDER_OK;
-    if (serve(thread, waiter, text))
+    struct interest_entry *behind = waiter->entries[0].next;
+    if (serve(thread, waiter, waiter->argv[spec->first_key])) {
+        interest_remove(node, &waiter->entries[0]);
         post(node, waiter);
-    if (copy != NULL)
-        serve_rest(thread, id, database, blob_slice(copy));
+        spec = NULL;
+    }
+    serve_from(thread, behind, spec);
     node_tell(thread);
     if (is_recorded)
         effects_commit(&thread->effects);
     thread->held_count = 0;
     partition_set_unlock(node, held, count);
-    blob_release(copy);
 }
 
 void node_serve_deferred(struct node_thread *thread) {

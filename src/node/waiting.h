@@ -15,8 +15,9 @@
 
 enum waiter_state {
     WAITER_WAITING,
-    WAITER_CLAIMED, /* somebody serves it */
-    WAITER_SERVED,  /* the reply is complete and on its way to the owner */
+    WAITER_CLAIMED,  /* somebody serves it, or finds that there is nothing for it */
+    WAITER_UNWANTED, /* the same; in the second case it gets its null */
+    WAITER_SERVED,   /* the reply is complete and on its way to the owner */
     WAITER_CANCELLED,
 };
 
@@ -29,15 +30,14 @@ struct waiter {
     uint32_t database, flags;
     int64_t until_ms;               /* wall clock; 0: for ever */
     bool is_array;                  /* what it replies when the time is over is a null array */
-    struct interest_entry *entries; /* one per key */
+    struct interest_entry *entries; /* one per key; that of BLMOVE's destination is in no table */
     size_t entry_count;
     uint32_t *partitions; /* of the keys, sorted, each once */
     size_t partition_count;
     struct waiter *next_deferred;
-    struct interest_key *deferred_key; /* private */
-    struct reply reply;                /* written by whoever serves it */
-    struct loop_message message;       /* for listener.served, to post it to the owner's thread */
-    void *owner;                       /* node_thread.owner of when it was made */
+    struct reply reply;          /* written by whoever serves it */
+    struct loop_message message; /* for listener.served, to post it to the owner's thread */
+    void *owner;                 /* node_thread.owner of when it was made */
 };
 
 /* Give up waiting: timeout, CLIENT UNBLOCK, a closed connection. False: it was claimed, and

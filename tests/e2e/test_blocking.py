@@ -329,3 +329,31 @@ def _(server):
         replies = client.call_many([("CONFIG", "SET", "maxmemory", "1"), ("SET", "k", "v"), ("MULTI",), ("GET", "k"),
                                     ("DISCARD",), ("CONFIG", "SET", "maxmemory", "0"), ("SET", "k", "v")])
         equal(replies, [b"OK", refusal, b"OK", refusal, b"OK", b"OK", b"OK"])
+
+
+@check("who waits for the destination of another's BLMOVE is served, whoever came first")
+def _(server):
+    with server.connect(30.0) as client:
+        client.call("FLUSHALL")
+        first = Waiting(server, "BLMOVE", "chain:1", "chain:2", "LEFT", "RIGHT", "20")
+        second = Waiting(server, "BLMOVE", "chain:2", "chain:3", "LEFT", "RIGHT", "20")
+        third = Waiting(server, "BLPOP", "chain:3", "20")
+        client.call("LPUSH", "chain:2", "a")
+        equal((second.reply(), third.reply()), (b"a", [b"chain:3", b"a"]))
+        fourth = Waiting(server, "BLPOP", "chain:2", "20")
+        client.call("LPUSH", "chain:1", "b")
+        equal((first.reply(), fourth.reply()), (b"b", [b"chain:2", b"b"]))
+
+
+@check("several that would move an element elsewhere go on waiting when there is none")
+def _(server):
+    with server.connect(30.0) as client:
+        client.call("FLUSHALL")
+        moves = [Waiting(server, "BLMOVE", "few", "to:1", "LEFT", "RIGHT", "20"),
+                 Waiting(server, "BRPOPLPUSH", "few", "to:2", "20"),
+                 Waiting(server, "BLMOVE", "few", "to:3", "LEFT", "RIGHT", "20")]
+        equal(client.call_many([("SET", "few", "x"), ("DEL", "few"), ("RPUSH", "few", "a")]), [b"OK", 1, 1])
+        equal(moves[0].reply(), b"a")
+        equal(client.call("RPUSH", "few", "b", "c", "d"), 3)
+        equal([move.reply() for move in moves[1:]], [b"d", b"b"])
+        equal(client.call("LRANGE", "few", "0", "-1"), [b"c"])
