@@ -14,8 +14,8 @@ from sides import Side
 
 SETTLE_SECONDS = 1.0
 PONG = b"*2\r\n$4\r\npong\r\n"
+ANSWERED = "is answered"
 WAITS = "waits"
-ANSWERED = "answered"
 
 
 class Companion:
@@ -76,6 +76,10 @@ class Companions:
         self.used = {}
         self.is_resp3 = False
 
+    def have_queues(self):
+        """Whether commands stand behind one that waits: they are carried out between two batches of others, or earlier."""
+        return any(len(companion.pending) > 2 for companion in self.used.values())
+
     def begin(self, is_resp3):
         self.is_resp3 = is_resp3
         self.used = {}
@@ -109,19 +113,24 @@ class Companions:
             return self.finish_all(step, position, transcript)
         if isinstance(step, sequences.Command):
             companion = self.use(step.connection)
-            if step.waits or companion.pending:
-                companion.begin_to_wait(step)
-            else:
-                mismatch = self.ask(companion, step, position, transcript)
-                if mismatch is not None:
-                    return mismatch
-            return self.settle(step, position)
+            return self.command(companion, step, position, transcript) or self.settle(step, position)
         companion = self.used.get(step.connection)
         if companion is None or not companion.is_open():
             return None
         if isinstance(step, sequences.Receive):
             return self.receive(companion, step, position, transcript)
         return self.finish(companion, step, position, transcript)
+
+    def command(self, companion, step, position, transcript):
+        """Only one has commands behind the one that waits: which of two would begin its next one first is not defined."""
+        if companion.pending and self.have_queues() and len(companion.pending) == 2:
+            mismatch = self.finish(companion, sequences.Finish(companion.number, "TIMEOUT"), position, transcript)
+            if mismatch is not None:
+                return mismatch
+        if not step.waits and not companion.pending:
+            return self.ask(companion, step, position, transcript)
+        companion.begin_to_wait(step)
+        return None
 
     def ask(self, companion, step, position, transcript):
         """One command, one reply; a subscription may have several and allows only few other commands."""
@@ -148,17 +157,18 @@ class Companions:
 
     @staticmethod
     def mismatch(step, position, companion, states):
-        shown = [f"<connection {companion.number} {state or 'neither waits nor is answered'}>".encode()
+        shown = [f"<connection {companion.number} {state or 'neither waits nor is answered'} after {count} replies>".encode()
                  + bytes(side.connection.buffer if side.connection else b"")
-                 for state, side in zip(states, companion.sides)]
-        return judging.Mismatch(position, step.label(), str(step), *shown)
+                 for (state, count), side in zip(states, companion.sides)]
+        return judging.Mismatch(position, "who waits", str(step), *shown)
 
     def states(self, companion):
-        """Whether the client waits, on each server; when they do not agree, after having given them time."""
+        """(whether the client waits, how many replies it has), on each server; when they do not agree, after having
+        given them time."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while True:
             states = [self.state(companion, number) for number in range(len(companion.sides))]
-            if None not in states and states[0] == states[1] or time.monotonic() > deadline:
+            if states[0][0] is not None and states[0] == states[1] or time.monotonic() > deadline:
                 return states
             time.sleep(0.0005)
 
@@ -166,10 +176,11 @@ class Companions:
         side = companion.sides[number]
         side.receive_what_is_there()
         if side.connection is None or side.connection.buffer.endswith(companion.ending):
-            return ANSWERED
+            return ANSWERED, len(companion.pending)
+        count = len(resp.split_replies(side.connection.buffer)[0])
         line = self.control[number].ask(b"CLIENT", b"LIST", b"ID", b"%d" % companion.ids[number])
         flags = [word for word in bytes(line).split(b" ") if word.startswith(b"flags=")]
-        return WAITS if flags and b"b" in flags[0] else None
+        return WAITS if flags and b"b" in flags[0] else None, count
 
     def finish(self, companion, step, position, transcript):
         """Judge the replies to a client that waited; see sequences.Finish."""
@@ -178,7 +189,7 @@ class Companions:
         states = self.states(companion)
         if states[0] != states[1]:
             return self.mismatch(step, position, companion, states)
-        if states[0] == WAITS:
+        if states[0][0] == WAITS:
             if step.how == "HANGUP":
                 self.hang_up(companion)
                 return None
@@ -203,7 +214,7 @@ class Companions:
             mismatch = self.judge([sequences.Command(words + more, "exact")], [position], answers, transcript)
             if mismatch is not None or how == "KILL":
                 return mismatch
-            waiting = self.states(companion) == [WAITS, WAITS]
+            waiting = self.states(companion)[0][0] == WAITS
         return None
 
     def hang_up(self, companion):

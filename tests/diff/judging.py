@@ -70,10 +70,10 @@ def queued_before(steps, position):
             break
         queued.append(step)
     queued.reverse()
-    names = [step.name() for step in queued]
-    if b"MULTI" not in names:
+    begins = [place for place, step in enumerate(queued) if step.begins_transaction()]
+    if not begins:
         return []
-    queued = queued[names.index(b"MULTI") + 1:]
+    queued = queued[begins[0] + 1:]
     return [step for step in queued if step.name() not in (b"MULTI", b"WATCH", b"EXEC", b"DISCARD")]
 
 

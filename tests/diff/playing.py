@@ -222,7 +222,8 @@ class Play:
             for side in self.pair.sides:
                 side.send(step.data(), ())
             answers = [side.read_count(count) for side in self.pair.sides]
-            mismatch = self.pair.judge([step], [position], answers, self.transcript)
+            mismatch = (self.pair.judge([step], [position], answers, self.transcript)
+                        or self.pair.companions.settle(step, position))
             if mismatch is not None:
                 return mismatch
         return None
@@ -231,6 +232,7 @@ class Play:
         """Unless the number of replies is hard to tell."""
         commands = [step for step in batch if isinstance(step, sequences.Command)]
         names = [step.label() for step in commands]
-        return (self.sequence.delivery == "single" and not self.sequence.last
+        is_single = self.sequence.delivery == "single" or self.pair.companions.have_queues()
+        return (is_single and not self.sequence.last
                 and not any(step.subscribes() for step in commands)
                 and not ("CLIENT REPLY" in names and "MULTI" in names))

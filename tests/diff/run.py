@@ -26,7 +26,7 @@ import sides
 SERVER_ARGUMENTS = ("--enable-debug-command", "yes")
 SHRUNK_AT_MOST = 8
 HUNG_AT_MOST = 10
-ENDING_SECONDS = 10.0
+ENDING_SECONDS = 2.0
 
 
 class PeerCrashed(Exception):

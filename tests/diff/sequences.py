@@ -24,6 +24,9 @@ class Command:
     def name(self):
         return self.arguments[0].upper() if self.arguments else b""
 
+    def begins_transaction(self):
+        return self.name() == b"MULTI" and len(self.arguments) == 1
+
     def ends_transaction(self):
         return self.name() in (b"EXEC", b"DISCARD", b"RESET") and len(self.arguments) == 1
 
@@ -137,7 +140,7 @@ def leaves_open_transaction(steps, was_open):
     is_open = was_open
     for step in steps:
         if isinstance(step, Command) and step.connection == 0:
-            is_open = (is_open or step.name() == b"MULTI") and not step.ends_transaction()
+            is_open = (is_open or step.begins_transaction()) and not step.ends_transaction()
     return is_open
 
 

@@ -30,6 +30,7 @@ GROUPS = (
     "hashes",
     "trackings",
     "transactions",
+    "blockings",
 )
 DATA = ("strings", "bitmaps", "generic", "lists", "sorted_sets", "streams", "geos", "hyperloglogs", "sets", "dumps",
         "sorts", "hashes")
