@@ -54,12 +54,13 @@ analyze: ## clang's static analyzer over the sources
 	@tools/bootstrap test
 	@tools/run_tidy --analyze
 
-install: build ## into DESTDIR and PREFIX
+install: build ## into DESTDIR and PREFIX; with COMPAT=1 the client is also known as valkey
 	@DESTDIR="$(DESTDIR)" cmake --install $(BUILD) --prefix "$(PREFIX)"
+	@test -z "$(COMPAT)" || DESTDIR="$(DESTDIR)" cmake --install $(BUILD) --prefix "$(PREFIX)" --component compat
 
 uninstall: ## remove what the last install put there
 	@test -f $(BUILD)/install_manifest.txt || { echo "nothing was installed from this folder"; exit 1; }
-	@sed "s|^|$(DESTDIR)|" $(BUILD)/install_manifest.txt | xargs rm -fv
+	@cat $(BUILD)/install_manifest*.txt | sed "s|^|$(DESTDIR)|" | xargs rm -fv
 
 clean: ## remove the build folder
 	@rm -rf $(BUILD)

@@ -133,7 +133,7 @@ static ssize_t read_some(struct tls *tls, char *buffer, int size, short *out_eve
 
 static ssize_t tls_read(valkeyContext *c, char *buffer, size_t size) {
     struct tls *tls = c->privctx;
-    short events;
+    short events = POLLIN;
     size_t before = tls->received;
     int room = size > INT_MAX ? INT_MAX : (int)size;
     ssize_t count = read_some(tls, buffer, room, &events);
