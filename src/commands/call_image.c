@@ -21,7 +21,7 @@ enum larder_status call_image_create(struct call *call, const struct key *key,
     if (!is_emitting(call))
         return LARDER_OK;
     if (value->kind == VALUE_OBJECT) {
-        out->bytes = dump_create(value, call->keyspace->allocator, true);
+        out->bytes = dump_create(value, call->keyspace->allocator, DUMP_EXACT);
         if (out->bytes == NULL)
             return LARDER_NO_MEMORY;
         size = out->bytes->size;

@@ -11,7 +11,10 @@ enum larder_status command_dump(struct call *call) {
         reply_null(call->reply);
         return LARDER_OK;
     }
-    struct blob *payload = dump_create(&entry.value, call->keyspace->allocator, false);
+    struct keyspace *keyspace = call->keyspace;
+    bool compresses = atomic_load_explicit(&keyspace->compresses_dumps, memory_order_relaxed);
+    struct blob *payload =
+        dump_create(&entry.value, keyspace->allocator, compresses ? DUMP_COMPRESSED : 0);
     if (payload == NULL)
         return LARDER_NO_MEMORY;
     reply_blob(call->reply, payload);

@@ -44,10 +44,14 @@ enum dump_type {
     DUMP_HASH_EXPIRING = 22, /* fields with times */
 };
 
-/* Serialise a value. `is_exact`: keep what Redis 7.0 knows no place for, for a reader of our own.
- * Returns owned; NULL without memory. */
+enum dump_flags {
+    DUMP_EXACT = 1 << 0,      /* keep what Redis 7.0 knows no place for, for a reader of our own */
+    DUMP_COMPRESSED = 1 << 1, /* compress strings of more than 20 bytes where that saves some */
+};
+
+/* Serialise a value. `flags`: enum dump_flags. Returns owned; NULL without memory. */
 struct blob *dump_create(const struct value *value, const struct allocator *allocator,
-                         bool is_exact);
+                         uint32_t flags);
 
 /* Whether the payload ends with a version that can be read and the right checksum. */
 bool dump_is_sound(struct slice payload);

@@ -4,11 +4,18 @@
 #include "commands/dump_writer.h"
 
 #include "base/crc64.h"
+#include "base/lzf.h"
 #include "commands/string_value.h"
 
 #include <stdlib.h>
 
-enum { FIRST_CAPACITY = 256, INTEGER_TEXT_MAX = 11 };
+enum {
+    FIRST_CAPACITY = 256,
+    INTEGER_TEXT_MAX = 11,
+    COMPRESSED_MIN = 20,
+    COMPRESSED_GAIN = 4,
+    STRING_HEAD = 5
+};
 
 uint8_t *dump_write_room(struct dump_writer *writer, size_t size) {
     struct blob *blob = writer->blob;
@@ -73,12 +80,33 @@ static void write_integer(struct dump_writer *writer, int64_t value) {
     dump_write_number(writer, (uint64_t)value, 1u << kind);
 }
 
+/* 0xc3, the length of the compressed form, the length of the text, LZF. False: it would save fewer
+ * than four bytes, or there is no memory; nothing is written. */
+static bool write_compressed(struct dump_writer *writer, struct slice text) {
+    enum { HEAD_MAX = 1 + 5 + 9 };
+    uint8_t *at = dump_write_room(writer, HEAD_MAX + text.size);
+    if (at == NULL)
+        return true;
+    size_t packed = lzf_compress(text, at + HEAD_MAX, text.size - COMPRESSED_GAIN);
+    writer->blob->size -= HEAD_MAX + text.size;
+    if (packed == 0)
+        return false;
+    dump_write_byte(writer, 0xc3);
+    dump_write_length(writer, packed);
+    dump_write_length(writer, text.size);
+    memmove(writer->blob->data + writer->blob->size, at + HEAD_MAX, packed);
+    writer->blob->size += packed;
+    return true;
+}
+
 void dump_write_string(struct dump_writer *writer, struct slice text) {
     int64_t value;
     if (text.size <= INTEGER_TEXT_MAX && slice_to_int64(text, &value) && value == (int32_t)value) {
         write_integer(writer, value);
         return;
     }
+    if (writer->compresses && text.size > COMPRESSED_MIN && write_compressed(writer, text))
+        return;
     dump_write_length(writer, text.size);
     dump_write_bytes(writer, text);
 }
@@ -94,10 +122,26 @@ size_t dump_write_begin_string(struct dump_writer *writer) {
     return writer->blob == NULL ? 0 : writer->blob->size;
 }
 
+/* Put the compressed form in the place of the string at the end. False: as write_compressed. */
+static bool compress_end(struct dump_writer *writer, size_t begin) {
+    struct blob *plain = writer->blob;
+    struct dump_writer packed = {.blob = blob_create(plain->allocator, FIRST_CAPACITY)};
+    bool is_shorter = write_compressed(&packed, slice_of(plain->data + begin, plain->size - begin));
+    if (is_shorter && packed.blob != NULL) {
+        plain->size = begin - STRING_HEAD;
+        dump_write_bytes(writer, blob_slice(packed.blob));
+    }
+    is_shorter = is_shorter && packed.blob != NULL;
+    blob_release(packed.blob);
+    return is_shorter;
+}
+
 void dump_write_end_string(struct dump_writer *writer, size_t begin) {
     if (writer->blob == NULL)
         return;
     size_t size = writer->blob->size - begin;
+    if (writer->compresses && size > COMPRESSED_MIN && compress_end(writer, begin))
+        return;
     for (unsigned i = 0; i < 4; i++)
         writer->blob->data[begin - 1 - i] = (uint8_t)(size >> 8 * i);
 }
@@ -170,18 +214,19 @@ static unsigned write_container(struct dump_writer *writer, const struct object 
 }
 
 struct blob *dump_create(const struct value *value, const struct allocator *allocator,
-                         bool is_exact) {
+                         uint32_t flags) {
     uint8_t scratch[INT64_TEXT_MAX];
     struct slice text = {0};
     unsigned version = DUMP_VERSION;
     if (value_is_string(value))
         text = value_text(value, scratch);
-    struct dump_writer writer = {.blob = blob_create(allocator, FIRST_CAPACITY + text.size)};
+    struct dump_writer writer = {.blob = blob_create(allocator, FIRST_CAPACITY + text.size),
+                                 .compresses = (flags & DUMP_COMPRESSED) != 0};
     if (value_is_string(value)) {
         dump_write_byte(&writer, DUMP_STRING);
         dump_write_string(&writer, text);
     } else {
-        version = write_container(&writer, value->object, is_exact);
+        version = write_container(&writer, value->object, (flags & DUMP_EXACT) != 0);
     }
     dump_write_number(&writer, version, 2);
     if (writer.blob != NULL)

@@ -9,6 +9,7 @@
 
 struct dump_writer {
     struct blob *blob;
+    bool compresses; /* strings that are long enough */
 };
 
 /* Room for `size` more bytes, which count as written; NULL without memory. */
@@ -19,7 +20,7 @@ void dump_write_byte(struct dump_writer *writer, uint8_t byte);
 void dump_write_number(struct dump_writer *writer, uint64_t value, unsigned width);
 /* A length: in 6, 14, 32 or 64 bits. */
 void dump_write_length(struct dump_writer *writer, uint64_t length);
-/* A string: as a number where it is a small one. */
+/* A string: as a number where it is a small one, compressed where that is shorter. */
 void dump_write_string(struct dump_writer *writer, struct slice text);
 /* 16 bytes, high ones first. */
 void dump_write_id(struct dump_writer *writer, struct stream_id id);

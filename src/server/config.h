@@ -129,6 +129,7 @@ struct server_config {
     int64_t hz;                   /* background rounds per second, 1..500 */
     int64_t active_expire_effort; /* 1..10 */
     bool lazyfree_lazy_user_flush;
+    bool rdbcompression;
     int64_t busy_reply_threshold_ms; /* 0 never */
     int64_t lua_memory_limit_bytes;  /* 0 none */
     struct option_text availability_zone;

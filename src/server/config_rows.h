@@ -95,6 +95,8 @@ OBEYED(INTEGER, "active-expire-effort", NULL, "1", 0, active_expire_effort,
        "How much time the search for expired keys may take.", RANGE(1, 10))
 OBEYED(BOOL, "lazyfree-lazy-user-flush", NULL, "no", 0, lazyfree_lazy_user_flush,
        "FLUSHALL and FLUSHDB without SYNC or ASYNC free memory in the background.")
+OBEYED(BOOL, "rdbcompression", NULL, "yes", 0, rdbcompression,
+       "Compress strings in DUMP payloads and snapshots.")
 OBEYED(TEXT, "availability-zone", NULL, NULL, 0, availability_zone,
        "Name of the zone this server runs in, told to clients that ask.")
 

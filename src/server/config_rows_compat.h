@@ -19,8 +19,6 @@ STORED(TEXT, "appenddirname", NULL, "appendonlydir", OPTION_IMMUTABLE,
        "Folder of the files of the log.", .check = config_check_folder_name)
 STORED(TEXT, "dbfilename", NULL, "dump.rdb", OPTION_PROTECTED,
        "Name of the snapshot file.", .check = config_check_snapshot_name)
-STORED(BOOL, "rdbcompression", NULL, "yes", 0,
-       "Compress strings in snapshots.")
 STORED(BOOL, "rdbchecksum", NULL, "yes", OPTION_IMMUTABLE,
        "End snapshots with a checksum.")
 STORED(CHOICE, "rdb-version-check", NULL, "strict", 0,

@@ -59,6 +59,7 @@ static bool apply_scripts(void *context, const struct server_config *config,
     STORE(server->node->busy_after_ms, config->busy_reply_threshold_ms);
     STORE(server->script_memory_limit, config->lua_memory_limit_bytes);
     STORE(server->flushes_lazily, config->lazyfree_lazy_user_flush);
+    STORE(server->node->keyspace.compresses_dumps, config->rdbcompression);
     return true;
 }
 
@@ -267,6 +268,7 @@ static const struct {
     {"busy-reply-threshold", apply_scripts},
     {"lua-memory-limit", apply_scripts},
     {"lazyfree-lazy-user-flush", apply_scripts},
+    {"rdbcompression", apply_scripts},
     {"maxmemory-policy", apply_memory},
     {"maxmemory-samples", apply_memory},
     {"maxmemory-clients", apply_memory},

@@ -85,6 +85,7 @@ struct keyspace {
     _Atomic int32_t lfu_log_factor; /* lfu-log-factor */
     _Atomic int32_t lfu_decay_min;  /* lfu-decay-time, minutes */
     _Atomic int32_t samples;        /* maxmemory-samples */
+    _Atomic bool compresses_dumps;  /* rdbcompression */
     _Atomic int64_t memory_bytes;   /* reported sum of memory_delta */
     _Atomic uint64_t segment_clock; /* next birth number of a segment: age across partitions */
     /* written under all partition locks together; read under any of them, without one as a hint */

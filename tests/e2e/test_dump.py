@@ -89,7 +89,31 @@ def _():
         carry_over(peer, ours)
 
 
-@check("values dumped here are restored by redis-server")
+@check("values dumped here are restored by redis-server and here, compressed and not")
 def _():
     with pair() as (ours, peer):
         carry_over(ours, peer)
+        compressed = {key: ours.call("DUMP", key) for key in ours.call("KEYS", "*")}
+        is_true(len(compressed[b"string:repeating"]) < 200, "a text that repeats is short")
+        for key, payload in compressed.items():
+            before = content(ours, key)
+            equal(ours.call("RESTORE", key, 0, payload, "REPLACE"), b"OK", str(key))
+            equal(content(ours, key), before, str(key))
+        ours.call("CONFIG", "SET", "rdbcompression", "no")
+        carry_over(ours, peer)
+        is_true(len(ours.call("DUMP", "string:repeating")) > 6000, "it is as long as it is")
+        is_true(all(len(ours.call("DUMP", key)) >= len(payload) for key, payload in compressed.items()), "shorter")
+
+
+@check("what is compressed here is as short as what redis-server compresses, but for a tenth")
+def _():
+    with pair() as (ours, peer):
+        texts = [("abc" * 2000), "".join(f"user:{i}:session " for i in range(500)), open(__file__, encoding="utf-8").read(),
+                 "a" * 21, "".join(chr(33 + i * i % 90) for i in range(4000))]
+        for text in texts:
+            for connection in (ours, peer):
+                connection.call("SET", "k", text)
+            found, expected = ours.call("DUMP", "k"), peer.call("DUMP", "k")
+            is_true(len(found) <= len(expected) * 1.1 + 2, f"{len(found)} bytes, {len(expected)} of redis-server")
+            equal(peer.call("RESTORE", "k", 0, found, "REPLACE"), b"OK")
+            equal(peer.call("GET", "k"), text.encode())

@@ -29,7 +29,7 @@ static uint8_t *signed_payload(const uint8_t *data, size_t size) {
 static void check_again(const struct dump_content *content, const struct object_context *objects) {
     struct value value = content->object != NULL ? value_of_object(content->object)
                                                  : value_of_bytes(content->string);
-    struct blob *first = dump_create(&value, &ALLOCATOR_SYSTEM, true);
+    struct blob *first = dump_create(&value, &ALLOCATOR_SYSTEM, DUMP_EXACT | DUMP_COMPRESSED);
     struct dump_content again;
     expect(first != NULL && dump_is_sound(blob_slice(first)));
     expect(dump_read(blob_slice(first), objects, &again) == LARDER_OK);
