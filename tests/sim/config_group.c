@@ -581,3 +581,21 @@ void config_group_transfer(void *process, uint32_t to) {
                          (struct raft_input){.type = RAFT_TRANSFER,
                                              .transfer_to = machine_peer_id(group->machine, to)});
 }
+
+void config_group_unseat(void *process, struct raft_id id, bool is_removed) {
+    struct config_group *group = process;
+    uint32_t voters = 0;
+    bool is_voter = false;
+    if (group->raft == NULL)
+        return;
+    const struct raft_configuration *configuration = raft_get_configuration(group->raft);
+    for (uint32_t i = 0; i < configuration->count; i++) {
+        voters += configuration->members[i].is_voter;
+        is_voter = is_voter || (configuration->members[i].is_voter &&
+                                raft_id_equal(configuration->members[i].id, id));
+    }
+    struct raft_change change = {is_removed ? RAFT_REMOVE : RAFT_DEMOTE, id};
+    if (voters <= 3 && is_voter)
+        return;
+    (void)step_and_drain(group, (struct raft_input){.type = RAFT_CHANGE, .change = change});
+}

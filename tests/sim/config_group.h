@@ -51,7 +51,10 @@ bool config_group_status(const void *process, struct raft_status *out);
 /* Whether its configuration names exactly these and it has applied all it has. */
 const struct raft_configuration *config_group_configuration(const void *process);
 uint64_t config_group_applied(const void *process);
-/* For scripts: hand leadership to the machine. */
+/* Hand leadership to the machine. */
 void config_group_transfer(void *process, uint32_t to);
+/* Make the voter a learner, or remove the learner, if three voters remain; both come back by
+ * themselves. */
+void config_group_unseat(void *process, struct raft_id id, bool is_removed);
 
 #endif

@@ -267,3 +267,16 @@ void disk_lose_power(struct sim_disk *disk) {
     disk->epoch++;
     disk->busy_until_us = 0;
 }
+
+void disk_stop_lying(struct sim_disk *disk) {
+    disk->is_lying = false;
+    if (!disk->has_lied)
+        return;
+    disk->has_lied = false;
+    for (uint32_t i = 0; i < SIM_FILES_MAX; i++) {
+        struct sim_file *file = &disk->files[i];
+        if (file->capacity > 0)
+            memcpy(file->stable, file->cache, file->capacity);
+        file->stable_size = file->size;
+    }
+}

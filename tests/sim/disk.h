@@ -56,6 +56,8 @@ void disk_finish(struct sim_disk *disk);
 /* The oldest sync ends. Returns its status. */
 enum larder_status disk_end_sync(struct sim_disk *disk);
 void disk_lose_power(struct sim_disk *disk);
+/* The disk stops lying and writes what it had kept to itself. */
+void disk_stop_lying(struct sim_disk *disk);
 /* Every file is gone, as on a new disk; faults that are on stay on. */
 void disk_wipe(struct sim_disk *disk);
 

@@ -109,7 +109,10 @@ static void set_link_delay(struct swarm *swarm, const struct sim_fault *fault, b
 static void make_lossy(struct swarm *swarm, const struct sim_fault *fault, bool is_on) {
     struct sim_machine *machine = &swarm->world->machines[swarm->lossy_machine];
     if (fault->kind == FAULT_DISK_LIES) {
-        machine->disk.is_lying = is_on && !swarm->is_loss_spent;
+        if (!is_on)
+            disk_stop_lying(&machine->disk);
+        else if (!swarm->is_loss_spent)
+            machine->disk.is_lying = true;
         return;
     }
     if (!is_on || swarm->is_loss_spent)
@@ -159,6 +162,28 @@ static void set_clock(struct swarm *swarm, const struct sim_fault *fault) {
                           (is_back ? -1 : 1) * amount * ((fault->draw & 1) != 0 ? 1000 : 1));
 }
 
+/* Look at the leader every few milliseconds while the fault is on; it may not live long. */
+static void watch_reign(void *context, uint64_t round_number) {
+    struct swarm *swarm = context;
+    struct sim_world *world = swarm->world;
+    if (swarm->is_calm || swarm->reign_rate == 0 || round_number != swarm->round_number)
+        return;
+    uint32_t leader = swarm->options->subject->find_leader(swarm->subject);
+    if (leader != UINT32_MAX && random_below(&world->random, 1000) < swarm->reign_rate) {
+        machine_crash(&world->machines[leader]);
+        swarm->start_us[leader] = world->now_us + (int64_t)random_below(&world->random, 300000);
+    }
+    world_call_at(world, world->now_us + 1000 + (int64_t)random_below(&world->random, 6000),
+                  watch_reign, swarm, round_number);
+}
+
+static void set_short_reigns(struct swarm *swarm, const struct sim_fault *fault, bool is_on) {
+    bool was_on = swarm->reign_rate > 0;
+    swarm->reign_rate = is_on ? 1 + (uint32_t)(fault->draw >> 24 & 127) : 0;
+    if (is_on && !was_on)
+        watch_reign(swarm, swarm->round_number);
+}
+
 static void act(struct swarm *swarm, const struct sim_fault *fault, bool is_on) {
     struct sim_world *world = swarm->world;
     uint32_t target = target_of(swarm, fault);
@@ -170,6 +195,11 @@ static void act(struct swarm *swarm, const struct sim_fault *fault, bool is_on) 
     case FAULT_CRASH_LEADER:
         if (is_on)
             crash(swarm, leader_of(swarm, fault), fault);
+        break;
+    case FAULT_SHORT_REIGNS: set_short_reigns(swarm, fault, is_on); break;
+    case FAULT_OPERATOR:
+        if (is_on)
+            swarm->options->subject->operate(swarm->subject, fault->draw);
         break;
     case FAULT_POWER:
         if (is_on)
@@ -244,7 +274,8 @@ void fault_end(void *context, uint64_t stamp) {
 }
 
 void fault_heal_disk(struct sim_disk *disk) {
-    disk->is_full = disk->is_broken = disk->is_lying = false;
+    disk_stop_lying(disk);
+    disk->is_full = disk->is_broken = false;
     disk->error_rate = disk->slow_rate = 0;
     disk->sync_us = 1000;
 }

@@ -32,17 +32,20 @@ static int64_t draw_between(struct random *random, int64_t least, int64_t most) 
 }
 
 static void add_faults(struct sim_round *round, struct random *random, enum sim_fault_kind kind) {
-    int64_t interval_us = draw_between(random, 1500000, 60000000);
-    int64_t most_us = draw_between(random, 100000, 15000000);
+    bool is_frantic = round->is_frantic;
+    int64_t interval_us =
+        draw_between(random, is_frantic ? 20000 : 1500000, is_frantic ? 3000000 : 60000000);
+    int64_t most_us =
+        draw_between(random, is_frantic ? 10000 : 100000, is_frantic ? 1000000 : 15000000);
     int64_t at_us = 0;
     for (;;) {
-        at_us += (int64_t)random_below(random, (uint64_t)(2 * interval_us));
+        at_us += 1 + (int64_t)random_below(random, (uint64_t)(2 * interval_us));
         if (at_us >= round->length_us || round->fault_count == SIM_FAULTS_MAX)
             return;
         round->faults[round->fault_count++] =
             (struct sim_fault){.kind = kind,
                                .at_us = at_us,
-                               .for_us = draw_between(random, 20000, most_us),
+                               .for_us = draw_between(random, 5000, most_us),
                                .draw = random_next(random)};
     }
 }
@@ -68,12 +71,14 @@ static uint64_t frequency(enum sim_fault_kind kind) {
 void round_draw(struct sim_round *round, uint64_t seed, uint32_t number) {
     struct random random = random_seeded(seed ^ (number + 1) * 0x9e3779b97f4a7c15u);
     *round = (struct sim_round){.seed = random_next(&random)};
-    round->length_us = 15000000 + (int64_t)random_below(&random, 75000000);
+    round->is_frantic = random_below(&random, 1000) < 400;
+    round->length_us = round->is_frantic ? 3000000 + (int64_t)random_below(&random, 12000000)
+                                         : 15000000 + (int64_t)random_below(&random, 75000000);
     for (uint32_t i = 0; i < RATE_COUNT; i++)
         if (random_below(&random, 1000) < 400)
             round->rates[i] = (uint32_t)draw_between(&random, 1, i == RATE_RESET ? 20 : 250);
     round->latency_us = draw_between(&random, 100, 20000);
-    round->slow_us = draw_between(&random, 20000, 3000000);
+    round->slow_us = draw_between(&random, 20000, round->is_frantic ? 600000 : 3000000);
     round->sync_us = draw_between(&random, 50, 30000);
     for (uint32_t kind = 0; kind < FAULT_KIND_COUNT; kind++)
         if (random_below(&random, 1000) < frequency((enum sim_fault_kind)kind))

@@ -18,6 +18,8 @@
     ROW(POWER, "power")                                                                            \
     ROW(POWER_EVERYWHERE, "power-everywhere")                                                      \
     ROW(CRASH_LEADER, "crash-leader")                                                              \
+    ROW(SHORT_REIGNS, "short-reigns")                                                              \
+    ROW(OPERATOR, "operator")                                                                      \
     ROW(PAUSE, "pause")                                                                            \
     ROW(CUT, "cut")                                                                                \
     ROW(CUT_ONE_WAY, "cut-one-way")                                                                \
@@ -62,11 +64,12 @@ enum sim_rate {
 
 const char *rate_name(enum sim_rate rate);
 
-enum { SIM_FAULTS_MAX = 512 };
+enum { SIM_FAULTS_MAX = 4096 };
 
 struct sim_round {
     uint64_t seed; /* for whatever else the round draws */
     int64_t length_us;
+    bool is_frantic;            /* short, with faults in quick succession */
     uint32_t rates[RATE_COUNT]; /* per 1,000 frames */
     int64_t latency_us, slow_us, sync_us;
     size_t fault_count;

@@ -176,12 +176,14 @@ void register_clients_finish(struct register_clients *clients) {
         free(clients->histories[i].operations);
 }
 
-void register_clients_begin(struct register_clients *clients, uint64_t seed) {
+void register_clients_begin(struct register_clients *clients, uint64_t seed, bool is_hasty) {
     struct random random = random_seeded(seed);
     clients->is_active = true;
     clients->round++;
     clients->answered = 0;
     clients->think_us = 50000 + (int64_t)random_below(&random, 500000);
+    if (is_hasty)
+        clients->think_us /= 5;
     for (uint32_t i = 0; i < clients->count; i++) {
         clients->each[i].random = random_seeded(random_next(&random));
         clients->each[i].last_value = 0;

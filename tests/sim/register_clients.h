@@ -48,7 +48,7 @@ struct register_clients {
 void register_clients_init(struct register_clients *clients, struct sim_world *world,
                            uint32_t count, uint64_t seed);
 void register_clients_finish(struct register_clients *clients);
-void register_clients_begin(struct register_clients *clients, uint64_t seed);
+void register_clients_begin(struct register_clients *clients, uint64_t seed, bool is_hasty);
 void register_clients_stop(struct register_clients *clients);
 /* Whether none waits for an answer. */
 bool register_clients_are_idle(const struct register_clients *clients);

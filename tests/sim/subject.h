@@ -23,7 +23,9 @@ struct sim_subject_type {
     /* The world exists; machines have no processes yet. */
     void (*attach)(void *subject, struct sim_world *world);
     /* Clients begin to work, on fresh objects, as this seed says. */
-    void (*begin_round)(void *subject, uint64_t seed);
+    void (*begin_round)(void *subject, uint64_t seed, bool is_frantic);
+    /* What an operator may do at any time: hand over, add, remove. */
+    void (*operate)(void *subject, uint64_t draw);
     /* Faults have stopped: clients work on, and only what they do from now on shows that everything
      * is available. */
     void (*begin_calm)(void *subject);

@@ -26,7 +26,8 @@ static void violate(void *context, uint64_t node, const char *text) {
 
 static void *create(uint64_t seed, struct sim_world_options *options) {
     struct config_group_subject *subject = sim_resize(NULL, sizeof(*subject));
-    *subject = (struct config_group_subject){.settings = {.voters = MACHINES}, .seed = seed};
+    *subject = (struct config_group_subject){
+        .settings = {.voters = MACHINES, .election_ms = seed % 3 == 0 ? 150 : 300}, .seed = seed};
     subject->oracle = raft_oracle_create(violate, subject);
     options->type = &CONFIG_GROUP_PROCESS;
     options->settings = &subject->settings;
@@ -52,9 +53,9 @@ struct register_clients *config_group_subject_clients(void *context) {
     return &subject->clients;
 }
 
-static void begin_round(void *context, uint64_t seed) {
+static void begin_round(void *context, uint64_t seed, bool is_frantic) {
     struct config_group_subject *subject = context;
-    register_clients_begin(&subject->clients, seed);
+    register_clients_begin(&subject->clients, seed, is_frantic);
 }
 
 static void begin_calm(void *context) {
@@ -81,6 +82,19 @@ static uint32_t find_leader(void *context) {
         }
     }
     return found;
+}
+
+static void operate(void *context, uint64_t draw) {
+    struct config_group_subject *subject = context;
+    uint32_t leader = find_leader(context);
+    uint32_t target = (uint32_t)(draw >> 8) % subject->world->options.machine_count;
+    if (leader == UINT32_MAX)
+        return;
+    void *process = subject->world->machines[leader].process;
+    if ((draw & 3) == 0)
+        config_group_transfer(process, target);
+    else
+        config_group_unseat(process, subject->world->machines[target].node_id, (draw & 4) != 0);
 }
 
 /* Every machine's node is a voter, and nobody else. */
@@ -146,6 +160,7 @@ const struct sim_subject_type CONFIG_GROUP_SUBJECT = {
     .destroy = destroy,
     .attach = attach,
     .begin_round = begin_round,
+    .operate = operate,
     .begin_calm = begin_calm,
     .stop_clients = stop_clients,
     .find_leader = find_leader,

@@ -46,8 +46,10 @@ static void begin_round(struct swarm *swarm, uint32_t number) {
     swarm->is_calm = false;
     swarm->lossy_machine = (uint32_t)(swarm->round.seed % world->options.machine_count);
     swarm->is_loss_spent = false;
+    swarm->reign_rate = 0;
     set_weather(swarm);
-    swarm->options->subject->begin_round(swarm->subject, swarm->round.seed);
+    swarm->options->subject->begin_round(swarm->subject, swarm->round.seed,
+                                         swarm->round.is_frantic);
     for (uint32_t i = 0; i < swarm->round.fault_count; i++) {
         const struct sim_fault *fault = &swarm->round.faults[i];
         int64_t at_us = swarm->began_us + fault->at_us;
@@ -114,8 +116,10 @@ static void supervise(void *context, uint64_t stamp) {
             machine_start(machine);
         }
     }
-    world_call_at(world, world->now_us + 100000 + (int64_t)random_below(&world->random, 100000),
-                  supervise, swarm, 0);
+    int64_t rest_us = swarm->round.is_frantic && !swarm->is_calm ? 10000 : 100000;
+    world_call_at(
+        world, world->now_us + rest_us + (int64_t)random_below(&world->random, (uint64_t)rest_us),
+        supervise, swarm, 0);
 }
 
 static void finish(struct swarm *swarm, struct swarm_result *out) {

@@ -56,8 +56,12 @@ static void attach_subject(void *subject, struct sim_world *world) {
     (void)subject, (void)world;
 }
 
-static void begin_subject_round(void *subject, uint64_t seed) {
-    (void)subject, (void)seed;
+static void begin_subject_round(void *subject, uint64_t seed, bool is_frantic) {
+    (void)subject, (void)seed, (void)is_frantic;
+}
+
+static void operate_nothing(void *subject, uint64_t draw) {
+    (void)subject, (void)draw;
 }
 
 static uint32_t find_no_leader(void *subject) {
@@ -85,6 +89,7 @@ static const struct sim_subject_type FRAGILE_SUBJECT = {.name = "fragile",
                                                         .destroy = free,
                                                         .attach = attach_subject,
                                                         .begin_round = begin_subject_round,
+                                                        .operate = operate_nothing,
                                                         .begin_calm = do_nothing,
                                                         .stop_clients = do_nothing,
                                                         .find_leader = find_no_leader,
