@@ -43,6 +43,8 @@ struct config_group {
     struct queued *queue;
     size_t queue_count;
     bool is_stepping;
+    uint8_t *frame; /* owned: room for the message that is being sent */
+    size_t frame_capacity;
     struct raft_output out;
 };
 
@@ -235,12 +237,15 @@ static void send_message(struct config_group *group, const struct raft_message *
     if (!machine_find_peer(group->machine, message->to, &to))
         return;
     size_t size = raft_message_encoded_size(message);
-    uint8_t *frame = sim_resize(NULL, size + 1);
+    if (size + 1 > group->frame_capacity) {
+        group->frame_capacity = 2 * (size + 1);
+        group->frame = sim_resize(group->frame, group->frame_capacity);
+    }
+    uint8_t *frame = group->frame;
     frame[0] = FRAME_CONSENSUS;
     if (raft_message_encode(message, frame + 1) != size)
         machine_violate(group->machine, "a message has another size than it said");
     machine_send_datagram(group->machine, to, slice_of(frame, size + 1));
-    free(frame);
 }
 
 static void take_read(struct config_group *group, const struct raft_read_state *state) {
@@ -367,6 +372,7 @@ static void free_group(struct config_group *group) {
     for (size_t i = 0; i < group->queue_count; i++)
         free(group->queue[i].bytes);
     free(group->queue);
+    free(group->frame);
     raft_destroy(group->raft);
     free(group);
 }

@@ -193,12 +193,13 @@ int main(int count, char **values) {
     read_arguments(&settings, count, values);
     if (settings.scenario != NULL)
         return run_scenarios(&settings) ? 0 : 1;
-    bool is_clean = true;
-    uint64_t first = settings.swarm.seed;
+    uint64_t passed = 0;
     for (uint64_t i = 0; i < settings.seeds; i++) {
         struct swarm_options options = settings.swarm;
-        options.seed = first + i;
-        is_clean = run_seed(&settings, &options) && is_clean;
+        options.seed += i;
+        passed += run_seed(&settings, &options);
     }
-    return is_clean ? 0 : 1;
+    if (settings.seeds > 1)
+        printf("%" PRIu64 " passed, %" PRIu64 " failed\n", passed, settings.seeds - passed);
+    return passed == settings.seeds ? 0 : 1;
 }

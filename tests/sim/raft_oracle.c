@@ -175,13 +175,19 @@ static bool register_entry(struct raft_oracle *oracle, uint64_t number,
     return true;
 }
 
+/* `installed`: the snapshot that the log now stands on; NULL if it is as before. */
 static void check_log(struct raft_oracle *oracle, uint64_t number, const struct raft *raft,
-                      const struct raft_status *status) {
+                      const struct raft_status *status, const struct raft_snapshot *installed) {
+    if (status->configuration_index > status->last_index)
+        oracle->violate(oracle->context, number,
+                        "a configuration is in force whose entry was cut from the log");
     for (uint64_t index = status->last_index; index >= status->first_index; index--) {
         const struct raft_entry *before = raft_find_entry(raft, index - 1);
-        if (register_entry(oracle, number, raft_find_entry(raft, index),
-                           before != NULL ? before->term : UINT64_MAX) &&
-            index < status->last_index)
+        uint64_t previous_term = before != NULL ? before->term : UINT64_MAX;
+        if (before == NULL && installed != NULL && installed->index == index - 1)
+            previous_term = installed->term;
+        if (register_entry(oracle, number, raft_find_entry(raft, index), previous_term) &&
+            index < status->last_index && installed == NULL)
             break;
     }
 }
@@ -293,6 +299,11 @@ void raft_oracle_start(struct raft_oracle *oracle, uint64_t number, const struct
         (restored->hard_state.term == before->term && raft_id_is_set(before->vote) &&
          !raft_id_equal(restored->hard_state.vote, before->vote)))
         oracle->violate(oracle->context, number, "a restart lost the durable hard state");
+    struct raft_status status;
+    raft_get_status(raft, &status);
+    if (status.term == restored->hard_state.term &&
+        !raft_id_equal(status.vote, restored->hard_state.vote))
+        oracle->violate(oracle->context, number, "vote once: a restart forgot its vote");
     check_restored_log(oracle, number, restored);
     forget_writes(node, 0, node->write_count);
     node->durable_state = restored->hard_state;
@@ -397,6 +408,25 @@ static void check_commit(struct raft_oracle *oracle, uint64_t number, const stru
     if (entry != NULL && durable <= voters / 2)
         oracle->violate(oracle->context, number,
                         "durable majority: committed on fewer voters than a majority");
+    if (entry != NULL && entry->term != status->term)
+        oracle->violate(oracle->context, number,
+                        "an entry of an older term was committed by counting");
+}
+
+/* A leader changes the configuration only when an entry of its term and the change before are
+ * committed (Ongaro 2014, 4.1, and his correction of 2015). */
+static void check_change(struct raft_oracle *oracle, uint64_t number, const struct raft *raft,
+                         const struct raft_status *before, const struct raft_status *status) {
+    if (before->role != RAFT_LEADER || before->term != status->term ||
+        status->configuration_index <= before->configuration_index)
+        return;
+    const struct raft_entry *committed = raft_find_entry(raft, before->commit_index);
+    if (committed != NULL && committed->term != status->term)
+        oracle->violate(oracle->context, number,
+                        "a change of members before an entry of the leader's term was committed");
+    if (before->configuration_index > before->commit_index)
+        oracle->violate(oracle->context, number,
+                        "a change of members before the one before it was committed");
 }
 
 static void check_apply(struct raft_oracle *oracle, uint64_t number, const struct raft_entry *entry,
@@ -444,14 +474,17 @@ void raft_oracle_step(struct raft_oracle *oracle, uint64_t number, const struct 
         check_message(oracle, number, raft, &out->messages[i]);
     if (out->write.number != 0)
         note_write(node, &out->write);
-    if (status.last_index != node->seen.last_index || status.last_term != node->seen.last_term)
-        check_log(oracle, number, raft, &status);
+    if (out->has_install || status.last_index != node->seen.last_index ||
+        status.last_term != node->seen.last_term)
+        check_log(oracle, number, raft, &status, out->has_install ? &out->install : NULL);
     oracle->counters.truncations += status.last_index < node->seen.last_index;
     if (status.role == RAFT_LEADER &&
         (node->seen.role != RAFT_LEADER || node->seen.term != status.term))
         check_leader(oracle, number, raft, &status);
     if (status.role == RAFT_LEADER && status.commit_index > node->seen.commit_index)
         check_commit(oracle, number, raft, &status);
+    if (status.role == RAFT_LEADER)
+        check_change(oracle, number, raft, &node->seen, &status);
     if (out->has_install)
         check_install(oracle, number, out, state);
     for (size_t i = 0; i < out->apply_count; i++)

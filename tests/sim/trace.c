@@ -2,6 +2,8 @@
 /* A Merkle-Damgard chain over a one-shot hash: digest(n) = SHA-1(digest(n - 1), block n). */
 #include "sim/trace.h"
 
+#include "base/hash.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
@@ -13,13 +15,10 @@ void trace_init(struct sim_trace *trace, FILE *out) {
 
 void trace_event(struct sim_trace *trace, int64_t time_us, uint64_t what, uint64_t who,
                  uint64_t detail) {
-    uint64_t *words = trace->block.words + trace->used;
-    words[0] = (uint64_t)time_us;
-    words[1] = what;
-    words[2] = who;
-    words[3] = detail;
+    uint64_t word = hash_fold((uint64_t)time_us ^ 0x9e3779b97f4a7c15u, what ^ 0xd6e8feb86659fd93u);
+    word = hash_fold(word ^ who, detail ^ 0xa0761d6478bd642fu);
+    trace->block.words[trace->used++] = word;
     trace->event_count++;
-    trace->used += 4;
     if (trace->used < TRACE_BLOCK_WORDS)
         return;
     uint8_t digest[SHA1_BYTES];

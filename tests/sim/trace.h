@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What happened in a run, as a digest and, if wanted, as lines for people. Every event adds a few
- * words; the digest is a chain of SHA-1 over blocks of them, so two runs with the same digest did
- * the same things at the same times. */
+/* What happened in a run, as a digest and, if wanted, as lines for people. Every event adds a word
+ * that its time and what is known of it are folded into; the digest is a chain of SHA-1 over blocks
+ * of them, so two runs with the same digest did the same things at the same times. */
 #ifndef LARDER_TESTS_SIM_TRACE_H
 #define LARDER_TESTS_SIM_TRACE_H
 
@@ -25,7 +25,7 @@ struct sim_trace {
 };
 
 void trace_init(struct sim_trace *trace, FILE *out);
-/* One event of four words. */
+/* One event. */
 void trace_event(struct sim_trace *trace, int64_t time_us, uint64_t what, uint64_t who,
                  uint64_t detail);
 /* Whether lines are wanted at this time. */
