@@ -110,34 +110,6 @@ struct owed owed_pop(struct cluster *cluster, struct cluster_node *node) {
     return owed;
 }
 
-/* Send a command that sets the connection up and check that it is accepted. */
-static int set_up(struct cluster *cluster, valkeyContext *c, int count, const char **words) {
-    valkeyReply *reply = valkeyCommandArgv(c, count, words, NULL);
-    int result = VALKEY_OK;
-    if (reply == NULL)
-        result = cluster_fail(cluster, c->err, c->errstr);
-    else if (reply->type == VALKEY_REPLY_ERROR)
-        result = cluster_fail(cluster, VALKEY_ERR_OTHER, reply->str);
-    freeReplyObject(reply);
-    return result;
-}
-
-static int log_in(struct cluster *cluster, valkeyContext *c) {
-    const valkeyClusterContext *cc = &cluster->context;
-    if (cc->password != NULL && cc->username != NULL) {
-        if (set_up(cluster, c, 3, (const char *[]){"AUTH", cc->username, cc->password}))
-            return VALKEY_ERR;
-    } else if (cc->password != NULL) {
-        if (set_up(cluster, c, 2, (const char *[]){"AUTH", cc->password}))
-            return VALKEY_ERR;
-    }
-    if (cc->select_db <= 0)
-        return VALKEY_OK;
-    char number[16];
-    (void)snprintf(number, sizeof number, "%d", cc->select_db);
-    return set_up(cluster, c, 2, (const char *[]){"SELECT", number});
-}
-
 /* What comes between a new connection and its first command. */
 static int prepare(struct cluster *cluster, valkeyContext *c) {
     const valkeyClusterContext *cc = &cluster->context;
@@ -146,9 +118,9 @@ static int prepare(struct cluster *cluster, valkeyContext *c) {
     if (c->err == 0 && cc->tls != NULL && cc->tls_init_fn != NULL &&
         cc->tls_init_fn(c, cc->tls) != VALKEY_OK && c->err == 0)
         valkeySetError(c, VALKEY_ERR_OTHER, "TLS failed");
-    if (c->err != 0)
+    if (c->err != 0 || connection_log_in(c, cc->username, cc->password, cc->select_db) != VALKEY_OK)
         return cluster_fail(cluster, c->err, c->errstr);
-    return log_in(cluster, c);
+    return VALKEY_OK;
 }
 
 int cluster_node_connect(struct cluster *cluster, struct cluster_node *node) {

@@ -86,6 +86,11 @@ int connection_write_some(valkeyContext *c);
  * and an attribute that precedes a reply is dropped. */
 int connection_next_answer(valkeyContext *c, void **reply);
 
+/* login.c: AUTH and SELECT as far as they are asked for; a refusal is an error of the context.
+ * Blocks.
+ */
+int connection_log_in(valkeyContext *c, const char *username, const char *password, int database);
+
 /* connect.c */
 int connect_tcp(valkeyContext *c, const valkeyOptions *options);
 int connect_unix(valkeyContext *c, const valkeyOptions *options);

@@ -23,6 +23,7 @@ EXPECTED = {
     "caching": "asked: old\nfrom memory: old\nasked again: new\n",
     "cluster": "SET: OK\nkeys: 101\n",
     "cluster_async": "answers: 100\n",
+    "pool": "counted: 800\n",
     "tls": "encrypted: PONG\n",
 }
 LOOPS = {"libevent": "libevent_core", "libuv": "libuv", "glib": "glib-2.0", "ivykis": "ivykis",

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inside the pool: pool.c (shared connections), pool_members.c (its life, taken connections). */
+#ifndef LARDER_CLIENT_POOL_H
+#define LARDER_CLIENT_POOL_H
+
+#include "client/connection.h"
+#include "valkey/pool.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* A thread that waits for a reply; on its stack. Guarded by the lane's lock. */
+struct waiter {
+    struct waiter *next;
+    pthread_cond_t is_called; /* it is done, or may lead */
+    bool is_done;
+    void *reply;
+    valkeyPoolError error;
+};
+
+struct lane {
+    pthread_mutex_t lock;
+    /* guarded by lock */
+    char *unsent;
+    size_t used, capacity;       /* bytes */
+    struct waiter *first, *last; /* in the order of their commands: sent ones, then unsent ones */
+    size_t sent, unsent_count;   /* commands */
+    bool is_led;
+    /* the leader's */
+    valkeyContext *c; /* NULL: not connected */
+};
+
+struct valkeyPool {
+    /* immutable after create */
+    valkeyPoolOptions options; /* its pointers are owned */
+    struct timeval connect_timeout, command_timeout;
+    struct lane *lanes;
+    unsigned lane_count;
+    atomic_uint turn; /* of the lanes, relaxed: any order will do */
+    pthread_mutex_t lock;
+    /* guarded by lock */
+    valkeyContext **idle; /* given back; room for lane_count */
+    unsigned idle_count;
+};
+
+/* pool_members.c */
+/* A new connection, logged in; NULL: *error says why. Blocks. */
+valkeyContext *pool_connect(const valkeyPool *pool, valkeyPoolError *error);
+/* Whether a command can travel with those of others. */
+bool pool_may_share(const char *command, size_t size);
+void pool_error_set(valkeyPoolError *error, int err, const char *text);
+
+#endif
