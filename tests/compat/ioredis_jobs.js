@@ -114,6 +114,75 @@ const jobs = [
     redis.disconnect();
     plain.disconnect();
   }],
+  ['runs transactions and sees one that another client spoiled', async (redis, open) => {
+    const results = await redis.multi().set('balance', 100).decrby('balance', 30).get('balance').exec();
+    assert.deepEqual(results, [[null, 'OK'], [null, 70], [null, '70']]);
+    const other = open({});
+    await redis.watch('balance');
+    await other.set('balance', 5);
+    assert.equal(await redis.multi().incr('balance').exec(), null);
+    assert.equal(await redis.get('balance'), '5');
+    await assert.rejects(redis.multi().set('a').exec(), /EXECABORT|wrong number of arguments/);
+    other.disconnect();
+  }],
+  ['defines a script as a command and loads it again when the server forgot it', async (redis) => {
+    redis.defineCommand('transfer', {
+      numberOfKeys: 2,
+      lua: `local has = tonumber(redis.call('get', KEYS[1]) or '0')
+            if has < tonumber(ARGV[1]) then return redis.error_reply('NOTENOUGH ' .. has) end
+            redis.call('decrby', KEYS[1], ARGV[1])
+            return {has - ARGV[1], redis.call('incrby', KEYS[2], ARGV[1])}`,
+    });
+    await redis.set('ann', 50);
+    assert.deepEqual(await redis.transfer('ann', 'bob', 20), [30, 20]);
+    await redis.script('FLUSH');
+    assert.deepEqual(await redis.transfer('ann', 'bob', 30), [0, 50]);
+    await assert.rejects(redis.transfer('ann', 'bob', 1), /NOTENOUGH 0/);
+  }],
+  ['publishes to channels and patterns', async (redis, open) => {
+    const subscriber = open({});
+    const heard = [];
+    subscriber.on('message', (channel, text) => heard.push([channel, text]));
+    subscriber.on('pmessage', (pattern, channel, text) => heard.push([pattern, channel, text]));
+    assert.equal(await subscriber.subscribe('news', 'chat'), 2);
+    assert.equal(await subscriber.psubscribe('ne*'), 3);
+    assert.equal(await redis.publish('news', 'first'), 2);
+    assert.equal(await redis.publish('chat', 'second'), 1);
+    assert.equal(await redis.publish('other', 'third'), 0);
+    const deadline = Date.now() + 5000;
+    while (heard.length < 3) {
+      assert.ok(Date.now() < deadline, JSON.stringify(heard));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    assert.deepEqual(heard, [['news', 'first'], ['ne*', 'news', 'first'], ['chat', 'second']]);
+    subscriber.disconnect();
+  }],
+  ['works off a stream in a consumer group', async (redis, open) => {
+    await redis.xgroup('CREATE', 'tasks', 'workers', '$', 'MKSTREAM');
+    const worker = open({});
+    const waiting = worker.xreadgroup('GROUP', 'workers', 'w1', 'COUNT', 10, 'BLOCK', 5000, 'STREAMS', 'tasks', '>');
+    const id = await redis.xadd('tasks', '*', 'kind', 'mail', 'to', 'ann');
+    assert.deepEqual(await waiting, [['tasks', [[id, ['kind', 'mail', 'to', 'ann']]]]]);
+    assert.equal((await redis.xpending('tasks', 'workers'))[0], 1);
+    const [, claimed] = await redis.xautoclaim('tasks', 'workers', 'w2', 0, '0');
+    assert.equal(claimed[0][0], id);
+    assert.equal(await redis.xack('tasks', 'workers', id), 1);
+    assert.equal((await redis.xpending('tasks', 'workers'))[0], 0);
+    worker.disconnect();
+  }],
+  ['waits for an element of a list and keeps a leaderboard', async (redis, open) => {
+    const worker = open({});
+    const waiting = worker.blpop('jobs', 5);
+    await redis.rpush('jobs', 'one', 'two');
+    assert.deepEqual(await waiting, ['jobs', 'one']);
+    await redis.zadd('board', 10, 'ann', 30, 'bob', 20, 'cid');
+    assert.equal(await redis.zincrby('board', 15, 'ann'), '25');
+    assert.deepEqual(await redis.zrevrange('board', 0, 1, 'WITHSCORES'), ['bob', '30', 'ann', '25']);
+    assert.deepEqual(await redis.hgetall('none'), {});
+    await redis.hset('user', { name: 'Ann', age: 36 });
+    assert.deepEqual(await redis.hgetall('user'), { name: 'Ann', age: '36' });
+    worker.disconnect();
+  }],
 ];
 
 async function main() {
