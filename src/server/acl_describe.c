@@ -22,12 +22,14 @@ enum larder_status acl_words_init(struct acl_words *words, const struct allocato
     for (size_t i = 0; i < count; i++) {
         struct slice word = given[i];
         bool closes = word.size > 0 && word.data[word.size - 1] == ')';
-        if (open == NULL && (closes || word.size == 0 || word.data[0] != '(')) {
+        bool begins = !closes && word.size > 0 && word.data[0] == '(';
+        if (open == NULL && !begins) {
             words->items[words->count++] = word;
             continue;
         }
-        if (open == NULL) {
-            open = &words->items[words->count++];
+        if (begins) { /* anew where one is open, as Redis does */
+            if (open == NULL)
+                open = &words->items[words->count++];
             *open = slice_of(at, 0);
             words->unmatched = word;
         } else {

@@ -151,6 +151,19 @@ static void rules_that_say_nothing_are_refused(void **state) {
     expect_refused("<x", "The password you are trying to remove from the user does not exist");
 }
 
+/* Where one is open, a parenthesis begins anew. */
+static void words_of_a_selector_are_joined(void **state) {
+    (void)state;
+    struct slice given[WORDS_MAX];
+    struct acl_words words;
+    size_t count = split("on (~x (~y +get) ~z", given);
+    assert_int_equal(acl_words_init(&words, &ALLOCATOR_SYSTEM, given, count), LARDER_OK);
+    assert_int_equal(words.count, 3);
+    assert_true(slice_equal(words.items[1], SLICE_LITERAL("(~y +get)")));
+    assert_true(slice_equal(words.items[2], SLICE_LITERAL("~z")));
+    acl_words_finish(&words);
+}
+
 static void each_command_is_permitted_by_exactly_its_categories(void **state) {
     (void)state;
     for (size_t c = 0; ACL_CATEGORY_NAMES[c] != NULL; c++) {
@@ -336,6 +349,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_user_is_shown_as_rules_that_make_it),
         cmocka_unit_test(rules_that_say_nothing_are_refused),
+        cmocka_unit_test(words_of_a_selector_are_joined),
         cmocka_unit_test(each_command_is_permitted_by_exactly_its_categories),
         cmocka_unit_test(each_command_is_permitted_by_its_name_alone),
         cmocka_unit_test(keys_are_permitted_by_what_is_done_to_them),
