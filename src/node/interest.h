@@ -25,6 +25,8 @@ struct interest_entry {
     struct interest_key *key;               /* NULL: in no table */
     struct watch_set *watcher;              /* one of the two is set */
     struct waiter *waiter;
+    bool is_deferred; /* the waiter is claimed and will be served in its turn, then those behind it
+                       */
 };
 
 struct interest_table {

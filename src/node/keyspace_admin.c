@@ -97,8 +97,9 @@ static void tell_flushed(struct node_thread *thread, uint32_t database) REQUIRES
     if (atomic_load_explicit(&node->changes_wanted, memory_order_relaxed) == 0)
         return;
     node_listen(thread);
+    thread->section.has_other_databases = true; /* in a section they are served at its end */
     for (uint32_t i = 0; i < node->keyspace.database_count; i++)
-        if (database == UINT32_MAX || database == i)
+        if ((database == UINT32_MAX || database == i) && thread->section.kind == SECTION_NONE)
             node_serve_database(thread, i);
     if (node->listener.flushed != NULL)
         node->listener.flushed(node->listener.context, thread, database);

@@ -99,12 +99,13 @@ enum section_kind {
 struct node_section {
     enum section_kind kind;
     bool is_script;
-    uint64_t since_ns; /* monotonic */
-    bool has_changed;  /* something was changed in it */
-    bool is_outside;   /* a command of a DECLARED section named a key that it does not hold, and was
-                          refused: if nothing was changed yet, begin again with an OPEN one */
-    uint64_t *held;    /* bit per partition */
-    uint32_t *order;   /* ids in the order they were locked */
+    uint64_t since_ns;        /* monotonic */
+    bool has_changed;         /* something was changed in it */
+    bool has_other_databases; /* one was flushed, or two exchanged */
+    bool is_outside; /* a command of a DECLARED section named a key that it does not hold, and was
+                        refused: if nothing was changed yet, begin again with an OPEN one */
+    uint64_t *held;  /* bit per partition */
+    uint32_t *order; /* ids in the order they were locked */
     size_t count, capacity;
 };
 

@@ -4,6 +4,7 @@
 #include "node/section.h"
 
 #include "base/command_keys.h"
+#include "node/interest.h"
 #include "node/node_internal.h"
 #include "os/clock.h"
 #include "os/thread.h"
@@ -165,7 +166,7 @@ enum larder_status node_section_begin(struct node_thread *thread,
     }
     s->kind = plan->kind;
     s->is_script = plan->is_script;
-    s->has_changed = s->is_outside = false;
+    s->has_changed = s->is_outside = s->has_other_databases = false;
     s->since_ns = clock_monotonic_ns();
     s->count = 0;
     for (size_t i = 0; i < count; i++)
@@ -199,6 +200,8 @@ void node_section_end(struct node_thread *thread) NO_THREAD_SAFETY {
     struct node *node = thread->node;
     struct node_section *s = &thread->section;
     node_tell(thread);
+    if (s->has_other_databases)
+        node_serve_database(thread, UINT32_MAX);
     if (thread->store.effects != NULL)
         effects_commit(&thread->effects);
     bool is_open = s->kind == SECTION_OPEN;

@@ -218,28 +218,33 @@ static bool moves_elsewhere(const struct waiter *waiter) {
     return waiter->spec->key_spec_count == 2 && waiter->entry_count == 2;
 }
 
-/* Those behind it on its key have to wait until it was served, as have those deferred later. */
-static void defer(struct node_thread *thread, struct waiter *waiter) {
-    struct waiter **end = &thread->deferred;
-    while (*end != NULL)
-        end = &(*end)->next_deferred;
-    waiter->next_deferred = NULL;
-    *end = waiter;
+/* Those behind it on the key have to wait until it was served. is_in_turn: it comes next, before
+ * what was deferred for keys that changed later. */
+static void defer(struct node_thread *thread, struct interest_entry *entry, bool is_in_turn) {
+    struct waiter *waiter = entry->waiter, **place = &thread->deferred;
+    while (*place != NULL && !is_in_turn)
+        place = &(*place)->next_deferred;
+    entry->is_deferred = true;
+    waiter->deferred_entry = entry;
+    waiter->next_deferred = *place;
+    *place = waiter;
 }
 
-/* Serve the waiters from `entry` on, which are interested in the same key. has_nothing_for: NULL,
- * or a command that found nothing there. */
-static void serve_from(struct node_thread *thread, struct interest_entry *entry,
+/* Serve the waiters from `entry` on, which are interested in the same key. is_in_turn: what was
+ * deferred comes after them; else they come after it. has_nothing_for: NULL, or a command that
+ * found nothing there. */
+static void serve_from(struct node_thread *thread, struct interest_entry *entry, bool is_in_turn,
                        const struct command_spec *has_nothing_for) REQUIRES(PARTITION_LOCK) {
     struct interest_entry *next;
-    for (; entry != NULL; entry = next) {
+    for (; entry != NULL && !entry->is_deferred; entry = next) {
         struct waiter *waiter = entry->waiter;
         next = entry->next;
         if (waiter == NULL || waiter->spec == has_nothing_for ||
             !move_state(waiter, WAITER_WAITING, WAITER_CLAIMED))
             continue;
-        if (moves_elsewhere(waiter) && !holds_all(thread, waiter)) {
-            defer(thread, waiter);
+        if ((thread->deferred != NULL && !is_in_turn) ||
+            (moves_elsewhere(waiter) && !holds_all(thread, waiter))) {
+            defer(thread, entry, is_in_turn);
             return;
         }
         if (serve(thread, waiter, slice_of(entry->key->text, entry->key->size))) {
@@ -252,17 +257,20 @@ static void serve_from(struct node_thread *thread, struct interest_entry *entry,
 }
 
 void node_serve_key(struct node_thread *thread, struct interest_key *key) {
-    serve_from(thread, key->first, NULL);
+    serve_from(thread, key->first, false, NULL);
 }
 
-/* Its own key is the first one; those behind it there come after it. It stays in the table while it
- * is claimed, and once it is posted it may be gone. */
+/* It stays in the table while it is claimed, and once it is posted it may be gone. */
 static void serve_deferred(struct node_thread *thread, struct waiter *waiter) NO_THREAD_SAFETY {
     struct node *node = thread->node;
+    struct interest_entry *entry = waiter->deferred_entry;
     const struct command_spec *spec = waiter->spec;
-    uint32_t held[2];
-    size_t count = waiter->partition_count;
-    memcpy(held, waiter->partitions, count * sizeof(*held));
+    uint32_t held[2] = {entry->key->partition};
+    size_t count = 1;
+    if (moves_elsewhere(waiter)) {
+        count = waiter->partition_count;
+        memcpy(held, waiter->partitions, count * sizeof(*held));
+    }
     while (!partition_set_lock_patiently(node, held, count))
         if (node->listener.stalled != NULL)
             node->listener.stalled(node->listener.context);
@@ -271,13 +279,16 @@ static void serve_deferred(struct node_thread *thread, struct waiter *waiter) NO
     node_listen(thread);
     bool is_recorded =
         thread->store.effects != NULL && effects_begin(&thread->effects, 0) == LARDER_OK;
-    struct interest_entry *behind = waiter->entries[0].next;
-    if (serve(thread, waiter, waiter->argv[spec->first_key])) {
-        interest_remove(node, &waiter->entries[0]);
+    struct interest_entry *behind = entry->next;
+    entry->is_deferred = false;
+    if (serve(thread, waiter, slice_of(entry->key->text, entry->key->size))) {
+        interest_remove(node, entry);
         post(node, waiter);
         spec = NULL;
     }
-    serve_from(thread, behind, spec);
+    if (spec != NULL && (spec->categories & COMMAND_CATEGORY_STREAM) != 0)
+        spec = NULL;
+    serve_from(thread, behind, true, spec);
     node_tell(thread);
     if (is_recorded)
         effects_commit(&thread->effects);

@@ -3,7 +3,7 @@
  * command. Whoever changes one of its keys claims it (compare and swap), runs the command under the
  * locks that it holds anyway, first come first served, writes the reply into the waiter and posts
  * it back. A command that needs partitions which are not held (BLMOVE) is run right after these
- * locks are released, with ordered locks, before its claimer goes on.
+ * locks are released, with ordered locks, before its claimer goes on; so is whoever comes after it.
  *
  * A waiter belongs to one thread, which creates it (node_execute), gives it up (node_wait_cancel)
  * or gets it back (listener.served), and frees it. */
@@ -34,8 +34,9 @@ struct waiter {
     size_t entry_count;
     uint32_t *partitions; /* of the keys, sorted, each once */
     size_t partition_count;
-    struct waiter *next_deferred;
-    struct reply reply;          /* written by whoever serves it */
+    struct waiter *next_deferred;          /* in node_thread.deferred, of whoever claimed it */
+    struct interest_entry *deferred_entry; /* of the key that it is to be served with */
+    struct reply reply;                    /* written by whoever serves it */
     struct loop_message message; /* for listener.served, to post it to the owner's thread */
     void *owner;                 /* node_thread.owner of when it was made */
 };

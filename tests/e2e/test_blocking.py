@@ -357,3 +357,17 @@ def _(server):
         equal(client.call("RPUSH", "few", "b", "c", "d"), 3)
         equal([move.reply() for move in moves[1:]], [b"d", b"b"])
         equal(client.call("LRANGE", "few", "0", "-1"), [b"c"])
+
+
+@check("in a transaction two exchanges of databases that leave a key where it was serve nobody")
+def _(server):
+    with server.connect(30.0) as client:
+        client.call("FLUSHALL")
+        client.call_many([("SELECT", "1"), ("RPUSH", "swapped", "a"), ("SELECT", "0")])
+        waiting = Waiting(server, "BLPOP", "swapped", "20")
+        client.call_many([("MULTI",), ("SWAPDB", "0", "1"), ("SWAPDB", "0", "1"), ("EXEC",)])
+        client.call("RPUSH", "swapped", "b")
+        equal(waiting.reply(), [b"swapped", b"b"])
+        waiting = Waiting(server, "BLPOP", "swapped", "20")
+        client.call_many([("MULTI",), ("SWAPDB", "0", "1"), ("EXEC",)])
+        equal(waiting.reply(), [b"swapped", b"a"])
