@@ -10,7 +10,7 @@ import time
 import judging
 import resp
 import sequences
-from sides import Side
+from sides import Side, is_cut_off
 
 SETTLE_SECONDS = 1.0
 PONG = b"*2\r\n$4\r\npong\r\n"
@@ -122,8 +122,9 @@ class Companions:
         return self.finish(companion, step, position, transcript)
 
     def command(self, companion, step, position, transcript):
-        """Only one has commands behind the one that waits: which of two would begin its next one first is not defined."""
-        if companion.pending and self.have_queues() and len(companion.pending) == 2:
+        """Only one has commands behind the one that waits, and none that may wait: who of several would begin its next
+        one first is not defined."""
+        if companion.pending and (step.may_block() or self.have_queues() and len(companion.pending) == 2):
             mismatch = self.finish(companion, sequences.Finish(companion.number, "TIMEOUT"), position, transcript)
             if mismatch is not None:
                 return mismatch
@@ -196,7 +197,8 @@ class Companions:
             mismatch = self.end_waiting(companion, step.how, position, transcript)
             if mismatch is not None:
                 return mismatch
-        answers = [side.read_until(companion.ending) + companion.ending for side in companion.sides]
+        answers = [side.read_until(companion.ending) for side in companion.sides]
+        answers = [answer if is_cut_off(answer) else answer + companion.ending for answer in answers]
         steps, companion.pending = companion.pending, []
         return self.judge(steps, [position] * len(steps), answers, transcript)
 

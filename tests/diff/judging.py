@@ -129,10 +129,14 @@ class Judge:
 
     @staticmethod
     def split(answer):
+        """The replies one by one; what is cut off counts as one."""
+        endings = [ending for ending in (sides.CLOSED, sides.TIMED_OUT) if answer.endswith(ending)]
+        body = answer.removesuffix(endings[0]) if endings else answer
         try:
-            complete, rest = resp.split_replies(answer)
+            complete, rest = resp.split_replies(body)
         except resp.ProtocolViolation:
-            complete, rest = [], answer
+            complete, rest = [], body
+        rest += b"".join(endings)
         return join_pushes(complete + [rest] if rest else complete)
 
     def difference(self, step, position, peer, ours):

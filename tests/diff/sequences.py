@@ -30,6 +30,9 @@ class Command:
     def ends_transaction(self):
         return self.name() in (b"EXEC", b"DISCARD", b"RESET") and len(self.arguments) == 1
 
+    def may_block(self):
+        return self.name().startswith((b"BL", b"BR", b"BZ", b"XREAD"))
+
     def subscribes(self):
         """Whether it may have another number of replies than one, or none that is not a push."""
         return self.name().endswith(b"SUBSCRIBE")
