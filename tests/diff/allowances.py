@@ -177,6 +177,12 @@ def texts_with_zero_byte(arguments, peer, ours):
     return first == second and any(element and b"\0" in element for element in first)
 
 
+def nothing_to_read(arguments, peer, ours):
+    """XREAD BLOCK goes on waiting for a stream that holds nothing behind its last id. The replies are those that
+    companions.py shows of clients that wait."""
+    return (peer.startswith(b"<connection") and b"is answered" in peer and b"\r\n*0\r\n" in peer and b" waits " in ours)
+
+
 ALLOWANCES = (
     Allowance("D1", latest_expiry),
     Allowance("D2", bitcount_start_only),
@@ -194,6 +200,7 @@ ALLOWANCES = (
     Allowance("Z3", very_late_timeouts),
     Allowance("T4", last_entry_of_stream),
     Allowance("T6", block_without_end),
+    Allowance("X4", nothing_to_read),
     Allowance("A1", rules_as_given),
     Allowance("S1", small_sets_are_listpacks),
     Allowance("L1", small_lists_are_listpacks),

@@ -156,11 +156,12 @@ class Companions:
                 return self.mismatch(step, position, companion, states)
         return None
 
-    @staticmethod
-    def mismatch(step, position, companion, states):
+    def mismatch(self, step, position, companion, states):
         shown = [f"<connection {companion.number} {state or 'neither waits nor is answered'} after {count} replies>".encode()
                  + bytes(side.connection.buffer if side.connection else b"")
                  for (state, count), side in zip(states, companion.sides)]
+        if self.judge.is_same(step, *shown):
+            raise judging.Apart
         return judging.Mismatch(position, "who waits", str(step), *shown)
 
     def states(self, companion):

@@ -15,6 +15,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "support" / "python")]
 
 import allowances
 import comparing
+import coverage
 import grammar
 import playing
 import resp
@@ -254,6 +255,15 @@ def _(_pair):
     equal((job.passed, job.failed, job.peer_crashes), (3, 2, []))
     equal({category[0] for category in job.categories}, {"server"})
     contains(str(job.examples), "status -9")
+
+
+@check("every command of larder-server is sent by a row or has a reason not to be")
+def _(_pair):
+    with servers.Server() as server, server.connect() as client:
+        commands = {name.decode() for name in client.call("COMMAND", "LIST")}
+    is_true(len(commands) > 300, "the list is there")
+    equal(coverage.unexplained(commands), (set(), set()))
+    equal(coverage.missing({"get", "no|such"}, coverage.words_of_rows()), {"no|such"})
 
 
 @check("the same seed and index always give the same sequence")

@@ -19,6 +19,7 @@ ROWS = (
     row(1, "SET <key> <hyperloglog> ; PFMERGE <key> <key> <key> ; GET <key>"),
     row(1, "SET <key> <hyperloglog> ; PFDEBUG TODENSE <key> ; GET <key>"),
     row(1, "STRLEN <key>"),
+    row(1, "PFSELFTEST 'x'", mutable=False),
     row(1, "CONFIG SET hll-sparse-max-bytes ( '20' | '100' | '3000' | '15000' | '0' )", mutable=False),
     row(1, "DEL <key>"),
 )
