@@ -16,7 +16,6 @@ EXCEPTIONS = {
     "command|list": "the commands are others (D8)",
     "command|getkeysandflags": "the flags are those of newer versions (D8)",
     "config|rewrite": "neither server is started with a file; tests/e2e/test_configuration.py has one",
-    "function|dump": "carries the version in its footer; tests/e2e/test_scripts.py restores it",
     "script|debug": "there is no debugger (U4)",
 }
 

@@ -21,7 +21,7 @@ values.PLACEHOLDERS.update(
     wrong_time=values.choice(b"-1", b"abc", b"", b"nan", b"inf", b"-0.1", b"1e400", b"9223372036854775807",
                              b"99999999999999999999", b"-0", b"9223372036854776"))
 
-SHARE = 25
+SHARE = 4
 ENDS = "( LEFT | RIGHT ) ( LEFT | RIGHT )"
 LISTS = ("( BLPOP <bl>... {0} | BRPOP <bl>... {0} | BLMOVE <bl> <bl> " + ENDS + " {0} | BRPOPLPUSH <bl> <bl> {0} | "
          "BLMPOP {0} '1' <bl> ( LEFT | RIGHT ) [ COUNT '2' ] | BLMPOP {0} '2' <bl> <bl> ( LEFT | RIGHT ) [ COUNT '3' ] )")

@@ -103,6 +103,7 @@ ROWS = (
     row(2, "SCRIPT LOAD 'return 1' ; EVALSHA <script_sha> ( '0' | '1' <key> | 'x' )", mutable=False),
     row(1, "SCRIPT LOAD <script>", mutable=False),
     row(1, "SCRIPT LOAD 'return 1' ; EVALSHA_RO <script_sha> ( '0' | '1' <key> | 'x' )", mutable=False),
+    row(1, "FUNCTION DUMP", "shape"),
     row(1, "( SCRIPT | FUNCTION ) HELP", "help", mutable=False),
     row(1, "SCRIPT FLUSH [ ( SYNC | ASYNC | x ) ] ; EVALSHA <script_sha> '0'", mutable=False),
     row(1, "SCRIPT EXISTS <script_sha>..."),
