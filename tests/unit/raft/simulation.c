@@ -3,7 +3,6 @@
 #include "simulation.h"
 
 #include "simulation_disk.c"
-#include "simulation_oracles.c"
 
 static bool event_is_before(const struct sim_event *a, const struct sim_event *b) {
     return a->time_ms < b->time_ms || (a->time_ms == b->time_ms && a->order < b->order);
@@ -114,7 +113,36 @@ static void crash_node(struct sim *s, uint32_t number) {
     raft_destroy(node->raft);
     node->raft = NULL;
     node->incarnation++;
-    disk_crash(s, &node->disk);
+    disk_crash(s, number);
+}
+
+/* What the snapshot that arrived says of the state; 0 if it is another one. */
+static uint64_t arrived_state(const struct sim_node *node, const struct raft_output *out) {
+    uint64_t state = 0;
+    if (out->has_install && node->arriving.identity.index == out->install.index)
+        memcpy(&state, node->arriving.bytes, sizeof(state));
+    return state;
+}
+
+static void check_reads(struct sim *s, const struct raft_output *out) {
+    for (size_t i = 0; i < out->read_count; i++)
+        if (out->reads[i].status == LARDER_OK &&
+            out->reads[i].index < s->read_floor[out->reads[i].context & 1023])
+            sim_violate(s, "a read misses what was committed before it");
+}
+
+/* Let the oracle look at a step before anything is done with its output. */
+static void check_step(struct sim *s, uint32_t number, const struct raft_output *out) {
+    struct sim_node *node = &s->nodes[number];
+    raft_oracle_step(s->oracle, number + 1, node->raft, out, arrived_state(node, out));
+    check_reads(s, out);
+    if (out->has_install)
+        node->applied = out->install.index;
+    if (out->apply_count > 0)
+        node->applied = out->apply[out->apply_count - 1].index;
+    node->seen = *raft_oracle_seen(s->oracle, number + 1);
+    if (node->seen.last_index >= SIM_LOG_MAX)
+        s->is_exhausted = true;
 }
 
 static void sim_input(struct sim *s, uint32_t number, struct raft_input input) {
@@ -123,13 +151,15 @@ static void sim_input(struct sim *s, uint32_t number, struct raft_input input) {
         return;
     input.now_ms = s->now_ms;
     s->counters.steps++;
+    if (input.type == RAFT_PERSIST_FAILED)
+        raft_oracle_persist_failed(s->oracle, number + 1, input.failed_number);
     enum larder_status status = raft_step(node->raft, &input, &s->out);
     if (status == LARDER_CORRUPT || status == LARDER_DENIED)
         sim_violate(s, "a correct message was refused as corrupt");
     if (status != LARDER_OK)
         return;
     struct raft_output *out = &s->out;
-    oracle_step(s, number, out);
+    check_step(s, number, out);
     if (out->write.number != 0)
         disk_begin_write(s, number, &out->write);
     for (size_t i = 0; i < out->message_count; i++)
@@ -169,9 +199,11 @@ static void start_node(struct sim *s, uint32_t number) {
         return;
     }
     node->applied = disk->snapshot.identity.index;
-    memcpy(&node->state, disk->snapshot.bytes, sizeof(node->state));
+    uint64_t state;
+    memcpy(&state, disk->snapshot.bytes, sizeof(state));
     node->arrived = 0;
-    raft_get_status(node->raft, &node->seen);
+    raft_oracle_start(s->oracle, number + 1, node->raft, &restored, state);
+    node->seen = *raft_oracle_seen(s->oracle, number + 1);
     struct raft_input policy = {.type = RAFT_POLICY,
                                 .policy = {.voters_target = 3, .dead_after_ms = 500}};
     if (s->faults.has_policy)
@@ -207,11 +239,12 @@ static void take_snapshot(struct sim *s, uint32_t number) {
     if (node->raft == NULL || node->applied <= node->seen.snapshot_index || node->disk.is_full)
         return;
     struct sim_snapshot taken = {0};
-    memcpy(taken.bytes, &node->state, sizeof(node->state));
+    uint64_t state = raft_oracle_state(s->oracle, node->applied);
+    memcpy(taken.bytes, &state, sizeof(state));
     taken.bytes[20] = (uint8_t)number;
     taken.identity =
         (struct raft_snapshot){.index = node->applied,
-                               .term = s->committed[node->applied].term,
+                               .term = raft_oracle_committed_term(s->oracle, node->applied),
                                .size = SIM_SNAPSHOT_BYTES,
                                .checksum = crc32c(slice_of(taken.bytes, SIM_SNAPSHOT_BYTES))};
     if (raft_get_configuration_at(node->raft, node->applied, &taken.configuration) != LARDER_OK)
@@ -221,8 +254,10 @@ static void take_snapshot(struct sim *s, uint32_t number) {
     struct raft_input input = {.type = RAFT_SNAPSHOT_TAKEN,
                                .snapshot_taken = {taken.identity, keep_from}};
     sim_input(s, number, input);
-    if (node->seen.snapshot_index == taken.identity.index)
-        node->disk.snapshot = taken;
+    if (node->seen.snapshot_index != taken.identity.index)
+        return;
+    node->disk.snapshot = taken;
+    raft_oracle_snapshot(s->oracle, number + 1, taken.identity.index);
 }
 
 static void change_members(struct sim *s, uint32_t leader) {
@@ -245,7 +280,7 @@ static void act_as_client(struct sim *s) {
     propose(s, leader);
     if (sim_chance(s, s->faults.read)) {
         uint64_t context = s->reads++;
-        s->read_floor[context & 1023] = s->committed_index;
+        s->read_floor[context & 1023] = raft_oracle_committed_index(s->oracle);
         sim_input(s, sim_chance(s, 300) ? any_node(s) : leader,
                   (struct raft_input){.type = RAFT_READ, .read_context = context});
     }
@@ -382,17 +417,20 @@ static void draw_faults(struct sim *s) {
     s->faults.message_ms = (int64_t)random_below(&s->random, 30);
 }
 
+static void take_violation(void *context, uint64_t node, const char *text) {
+    (void)node;
+    sim_violate(context, text);
+}
+
 static void sim_begin(struct sim *s, uint64_t seed) {
     s->seed = seed;
     s->random = random_seeded(seed);
     s->now_ms = 0;
-    s->order = s->commands = s->reads = s->committed_index = 0;
+    s->order = s->commands = s->reads = 0;
     s->is_calm = s->is_exhausted = false;
     s->violation = NULL;
     memset(s->is_cut, 0, sizeof(s->is_cut));
-    memset(s->leader_of, 0, sizeof(s->leader_of));
-    memset(s->vote_of, 0, sizeof(s->vote_of));
-    memset(s->committed, 0, sizeof(s->committed));
+    s->oracle = raft_oracle_create(take_violation, s);
     draw_faults(s);
     uint32_t voters = sim_chance(s, 500) ? 3 : 5;
     s->node_count = voters + (s->faults.change > 0 || s->faults.has_policy ? 2 : 0);
@@ -416,6 +454,15 @@ static void sim_begin(struct sim *s, uint64_t seed) {
 }
 
 static void sim_end(struct sim *s) {
+    struct raft_oracle_counters counters;
+    raft_oracle_get_counters(s->oracle, &counters);
+    s->counters.elections += counters.elections;
+    s->counters.commits += counters.commits;
+    s->counters.installs += counters.installs;
+    s->counters.reads += counters.reads;
+    s->counters.truncations += counters.truncations;
+    raft_oracle_destroy(s->oracle);
+    s->oracle = NULL;
     for (size_t i = 0; i < s->event_count; i++)
         free(s->events[i].bytes);
     s->event_count = 0;
@@ -439,7 +486,7 @@ static bool is_settled(struct sim *s, uint64_t wanted_index) {
         if (member->applied < last)
             return false;
     }
-    return s->committed_index > wanted_index;
+    return raft_oracle_committed_index(s->oracle) > wanted_index;
 }
 
 /* After the faults stop, within ten virtual seconds a new command is applied everywhere. */
@@ -451,12 +498,12 @@ static void calm_down(struct sim *s) {
         if (s->nodes[i].raft == NULL)
             start_node(s, i);
     }
-    uint64_t before = s->committed_index;
+    uint64_t before = raft_oracle_committed_index(s->oracle);
     int64_t end_ms = s->now_ms + 10000;
     bool is_done = false;
     while (!is_done && s->now_ms < end_ms && s->violation == NULL && !s->is_exhausted) {
         uint32_t leader = find_leader(s);
-        if (leader < s->node_count && s->committed_index == before)
+        if (leader < s->node_count && raft_oracle_committed_index(s->oracle) == before)
             propose(s, leader);
         run_until(s, s->now_ms + 40);
         is_done = is_settled(s, before);

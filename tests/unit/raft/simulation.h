@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A group of consensus cores in one process: virtual time, a network that loses, repeats and
  * reorders, disks that lose what was not synced and that fill up, crashes, membership changes.
- * Everything follows from the seed. After every step the oracles compare what the core did with
- * what Raft promises. Included as source by the test programs that use it. */
+ * Everything follows from the seed. After every step sim/raft_oracle.h compares what the core
+ * did with what Raft promises. Included as source by the test programs that use it. */
 #ifndef LARDER_TESTS_RAFT_SIMULATION_H
 #define LARDER_TESTS_RAFT_SIMULATION_H
 
@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "raft/codec.h"
 #include "raft/raft.h"
+#include "sim/raft_oracle.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,11 +18,9 @@
 enum {
     SIM_NODES_MAX = 7,
     SIM_LOG_MAX = 2048,
-    SIM_TERMS_MAX = 512,
     SIM_WRITES_MAX = 64,
     SIM_ENTRY_BYTES_MAX = 160,
     SIM_SNAPSHOT_BYTES = 40,
-    SIM_REGISTER_SLOTS = 1 << 14,
 };
 
 struct sim_entry {
@@ -60,10 +59,9 @@ struct sim_node {
     uint64_t incarnation;
     struct sim_disk disk;
     uint64_t applied;
-    uint64_t state; /* hash of all that was applied */
     size_t arrived; /* bytes of the snapshot that is arriving */
     struct sim_snapshot arriving;
-    /* as of the last step, for the oracles */
+    /* as of the last step */
     struct raft_status seen;
 };
 
@@ -85,21 +83,6 @@ struct sim_event {
     struct raft_input input;
     uint8_t *bytes; /* owned */
     size_t size;
-};
-
-struct sim_registered {
-    uint64_t stamp; /* seed + 1 */
-    uint64_t index;
-    uint64_t term;
-    uint64_t previous_term;
-    uint64_t content;
-};
-
-struct sim_committed {
-    uint64_t term; /* 0 = not known to be committed */
-    uint64_t content;
-    uint64_t state;    /* after applying it */
-    uint64_t known_in; /* the term in which it was first known: leaders of later ones have it */
 };
 
 /* Rates are per mille, drawn per seed. */
@@ -133,12 +116,7 @@ struct sim {
     uint64_t reads;
     struct raft_output out;
 
-    /* what was ever seen */
-    uint32_t leader_of[SIM_TERMS_MAX];
-    uint32_t vote_of[SIM_NODES_MAX][SIM_TERMS_MAX];
-    struct sim_committed committed[SIM_LOG_MAX];
-    uint64_t committed_index;
-    struct sim_registered registered[SIM_REGISTER_SLOTS];
+    struct raft_oracle *oracle;
     struct sim_counters counters;
     const char *violation; /* NULL while all is well */
     bool is_exhausted;     /* ran out of room: neither good nor bad */

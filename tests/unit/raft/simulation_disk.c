@@ -4,18 +4,6 @@
  * refused. */
 #include "simulation.h"
 
-static struct sim_entry *disk_find(struct sim_disk *disk, uint64_t index) {
-    if (disk->count == 0 || index < disk->log[0].index || index >= disk->log[0].index + disk->count)
-        return NULL;
-    return &disk->log[index - disk->log[0].index];
-}
-
-/* Durable in the log or covered by the snapshot. */
-static bool disk_has(struct sim_disk *disk, uint64_t index, uint64_t term) {
-    const struct sim_entry *entry = disk_find(disk, index);
-    return index <= disk->snapshot.identity.index || (entry != NULL && entry->term == term);
-}
-
 static void disk_perform_log(struct sim *s, struct sim_disk *disk, const struct sim_write *write,
                              size_t entry_count) {
     uint64_t after = write->write.after_index;
@@ -45,12 +33,14 @@ static void disk_forget(struct sim_disk *disk, size_t count) {
     memmove(disk->writes, disk->writes + count, disk->write_count * sizeof(disk->writes[0]));
 }
 
-static void disk_perform(struct sim *s, struct sim_disk *disk) {
+static void disk_perform(struct sim *s, uint32_t number) {
+    struct sim_disk *disk = &s->nodes[number].disk;
     const struct sim_write *write = &disk->writes[0];
     if (write->write.has_hard_state)
         disk->hard_state = write->write.hard_state;
     if (write->write.has_log)
         disk_perform_log(s, disk, write, write->write.entry_count);
+    raft_oracle_persisted(s->oracle, number + 1, write->write.number);
     disk_forget(disk, 1);
 }
 
@@ -110,7 +100,7 @@ static void disk_proceed(struct sim *s, uint32_t number) {
         answer.input =
             (struct raft_input){.type = RAFT_PERSISTED,
                                 .persisted = {write->number, write->last_index, write->last_term}};
-        disk_perform(s, disk);
+        disk_perform(s, number);
     } else {
         s->counters.disk_failures++;
         answer.input =
@@ -123,10 +113,11 @@ static void disk_proceed(struct sim *s, uint32_t number) {
     sim_schedule(s, &answer);
 }
 
-static void disk_crash(struct sim *s, struct sim_disk *disk) {
+static void disk_crash(struct sim *s, uint32_t number) {
+    struct sim_disk *disk = &s->nodes[number].disk;
     size_t done = random_below(&s->random, disk->write_count + 1);
     for (size_t i = 0; i < done && !disk->is_full; i++)
-        disk_perform(s, disk);
+        disk_perform(s, number);
     disk_forget(disk, disk->write_count);
     disk->is_refusing = false;
 }
