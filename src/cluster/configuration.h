@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The configuration of the cluster: who is a member and who holds which partition in which role. It
+ * is the state machine of the config group: each committed entry is applied, on every member, in
+ * log order, with the same result everywhere.
+ *
+ *      entry  PARTITION changes  compare-and-set: apply only if the partition's epoch is still the
+ *                                one that the proposer saw. Every applied one raises the epoch, so
+ *                                of several proposals for one epoch exactly one wins and the others
+ *                                are settled: they never apply.
+ *             MEMBER changes     JOIN and DOWN touch all partitions of a member in one entry.
+ *
+ * Rules that hold (Lin et al. 2008, section 3)
+ * - The primary is in the in-sync set. A new one comes from the old set and raises the term; only
+ *   RESTORE (a member of the last set, after all were gone) and RESET (data is given up) differ.
+ * - The in-sync set grows only by EXPAND: a learner, by its present incarnation, in this term.
+ * - Seats belong to a process: JOIN with another incarnation, and DOWN, take them all.
+ * - Term, epoch, member numbers and the token ceiling never fall.
+ *
+ * Memory is obtained by configuration_create: applying never fails for lack of it. One thread. */
+#ifndef LARDER_CLUSTER_CONFIGURATION_H
+#define LARDER_CLUSTER_CONFIGURATION_H
+
+#include "base/alloc.h"
+#include "cluster/types.h"
+
+enum member_state {
+    MEMBER_ACTIVE = 1,
+    MEMBER_DRAINING, /* is leaving: gets no new roles */
+    MEMBER_DOWN,     /* holds no roles; comes back by JOIN */
+};
+
+struct member_address {
+    char host[CLUSTER_HOST_BYTES]; /* name or number, NUL-terminated */
+    uint16_t client_port;
+    uint16_t peer_port;
+};
+
+struct member {
+    uint32_t number;
+    enum member_state state;
+    struct raft_id node;
+    uint64_t incarnation;
+    struct member_address address;
+    char zone[CLUSTER_LABEL_BYTES]; /* NUL-terminated, may be empty */
+    char host[CLUSTER_LABEL_BYTES]; /* the machine; may be empty */
+    uint32_t weight;                /* share of the partitions, relative; 0: none */
+    bool is_durable;                /* keeps its data over restarts */
+};
+
+enum partition_state {
+    PARTITION_OK = 1,
+    PARTITION_DEGRADED, /* fewer in sync than there should be */
+    PARTITION_LOST,     /* nobody in sync: no primary */
+};
+
+struct partition_config {
+    uint64_t epoch;      /* raised by every change */
+    uint64_t term;       /* raised by every change of the primary */
+    uint64_t term_index; /* of the entry with which the term began */
+    uint64_t lost_index; /* LOST: of the entry that made it so */
+    enum partition_state state;
+    uint32_t primary;
+    bool is_released;          /* the previous primary had stopped serving before the term began */
+    bool is_reset;             /* the term began empty */
+    struct member_set in_sync; /* LOST: empty */
+    struct member_set learners;
+    struct member_set target; /* where replicas should be */
+    struct member_set last;   /* LOST: the last in-sync set, any one of which has all that counts */
+};
+
+enum loss_policy { LOSS_HOLD = 1, LOSS_RESET };
+enum quorum_policy { QUORUM_MAJORITY = 1, QUORUM_IN_SYNC };
+
+struct cluster_settings {
+    uint32_t replica_count; /* per partition, the primary included */
+    uint32_t min_insync;
+    uint32_t voter_count; /* 1, 3 or 5 */
+    enum loss_policy loss_policy;
+    enum quorum_policy quorum_policy;
+    uint32_t lease_ms;        /* of promises between members (L); 250 */
+    uint32_t config_lease_ms; /* of the coordinator's answers (C); 2000 */
+    uint32_t node_timeout_ms; /* 2000 */
+};
+
+enum config_entry_type {
+    CONFIG_JOIN = 1,
+    CONFIG_DOWN,
+    CONFIG_DRAIN,
+    CONFIG_REMOVE,
+    CONFIG_SETTINGS,
+    CONFIG_CEILING, /* raise the token ceiling */
+    /* compare-and-set on a partition's epoch */
+    CONFIG_SHRINK,
+    CONFIG_EXPAND,
+    CONFIG_TRANSFER, /* hand-off: the primary drained and stopped, `member` goes on */
+    CONFIG_ELECT,    /* `member` replaces a primary that is presumed dead */
+    CONFIG_RESTORE,  /* LOST: `member` of the last set came back with its data */
+    CONFIG_RESET,    /* LOST: go on empty at `member` */
+    CONFIG_NOP,      /* settle all proposals of this epoch */
+    CONFIG_ADD_LEARNER,
+    CONFIG_REMOVE_LEARNER,
+    CONFIG_TARGET,
+    CONFIG_ENTRY_TYPE_END,
+};
+
+struct config_partition_change {
+    uint32_t partition;
+    uint64_t epoch; /* applies only if this is the partition's */
+    uint32_t member;
+    uint64_t incarnation;     /* EXPAND, RESTORE, RESET, ADD_LEARNER: of the member */
+    uint64_t term;            /* EXPAND: in which the learner caught up */
+    uint64_t ceiling;         /* RESET: the token ceiling is at least this from now on */
+    struct member_set target; /* TARGET */
+};
+
+struct config_entry {
+    enum config_entry_type type;
+    union {
+        struct member join; /* number and state are ignored: they are given on applying */
+        struct {
+            uint32_t number;
+            uint64_t incarnation; /* DOWN: of the process that failed */
+        } member;                 /* DOWN, DRAIN, REMOVE */
+        struct cluster_settings settings;
+        uint64_t ceiling;
+        struct config_partition_change change;
+    };
+};
+
+enum { CONFIG_ENTRY_BYTES_MAX = 256 };
+
+/* What became of an entry; the same on every member. */
+enum config_outcome {
+    CONFIG_APPLIED = 1,
+    CONFIG_STALE,          /* the epoch, term or incarnation is not the present one any more */
+    CONFIG_REFUSED,        /* not possible in this state */
+    CONFIG_FULL,           /* no room for another member or replica */
+    CONFIG_UNKNOWN_MEMBER, /* nobody has this number */
+};
+
+struct configuration {
+    /* immutable after create */
+    const struct allocator *allocator;
+    uint32_t members_max;
+    uint32_t partition_count;
+    /* state */
+    struct raft_id cluster;
+    uint16_t generation;
+    uint64_t index;   /* of the last entry applied */
+    uint64_t ceiling; /* no lock token is granted above it */
+    uint32_t last_number;
+    struct cluster_settings settings;
+    uint32_t member_count;
+    struct member *members; /* by number */
+    struct partition_config *partitions;
+    uint32_t *scratch; /* primaries per member, while an entry is applied */
+};
+
+extern const struct cluster_settings CLUSTER_DEFAULT_SETTINGS;
+
+/* An empty configuration: no members, every partition LOST with no last set. Room for members_max
+ * (at most CLUSTER_MEMBERS_MAX). Errors: LARDER_NO_MEMORY, LARDER_INVALID (counts). */
+LARDER_NODISCARD
+enum larder_status configuration_create(struct raft_id cluster, uint16_t generation,
+                                        uint32_t partition_count, uint32_t members_max,
+                                        const struct allocator *allocator,
+                                        struct configuration **out);
+/* NULL is allowed. */
+void configuration_destroy(struct configuration *configuration);
+
+/* The first state of a new cluster: the founders become members 1, 2, ..., and each partition gets
+ * its replicas by placement, in sync because all are empty, in term 1. Same arguments, same state.
+ * Errors: LARDER_INVALID (founders: none, too many, one twice; settings). */
+LARDER_NODISCARD
+enum larder_status configuration_found(struct configuration *configuration,
+                                       const struct member *founders, uint32_t founder_count,
+                                       const struct cluster_settings *settings);
+
+/* Apply the committed entry `index`, which is larger than any before. A refusal changes nothing but
+ * the index. An unreadable entry is LARDER_CORRUPT and changes nothing at all: it can't have been
+ * made by a member of this version. */
+LARDER_NODISCARD
+enum larder_status configuration_apply(struct configuration *configuration, uint64_t index,
+                                       struct slice entry, enum config_outcome *out);
+
+/* What applying it now would say, without doing it: for a coordinator, before it proposes. */
+enum config_outcome configuration_check(const struct configuration *configuration,
+                                        const struct config_entry *entry);
+
+/* NULL if there is none. Borrowed until the next entry is applied. */
+const struct member *configuration_find_member(const struct configuration *configuration,
+                                               uint32_t number);
+const struct member *configuration_find_node(const struct configuration *configuration,
+                                             struct raft_id node);
+/* The longest-standing active member: where leadership of the config group belongs. */
+const struct member *configuration_oldest(const struct configuration *configuration);
+
+/* Writes at most CONFIG_ENTRY_BYTES_MAX bytes and returns how many. */
+size_t config_entry_encode(const struct config_entry *entry, uint8_t *out);
+/* Errors: LARDER_CORRUPT. */
+LARDER_NODISCARD
+enum larder_status config_entry_decode(struct slice bytes, struct config_entry *out);
+
+/* Snapshots: the whole state, the same bytes from the same state. */
+size_t configuration_encoded_size(const struct configuration *configuration);
+size_t configuration_encode(const struct configuration *configuration, uint8_t *out);
+/* Replace the state. Errors: LARDER_CORRUPT (also another cluster or number of partitions, or more
+ * members than there is room for): nothing changed. */
+LARDER_NODISCARD
+enum larder_status configuration_restore(struct configuration *configuration, struct slice bytes);
+
+/* CRC-64 of the encoded state. */
+uint64_t configuration_hash(const struct configuration *configuration);
+
+/* Whether the rules above hold; for tests and for checks after a restore. */
+bool configuration_is_sound(const struct configuration *configuration);
+
+const char *config_entry_name(enum config_entry_type type);
+const char *config_outcome_name(enum config_outcome outcome);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Mistakes in the cluster's protocol, one of which a test build may compile in with
+ * -DCLUSTER_MUTANT=<number> to see whether the tests notice. Without it every CLUSTER_MUTATED is
+ * the constant 0 and leaves no code. */
+#ifndef LARDER_CLUSTER_MUTANTS_H
+#define LARDER_CLUSTER_MUTANTS_H
+
+enum cluster_mutant {
+    /* configuration */
+    MUTANT_EPOCH_IGNORED = 101,          /* a change applies whatever epoch it was made for */
+    MUTANT_EXPAND_ANY_INCARNATION = 102, /* a reborn member enters the in-sync set */
+    MUTANT_EXPAND_ANY_TERM = 103,        /* an older term's EXPAND applies */
+    MUTANT_JOIN_KEEPS_ROLES = 104,       /* a restarted member keeps its seats in in-sync sets */
+    MUTANT_DOWN_ANY_INCARNATION = 105,   /* evidence about an old process kills the new one */
+    MUTANT_ELECT_OUTSIDE = 106,          /* a member outside the in-sync set is elected */
+    MUTANT_SAME_TERM = 107,              /* a new primary goes on in the old one's term */
+    MUTANT_NOP_KEEPS_EPOCH = 108,        /* NOP does not settle proposals of its epoch */
+    MUTANT_LOST_ELECTS_LEARNER = 109,    /* the last in-sync member gone, a learner takes over */
+    MUTANT_RESTORE_ANY = 110,            /* a member that was not in the last set restores */
+    MUTANT_RESET_KEEPS_CEILING = 111,    /* tokens after a total loss may be old ones */
+    MUTANT_SHRINK_TO_NONE = 112,         /* the primary can be taken out by SHRINK */
+    MUTANT_RELEASED_STAYS = 113,         /* the mark of a hand-off survives the next election */
+    /* leases and reads */
+    MUTANT_LEASE_FROM_RECEIPT = 121,    /* a promise counts from when its answer came */
+    MUTANT_LEASE_WITHOUT_DRIFT = 122,   /* a promise counts in full */
+    MUTANT_LEASE_OLD_VIEW = 123,        /* a promise made before the term began counts */
+    MUTANT_LEASE_FUTURE_VIEW = 124,     /* a promise made under a newer configuration counts */
+    MUTANT_LEASE_ONE_PEER = 125,        /* one in-sync member's promise is enough */
+    MUTANT_LEASE_IGNORES_PENDING = 126, /* members being added need not promise */
+    MUTANT_LEASE_ANY_INCARNATION = 127, /* a promise of a dead process counts */
+    MUTANT_PROMISE_IGNORED = 128,       /* a new primary opens while its promise holds */
+    MUTANT_PROMISE_FORGOTTEN = 129,     /* a change of view forgets the promise */
+    MUTANT_FRESH_OPENS = 130,           /* a restarted member opens at once */
+    MUTANT_CONFIG_LEASE_IGNORED = 131,  /* a primary serves without hearing the coordinator */
+    MUTANT_CONFIG_LEASE_BEHIND = 132,   /* ... or before it has applied what the coordinator had */
+    MUTANT_READ_SPECULATIVE = 133,      /* a read does not wait for what it saw to be committed */
+    MUTANT_READ_CHECKED_EARLY = 134,    /* the lease is checked when a read executes, not later */
+    /* writes and reconciliation */
+    MUTANT_COMMIT_MAJORITY = 141,        /* a majority of the in-sync set commits */
+    MUTANT_COMMIT_WITHOUT_PENDING = 142, /* members being added are not waited for */
+    MUTANT_PENDING_DROPPED = 143,        /* an EXPAND of unknown outcome is taken as failed */
+    MUTANT_SHRINK_BELIEVED = 144,        /* a proposed SHRINK counts before it is applied */
+    MUTANT_ACK_ANY_TERM = 145,           /* acknowledgements of another term count */
+    MUTANT_ACK_BEFORE_APPEND = 146,      /* a backup acknowledges what it refused or lacks */
+    MUTANT_ACK_BEFORE_SYNC = 147,        /* a durable backup acknowledges what is in memory */
+    MUTANT_OLD_TERM_ACCEPTED = 148,      /* a backup takes records of a deposed primary */
+    MUTANT_GAP_ACCEPTED = 149,           /* a backup takes records without the ones before */
+    MUTANT_NO_TERM_START = 150,          /* a new primary opens without a committed record */
+    MUTANT_TAIL_DROPPED = 151,           /* a new primary forgets its uncommitted tail */
+    MUTANT_TAIL_KEPT = 152,              /* a backup keeps a tail that the primary lacks */
+    MUTANT_COMMIT_UNMATCHED = 153,       /* a backup commits records it did not compare */
+    MUTANT_MIN_INSYNC_AT_ENTRY = 154,    /* min-insync is checked only on acceptance */
+    MUTANT_DEPOSED_SAYS_MOVED = 155,     /* a deposed primary answers MOVED for held writes */
+    MUTANT_CUT_BY_UNOPENED = 156,        /* ... or as soon as any newer primary cut them */
+    MUTANT_EXPAND_BEHIND = 157,          /* EXPAND of a learner that has not reached the commit */
+    MUTANT_EXPAND_UNSYNCED = 158,        /* EXPAND of a learner that has unsynced keys */
+    MUTANT_HANDOFF_UNDRAINED = 159,      /* TRANSFER before everything is committed */
+    MUTANT_HANDOFF_REOPENS = 160,        /* a hand-off of unknown outcome is taken as failed */
+    MUTANT_APPLY_UNCOMMITTED = 161,      /* a backup applies what may be cut */
+    MUTANT_STALE_SYNC_COUNTED = 162,     /* a sync of records that were cut since counts */
+    MUTANT_ACK_ANY_INCARNATION = 163,    /* acknowledgements of a dead process count */
+};
+
+#ifdef CLUSTER_MUTANT
+#define CLUSTER_MUTATED(mutant) (CLUSTER_MUTANT == (mutant))
+#else
+#define CLUSTER_MUTATED(mutant) 0
+#endif
+
+#endif

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Keep what can stay, fill what is missing, then move from those above their share to those below.
+ * Shares are exact fractions; a load is fair when it is one of the two whole numbers around it. A
+ * replica moves only if the partition's spread over machines and zones gets no worse by it. */
+#include "cluster/placement.h"
+
+struct seat {
+    const struct member *member;
+    uint32_t host, zone; /* the first seat with the same label; own index when unlabelled */
+    uint32_t replicas, primaries;
+    uint32_t replica_floor, replica_ceiling;
+    uint32_t primary_floor, primary_ceiling;
+    /* a step of a chain in augment */
+    bool is_reached;
+    uint32_t gives_partition, gives_to;
+};
+
+struct plan {
+    const struct configuration *configuration;
+    struct placement *placement;
+    struct seat *seats;
+    uint32_t seat_count, seats_allocated;
+};
+
+static uint32_t first_with_label(const struct plan *plan, uint32_t at, bool is_zone) {
+    const char *label = is_zone ? plan->seats[at].member->zone : plan->seats[at].member->host;
+    for (uint32_t i = 0; label[0] != 0 && i < at; i++) {
+        const struct member *other = plan->seats[i].member;
+        if (strncmp(is_zone ? other->zone : other->host, label, CLUSTER_LABEL_BYTES) == 0)
+            return i;
+    }
+    return at;
+}
+
+static void set_shares(struct plan *plan, uint64_t replicas, uint64_t primaries) {
+    uint64_t weights = 0;
+    for (uint32_t i = 0; i < plan->seat_count; i++)
+        weights += plan->seats[i].member->weight;
+    for (uint32_t i = 0; i < plan->seat_count; i++) {
+        struct seat *s = &plan->seats[i];
+        uint64_t weight = s->member->weight;
+        s->replica_floor = (uint32_t)(replicas * weight / weights);
+        s->replica_ceiling = (uint32_t)((replicas * weight + weights - 1) / weights);
+        s->primary_floor = (uint32_t)(primaries * weight / weights);
+        s->primary_ceiling = (uint32_t)((primaries * weight + weights - 1) / weights);
+    }
+}
+
+static uint32_t seat_of(const struct plan *plan, uint32_t number) {
+    uint32_t low = 0, high = plan->seat_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (plan->seats[middle].member->number < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < plan->seat_count && plan->seats[low].member->number == number ? low : UINT32_MAX;
+}
+
+/* How often `at` shares a machine (1000 each) or a zone (1 each) with the set, `except` left out.
+ */
+static uint32_t crowding(const struct plan *plan, const struct member_set *set, uint32_t at,
+                         uint32_t except) {
+    uint32_t sum = 0;
+    for (uint8_t i = 0; i < set->count; i++) {
+        uint32_t other = seat_of(plan, set->members[i]);
+        if (other == except || other == at)
+            continue;
+        sum += plan->seats[other].host == plan->seats[at].host ? 1000 : 0;
+        sum += plan->seats[other].zone == plan->seats[at].zone ? 1 : 0;
+    }
+    return sum;
+}
+
+/* The seat that should take a replica of this set: the least crowded, then the least loaded for
+ * its weight, then the oldest. Only seats below their ceiling if `is_fair`. */
+static uint32_t best_seat(const struct plan *plan, const struct member_set *set, uint32_t except,
+                          bool is_fair) {
+    uint32_t best = UINT32_MAX, best_crowding = 0;
+    for (uint32_t i = 0; i < plan->seat_count; i++) {
+        const struct seat *s = &plan->seats[i];
+        if (member_set_has(set, s->member->number) ||
+            (is_fair && s->replicas >= s->replica_ceiling))
+            continue;
+        uint32_t crowded = crowding(plan, set, i, except);
+        const struct seat *b = best == UINT32_MAX ? NULL : &plan->seats[best];
+        if (b == NULL || crowded < best_crowding ||
+            (crowded == best_crowding && (uint64_t)s->replicas * b->member->weight <
+                                             (uint64_t)b->replicas * s->member->weight)) {
+            best = i;
+            best_crowding = crowded;
+        }
+    }
+    return best;
+}
+
+static void keep_present(struct plan *plan, uint32_t p, uint32_t replicas) {
+    const struct partition_config *now = &plan->configuration->partitions[p];
+    const struct member_set *sources[] = {&now->in_sync, &now->target, &now->learners};
+    struct member_set *target = &plan->placement->targets[p];
+    for (size_t s = 0; s < 3; s++)
+        for (uint8_t i = 0; i < sources[s]->count && target->count < replicas; i++) {
+            uint32_t at = seat_of(plan, sources[s]->members[i]);
+            if (at == UINT32_MAX || member_set_has(target, sources[s]->members[i]))
+                continue;
+            member_set_add(target, sources[s]->members[i]);
+            plan->seats[at].replicas++;
+        }
+}
+
+static void set_primary(struct plan *plan, uint32_t p, uint32_t at) {
+    uint32_t before = seat_of(plan, plan->placement->primaries[p]);
+    if (before != UINT32_MAX)
+        plan->seats[before].primaries--;
+    plan->seats[at].primaries++;
+    plan->placement->primaries[p] = plan->seats[at].member->number;
+}
+
+/* An empty partition is led by its neighbour's primary, while that one is below its share. */
+static void fill(struct plan *plan, uint32_t p, uint32_t replicas) {
+    struct member_set *target = &plan->placement->targets[p];
+    if (target->count == 0 && p > 0) {
+        uint32_t at = seat_of(plan, plan->placement->primaries[p - 1]);
+        if (plan->seats[at].primaries < plan->seats[at].primary_floor &&
+            plan->seats[at].replicas < plan->seats[at].replica_ceiling) {
+            member_set_add(target, plan->seats[at].member->number);
+            plan->seats[at].replicas++;
+            set_primary(plan, p, at);
+        }
+    }
+    while (target->count < replicas) {
+        uint32_t at = best_seat(plan, target, UINT32_MAX, false);
+        member_set_add(target, plan->seats[at].member->number);
+        plan->seats[at].replicas++;
+        if (target->count == 1)
+            set_primary(plan, p, at);
+    }
+}
+
+static void choose_primary(struct plan *plan, uint32_t p) {
+    const struct member_set *target = &plan->placement->targets[p];
+    uint32_t present = plan->configuration->partitions[p].primary;
+    if (member_set_has(target, plan->placement->primaries[p]))
+        return;
+    uint32_t best = UINT32_MAX;
+    for (uint8_t i = 0; i < target->count; i++) {
+        uint32_t at = seat_of(plan, target->members[i]);
+        if (target->members[i] == present) {
+            best = at;
+            break;
+        }
+        if (best == UINT32_MAX ||
+            (uint64_t)plan->seats[at].primaries * plan->seats[best].member->weight <
+                (uint64_t)plan->seats[best].primaries * plan->seats[at].member->weight)
+            best = at;
+    }
+    set_primary(plan, p, best);
+}
+
+static void move_replica(struct plan *plan, uint32_t p, uint32_t from, uint32_t to) {
+    struct member_set *target = &plan->placement->targets[p];
+    member_set_remove(target, plan->seats[from].member->number);
+    member_set_add(target, plan->seats[to].member->number);
+    plan->seats[from].replicas--;
+    plan->seats[to].replicas++;
+    if (plan->placement->primaries[p] == plan->seats[from].member->number)
+        set_primary(plan, p, to);
+}
+
+/* One pass: replicas that are crowded, or on a seat with more than its share, move where that is
+ * better. With `is_strict` seats at their ceiling give too, to those below their floor. */
+static uint32_t rebalance(struct plan *plan, bool is_strict) {
+    uint32_t moved = 0;
+    for (uint32_t p = 0; p < plan->placement->partition_count; p++) {
+        struct member_set before = plan->placement->targets[p];
+        for (uint8_t i = 0; i < before.count; i++) {
+            uint32_t from = seat_of(plan, before.members[i]);
+            const struct seat *f = &plan->seats[from];
+            const struct member_set *target = &plan->placement->targets[p];
+            uint32_t crowded = crowding(plan, target, from, from);
+            bool is_over = f->replicas > (is_strict ? f->replica_floor : f->replica_ceiling);
+            if (!is_over && crowded == 0)
+                continue;
+            uint32_t to = best_seat(plan, target, from, true);
+            if (to == UINT32_MAX)
+                continue;
+            uint32_t there = crowding(plan, target, to, from);
+            bool is_needed =
+                is_over && there <= crowded &&
+                (!is_strict || plan->seats[to].replicas < plan->seats[to].replica_floor);
+            if (!is_needed && there >= crowded)
+                continue;
+            move_replica(plan, p, from, to);
+            moved++;
+        }
+    }
+    return moved;
+}
+
+/* Hands a partition to the replica that is lowest for its share, if that evens out. */
+static uint32_t rebalance_primaries(struct plan *plan) {
+    uint32_t moved = 0;
+    for (uint32_t p = 0; p < plan->placement->partition_count; p++) {
+        uint32_t from = seat_of(plan, plan->placement->primaries[p]);
+        const struct member_set *target = &plan->placement->targets[p];
+        const struct seat *f = &plan->seats[from];
+        uint32_t best = from;
+        for (uint8_t i = 0; i < target->count; i++) {
+            uint32_t at = seat_of(plan, target->members[i]);
+            const struct seat *s = &plan->seats[at];
+            bool is_better =
+                f->primaries > f->primary_ceiling
+                    ? s->primaries < s->primary_ceiling
+                    : f->primaries > f->primary_floor && s->primaries < s->primary_floor;
+            if (is_better && (best == from || s->primaries < plan->seats[best].primaries))
+                best = at;
+        }
+        if (best != from) {
+            set_primary(plan, p, best);
+            moved++;
+        }
+    }
+    return moved;
+}
+
+/* Hands `low` one more partition: if none of those that it holds a replica of is led by a seat that
+ * can give, along the shortest chain x -> y -> low of seats that each take one and give another.
+ * Whoever leads more than its floor gives, or, with `is_over`, more than its ceiling. */
+static bool augment(struct plan *plan, uint32_t low, bool is_over) {
+    struct placement *pl = plan->placement;
+    for (uint32_t i = 0; i < plan->seat_count; i++)
+        plan->seats[i].is_reached = i == low;
+    for (bool is_growing = true; is_growing;) {
+        is_growing = false;
+        for (uint32_t p = 0; p < pl->partition_count; p++) {
+            uint32_t y = seat_of(plan, pl->primaries[p]);
+            struct seat *giver = &plan->seats[y];
+            uint32_t taker = UINT32_MAX;
+            for (uint8_t i = 0; !giver->is_reached && i < pl->targets[p].count; i++) {
+                uint32_t at = seat_of(plan, pl->targets[p].members[i]);
+                taker = plan->seats[at].is_reached ? at : taker;
+            }
+            if (taker == UINT32_MAX)
+                continue;
+            is_growing = giver->is_reached = true;
+            giver->gives_partition = p;
+            giver->gives_to = taker;
+            if (giver->primaries <= (is_over ? giver->primary_ceiling : giver->primary_floor))
+                continue;
+            for (uint32_t at = y; at != low;) {
+                uint32_t next = plan->seats[at].gives_to;
+                set_primary(plan, plan->seats[at].gives_partition, next);
+                at = next;
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_any_over(const struct plan *plan) {
+    for (uint32_t i = 0; i < plan->seat_count; i++)
+        if (plan->seats[i].primaries > plan->seats[i].primary_ceiling)
+            return true;
+    return false;
+}
+
+static void even_out_primaries(struct plan *plan) {
+    for (int round = 0; round < 8 && rebalance_primaries(plan) > 0; round++)
+        ;
+    for (uint32_t i = 0; i < plan->seat_count; i++)
+        while (plan->seats[i].primaries < plan->seats[i].primary_floor && augment(plan, i, false))
+            ;
+    for (uint32_t i = 0; i < plan->seat_count && is_any_over(plan); i++)
+        while (plan->seats[i].primaries < plan->seats[i].primary_ceiling && augment(plan, i, true))
+            ;
+}
+
+static void count_moves(struct plan *plan) {
+    struct placement *pl = plan->placement;
+    for (uint32_t p = 0; p < pl->partition_count; p++) {
+        const struct partition_config *now = &plan->configuration->partitions[p];
+        for (uint8_t i = 0; i < pl->targets[p].count; i++)
+            if (!member_set_has(&now->in_sync, pl->targets[p].members[i]))
+                pl->moves++;
+    }
+}
+
+static enum larder_status seats_create(const struct configuration *c, struct plan *plan) {
+    plan->configuration = c;
+    plan->seats_allocated = c->member_count;
+    if (c->member_count == 0)
+        return LARDER_NOT_FOUND;
+    plan->seats = allocator_allocate_zeroed(c->allocator, c->member_count * sizeof(*plan->seats));
+    if (plan->seats == NULL)
+        return LARDER_NO_MEMORY;
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        if (c->members[i].state != MEMBER_ACTIVE || c->members[i].weight == 0)
+            continue;
+        uint32_t at = plan->seat_count++;
+        plan->seats[at].member = &c->members[i];
+        plan->seats[at].host = first_with_label(plan, at, false);
+        plan->seats[at].zone = first_with_label(plan, at, true);
+    }
+    return plan->seat_count > 0 ? LARDER_OK : LARDER_NOT_FOUND;
+}
+
+static void seats_destroy(struct plan *plan) {
+    allocator_release(plan->configuration->allocator, plan->seats,
+                      plan->seats_allocated * sizeof(*plan->seats));
+}
+
+static void place(struct plan *plan) {
+    struct placement *pl = plan->placement;
+    uint32_t replicas = plan->configuration->settings.replica_count;
+    if (replicas > plan->seat_count)
+        replicas = plan->seat_count;
+    set_shares(plan, (uint64_t)replicas * pl->partition_count, pl->partition_count);
+    for (uint32_t p = 0; p < pl->partition_count; p++)
+        keep_present(plan, p, replicas);
+    for (uint32_t p = 0; p < pl->partition_count; p++) {
+        fill(plan, p, replicas);
+        choose_primary(plan, p);
+    }
+    for (int round = 0; round < 4 && rebalance(plan, false) > 0; round++)
+        ;
+    for (int round = 0; round < 4 && rebalance(plan, true) > 0; round++)
+        ;
+    even_out_primaries(plan);
+    count_moves(plan);
+}
+
+enum larder_status placement_create(const struct configuration *c,
+                                    const struct allocator *allocator, struct placement **out) {
+    struct plan plan = {.configuration = c};
+    enum larder_status status = seats_create(c, &plan);
+    struct placement *pl = allocator_allocate_zeroed(allocator, sizeof(*pl));
+    if (status == LARDER_OK && pl == NULL)
+        status = LARDER_NO_MEMORY;
+    if (status == LARDER_OK) {
+        pl->allocator = allocator;
+        pl->partition_count = c->partition_count;
+        pl->targets =
+            allocator_allocate_zeroed(allocator, c->partition_count * sizeof(*pl->targets));
+        pl->primaries =
+            allocator_allocate_zeroed(allocator, c->partition_count * sizeof(*pl->primaries));
+        plan.placement = pl;
+        if (pl->targets != NULL && pl->primaries != NULL) {
+            place(&plan);
+            seats_destroy(&plan);
+            *out = pl;
+            return LARDER_OK;
+        }
+        status = LARDER_NO_MEMORY;
+        placement_destroy(pl);
+    } else {
+        allocator_release(allocator, pl, sizeof(*pl));
+    }
+    seats_destroy(&plan);
+    return status;
+}
+
+void placement_destroy(struct placement *pl) {
+    if (pl == NULL)
+        return;
+    allocator_release(pl->allocator, pl->targets, pl->partition_count * sizeof(*pl->targets));
+    allocator_release(pl->allocator, pl->primaries, pl->partition_count * sizeof(*pl->primaries));
+    allocator_release(pl->allocator, pl, sizeof(*pl));
+}
+
+static void measure_loads(const struct plan *plan, uint32_t replicas,
+                          struct placement_figures *out) {
+    uint64_t weights = 0;
+    for (uint32_t i = 0; i < plan->seat_count; i++)
+        weights += plan->seats[i].member->weight;
+    for (uint32_t i = 0; i < plan->seat_count; i++) {
+        const struct seat *s = &plan->seats[i];
+        double share = (double)s->member->weight / (double)weights;
+        double loads[] = {s->replicas, s->primaries};
+        double shares[] = {share * replicas, share * plan->placement->partition_count};
+        double *worst[] = {&out->replica_imbalance, &out->primary_imbalance};
+        uint32_t *beyond[] = {&out->replicas_beyond, &out->primaries_beyond};
+        for (size_t k = 0; k < 2; k++) {
+            double over = loads[k] / shares[k] - 1;
+            double distance = loads[k] > shares[k] ? loads[k] - shares[k] : shares[k] - loads[k];
+            *worst[k] = over > *worst[k] ? over : *worst[k];
+            *beyond[k] = (uint32_t)distance > *beyond[k] ? (uint32_t)distance : *beyond[k];
+        }
+    }
+}
+
+enum larder_status placement_measure(const struct configuration *c, const struct placement *pl,
+                                     struct placement_figures *out) {
+    *out = (struct placement_figures){0};
+    struct plan plan = {.configuration = c};
+    enum larder_status status = seats_create(c, &plan);
+    if (status != LARDER_OK) {
+        seats_destroy(&plan);
+        return status == LARDER_NOT_FOUND ? LARDER_OK : status;
+    }
+    struct placement copy = *pl;
+    plan.placement = &copy;
+    uint32_t replicas = 0;
+    for (uint32_t p = 0; p < pl->partition_count; p++) {
+        uint32_t crowded = 0;
+        for (uint8_t i = 0; i < pl->targets[p].count; i++) {
+            uint32_t at = seat_of(&plan, pl->targets[p].members[i]);
+            plan.seats[at].replicas++;
+            plan.seats[at].primaries += pl->primaries[p] == pl->targets[p].members[i];
+            crowded += crowding(&plan, &pl->targets[p], at, at);
+            replicas++;
+        }
+        out->shared_hosts += crowded / 2000;
+        out->shared_zones += crowded % 1000 / 2;
+        out->ranges += p == 0 || pl->primaries[p] != pl->primaries[p - 1];
+    }
+    measure_loads(&plan, replicas, out);
+    seats_destroy(&plan);
+    return LARDER_OK;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Placement within bounds, from 1 to 1,000 members: balance, spread, moves after a change, ranges,
+ * the size of the table and the time it takes. With PLACEMENT_FIGURES set it prints them as a
+ * table. */
+#include "cluster/placement.h"
+
+#include "unit/cluster/golden.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+static struct member make_member(uint32_t number, uint32_t zones, uint32_t weight) {
+    struct member m = {.node = {{number, 9}}, .incarnation = 1, .weight = weight};
+    (void)snprintf(m.zone, sizeof(m.zone), "zone-%u", number % zones);
+    /* Two members on a machine, where there are many. */
+    (void)snprintf(m.host, sizeof(m.host), "machine-%u", zones > 3 ? number / 2 : number);
+    return m;
+}
+
+static struct configuration *make(uint32_t members, uint32_t partitions, uint32_t replicas,
+                                  uint32_t zones, bool has_weights) {
+    static struct member founders[CLUSTER_MEMBERS_MAX];
+    struct configuration *c = NULL;
+    assert_int_equal(configuration_create((struct raft_id){{1, 2}}, 1, partitions,
+                                          CLUSTER_MEMBERS_MAX, &ALLOCATOR_SYSTEM, &c),
+                     LARDER_OK);
+    for (uint32_t i = 0; i < members; i++)
+        founders[i] = make_member(i + 1, zones, has_weights ? 1 + i % 3 : 1);
+    struct cluster_settings settings = CLUSTER_DEFAULT_SETTINGS;
+    settings.replica_count = replicas;
+    assert_int_equal(configuration_found(c, founders, members, &settings), LARDER_OK);
+    return c;
+}
+
+static void apply(struct configuration *c, const struct config_entry *entry) {
+    uint8_t bytes[CONFIG_ENTRY_BYTES_MAX];
+    enum config_outcome outcome;
+    assert_int_equal(configuration_apply(c, c->index + 1,
+                                         slice_of(bytes, config_entry_encode(entry, bytes)),
+                                         &outcome),
+                     LARDER_OK);
+    assert_int_equal(outcome, CONFIG_APPLIED);
+}
+
+static struct placement *place(struct configuration *c, struct placement_figures *figures) {
+    struct placement *pl = NULL;
+    assert_int_equal(placement_create(c, &ALLOCATOR_SYSTEM, &pl), LARDER_OK);
+    assert_int_equal(placement_measure(c, pl, figures), LARDER_OK);
+    for (uint32_t p = 0; p < c->partition_count; p++)
+        assert_true(member_set_has(&pl->targets[p], pl->primaries[p]));
+    return pl;
+}
+
+static double seconds(void) {
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
+struct size_case {
+    uint32_t members, partitions, replicas, zones;
+    bool has_weights;
+};
+
+static void loads_are_fair_and_changes_move_little(void **state) {
+    (void)state;
+    static const struct size_case CASES[] = {
+        {3, 271, 2, 3, false},      {5, 271, 2, 3, false},       {10, 271, 3, 5, false},
+        {10, 271, 3, 5, true},      {100, 4096, 3, 4, false},    {300, 16384, 3, 6, true},
+        {1000, 16384, 2, 4, false}, {1000, 16384, 3, 10, false},
+    };
+    bool is_shown = getenv("PLACEMENT_FIGURES") != NULL;
+    if (is_shown)
+        printf("| members | partitions | replicas | most over share, replicas | primaries | ranges "
+               "| moved by a join (ideal) | moved by a loss (ideal) | table bytes | ms |\n");
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        const struct size_case *k = &CASES[i];
+        struct placement_figures first, joined, lost;
+        double began = seconds();
+        struct configuration *c =
+            make(k->members, k->partitions, k->replicas, k->zones, k->has_weights);
+        struct placement *pl = place(c, &first);
+        double took = seconds() - began;
+        assert_int_equal(pl->moves, 0);
+        assert_true(first.replicas_beyond <= 1 && first.primaries_beyond <= 2);
+        assert_int_equal(first.shared_hosts, 0);
+        if (k->replicas <= k->zones && !k->has_weights)
+            assert_int_equal(first.shared_zones, 0);
+        placement_destroy(pl);
+
+        uint32_t replicas = k->partitions * k->replicas;
+        uint32_t new_number = 0, join_moves = 0, loss_moves = 0, held = 0;
+        if (k->members < CLUSTER_MEMBERS_MAX) {
+            struct config_entry join = {.type = CONFIG_JOIN,
+                                        .join = make_member(k->members + 1, k->zones, 1)};
+            apply(c, &join);
+            new_number = c->last_number;
+            pl = place(c, &joined);
+            join_moves = pl->moves;
+            assert_true(joined.replicas_beyond <= 1);
+            placement_destroy(pl);
+            struct config_entry down = {.type = CONFIG_DOWN, .member = {new_number, 1}};
+            apply(c, &down);
+        }
+        for (uint32_t p = 0; p < c->partition_count; p++)
+            held += member_set_has(&c->partitions[p].in_sync, 1);
+        struct config_entry down = {.type = CONFIG_DOWN, .member = {1, 1}};
+        apply(c, &down);
+        pl = place(c, &lost);
+        loss_moves = pl->moves;
+        assert_true(k->members - 1 < k->replicas || lost.replicas_beyond <= 1);
+        placement_destroy(pl);
+        uint32_t ideal = replicas / (k->members + 1);
+        assert_true(join_moves <= ideal + ideal / 5 + k->members / 2 + 2);
+        assert_true(loss_moves <= held + held / 2 + k->members / 2);
+        if (is_shown)
+            printf("| %u%s | %u | %u | %.1f %% | %.1f %% | %u | %u (%u) | %u (%u) | %zu | %.1f |\n",
+                   k->members, k->has_weights ? " weighted" : "", k->partitions, k->replicas,
+                   100 * first.replica_imbalance, 100 * first.primary_imbalance, first.ranges,
+                   join_moves, ideal, loss_moves, held, configuration_encoded_size(c), 1000 * took);
+        configuration_destroy(c);
+    }
+}
+
+static void with_too_few_members_each_holds_everything(void **state) {
+    (void)state;
+    struct configuration *c = make(2, 8, 3, 1, false);
+    for (uint32_t p = 0; p < 8; p++)
+        assert_int_equal(c->partitions[p].in_sync.count, 2);
+    assert_int_equal(c->partitions[0].state, PARTITION_DEGRADED);
+    configuration_destroy(c);
+}
+
+static void a_draining_member_gets_nothing(void **state) {
+    (void)state;
+    struct configuration *c = make(4, 64, 2, 4, false);
+    struct config_entry drain = {.type = CONFIG_DRAIN, .member = {2, 1}};
+    apply(c, &drain);
+    struct placement_figures figures;
+    struct placement *pl = place(c, &figures);
+    for (uint32_t p = 0; p < 64; p++)
+        assert_false(member_set_has(&pl->targets[p], 2));
+    placement_destroy(pl);
+    configuration_destroy(c);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loads_are_fair_and_changes_move_little),
+        cmocka_unit_test(with_too_few_members_each_holds_everything),
+        cmocka_unit_test(a_draining_member_gets_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
