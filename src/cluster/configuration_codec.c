@@ -7,7 +7,7 @@
  *              zone 32 | machine 32 | weight u32 | durable u8
  *   set        count u8 | count times u32, ascending
  *   partition  epoch u64 | term u64 | term index u64 | lost index u64 | state u8 | primary u32 |
- *              released u8 | reset u8 | in sync, learners, target, last: sets
+ *              released u8 | reset term u64 | in sync, learners, target, last: sets
  *   snapshot   version u8 | cluster 16 | generation u16 | index u64 | ceiling u64 | last number u32
  *              | settings 8 x u32 | members u32 | partitions u32 | members | partitions | crc u32
  */
@@ -21,7 +21,7 @@ enum {
     SNAPSHOT_VERSION = 1,
     SETTINGS_BYTES = 8 * 4,
     MEMBER_BYTES = 4 + 1 + 16 + 8 + CLUSTER_HOST_BYTES + 4 + 2 * CLUSTER_LABEL_BYTES + 4 + 1,
-    PARTITION_BYTES_FIXED = 4 * 8 + 1 + 4 + 2,
+    PARTITION_BYTES_FIXED = 5 * 8 + 1 + 4 + 1,
     SNAPSHOT_HEADER_BYTES = 1 + 16 + 2 + 8 + 8 + 4 + SETTINGS_BYTES + 4 + 4,
 };
 
@@ -217,7 +217,7 @@ static void write_partition(struct byte_writer *w, const struct partition_config
     write_unsigned(w, p->state, 1);
     write_unsigned(w, p->primary, 4);
     write_unsigned(w, p->is_released, 1);
-    write_unsigned(w, p->is_reset, 1);
+    write_unsigned(w, p->reset_term, 8);
     write_set(w, &p->in_sync);
     write_set(w, &p->learners);
     write_set(w, &p->target);
@@ -233,7 +233,7 @@ static struct partition_config read_partition(struct byte_reader *r) {
     p.state = (enum partition_state)read_enum(r, PARTITION_LOST);
     p.primary = (uint32_t)read_unsigned(r, 4);
     p.is_released = read_flag(r);
-    p.is_reset = read_flag(r);
+    p.reset_term = read_unsigned(r, 8);
     p.in_sync = read_set(r);
     p.learners = read_set(r);
     p.target = read_set(r);

@@ -115,7 +115,6 @@ static void begin_term(struct configuration *c, struct partition_config *p, uint
         p->term++;
     p->term_index = c->index;
     p->lost_index = 0;
-    p->is_reset = false;
     if (!CLUSTER_MUTATED(MUTANT_RELEASED_STAYS))
         p->is_released = false;
     p->last = (struct member_set){0};
@@ -129,7 +128,7 @@ static void apply_reset(struct configuration *c, struct partition_config *p,
                         const struct config_partition_change *change) {
     p->learners = (struct member_set){0};
     begin_term(c, p, change->member);
-    p->is_reset = true;
+    p->reset_term = p->term;
     if (change->ceiling > c->ceiling && !CLUSTER_MUTATED(MUTANT_RESET_KEEPS_CEILING))
         c->ceiling = change->ceiling;
 }

@@ -62,7 +62,7 @@ static void say_partition(struct fixture *f, uint32_t partition) {
     say_set(&f->golden, &p->in_sync, "", p->primary);
     say_set(&f->golden, &p->learners, "+", 0);
     say_set(&f->golden, &p->last, "~", 0);
-    golden_say(&f->golden, "%s%s\n", p->is_released ? "!" : "", p->is_reset ? "0" : "");
+    golden_say(&f->golden, "%s%s\n", p->is_released ? "!" : "", p->reset_term != 0 ? "0" : "");
 }
 
 static enum config_outcome apply(struct fixture *f, const struct config_entry *entry) {
