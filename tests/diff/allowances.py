@@ -183,6 +183,22 @@ def nothing_to_read(arguments, peer, ours):
     return (peer.startswith(b"<connection") and b"is answered" in peer and b"\r\n*0\r\n" in peer and b" waits " in ours)
 
 
+def damaged_hyperloglogs(arguments, peer, ours):
+    """What a hyperloglog with damaged bytes counts is not defined. Undamaged ones are compared by GET."""
+    if name_of(arguments) == b"MGET":
+        first, second = (resp.decode(reply)[0] for reply in (peer, ours))
+        return (isinstance(first, list) and isinstance(second, list) and len(first) == len(second)
+                and all(a == b or (a and b and a[:4] == b[:4] == b"HYLL") for a, b in zip(first, second)))
+    return name_of(arguments)[:2] == b"PF" and (b"-INVALIDOBJ" in (peer[:11], ours[:11])
+                                                or name_of(arguments) == b"PFDEBUG" and peer[:1] == ours[:1])
+
+
+def number_after_an_overflow(arguments, peer, ours):
+    """SORT takes a number for wrong when an earlier command left errno set."""
+    return (name_of(arguments) in (b"SORT", b"SORT_RO") and ours[:1] in (b"*", b":")
+            and peer == b"-ERR One or more scores can't be converted into double\r\n")
+
+
 ALLOWANCES = (
     Allowance("D1", latest_expiry),
     Allowance("D2", bitcount_start_only),
@@ -207,6 +223,8 @@ ALLOWANCES = (
     Allowance("L2", least_integer_has_no_negative),
     Allowance("L3", sorting_converts_nothing),
     Allowance("L4", texts_with_zero_byte),
+    Allowance("L6", damaged_hyperloglogs),
+    Allowance("L7", number_after_an_overflow),
 )
 
 

@@ -44,7 +44,7 @@ CALLS = (
     "'strlen',KEYS[1]", "'type',KEYS[1]", "'exists',KEYS[1],KEYS[2]", "'get','s1'", "'set','s2',ARGV[1]",
     "'getrange',KEYS[1],0,2", "'nosuch'", "'get'", "'multi'", "'subscribe','a'", "'ping'", "'echo','x'", "", "{}",
     "'set',KEYS[1],{}", "'set',KEYS[1],1,'b'", "'select',1", "'select','x'", "'publish','c','m'",
-    "'setrange',KEYS[1],1,ARGV[1]", "'pttl',KEYS[1]", "'getdel',KEYS[1]", "'object','refcount'",
+    "'setrange',KEYS[1],1,ARGV[1]", "'persist',KEYS[1]", "'getdel',KEYS[1]", "'object','refcount'",
     "'object','nosuch',KEYS[1]", "'config','get','x'", "'eval','return 1',0", "'script','flush'", "'incrbyfloat',KEYS[1],0.5",
     "'lpush',KEYS[1],ARGV[1]", "'lrange',KEYS[1],0,-1", "'hset',KEYS[1],'f',ARGV[1]", "'hget',KEYS[1],'f'",
     "'zadd',KEYS[1],1.5,ARGV[1]", "'zscore',KEYS[1],ARGV[1]", "'zrange',KEYS[1],0,-1,'withscores'", "'rename',KEYS[1],KEYS[2]",

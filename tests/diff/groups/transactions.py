@@ -84,5 +84,5 @@ ROWS = (
     row(2, "SET <watched> a PX ( '1' | '2' ) ; @pause '6' ; WATCH <watched> ; MULTI ; GET <watched> ; EXEC"),
     row(1, "DEBUG SET-ACTIVE-EXPIRE '0' ; SET k1 a PX '1' ; @pause '6' ; WATCH k1 ; @on 2 ( SET k1 b | GET k1 | DEL k1 ) ; "
            "MULTI ; GET k1 ; EXEC ; DEBUG SET-ACTIVE-EXPIRE '1'"),
-    row(1, "SET k1 a PX '5' ; WATCH k1 ; @pause '12' ; MULTI ; GET k1 ; EXEC"),
+    row(1, "SET k1 a PX '60' ; WATCH k1 ; @pause '80' ; MULTI ; GET k1 ; EXEC"),
 )
