@@ -133,7 +133,7 @@ static enum larder_status order(struct sorting *sorting, bool *out_done) {
         return status;
     if (options->is_alpha)
         return sort_vector_sort(vector, options->has_by ? SORT_BY_WEIGHT : SORT_BY_TEXT,
-                                options->is_descending);
+                                options->is_descending, sorting->first + sorting->count);
     for (size_t i = 0; i < vector->count; i++) {
         if (sort_vector_set_score(vector, i, options->has_by))
             continue;
@@ -141,7 +141,8 @@ static enum larder_status order(struct sorting *sorting, bool *out_done) {
         *out_done = true;
         return LARDER_OK;
     }
-    return sort_vector_sort(vector, SORT_BY_SCORE, options->is_descending);
+    return sort_vector_sort(vector, SORT_BY_SCORE, options->is_descending,
+                            sorting->first + sorting->count);
 }
 
 /* Gather and sort. BY without a star leaves the order as it is; for a set, which has

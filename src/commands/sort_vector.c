@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Gathering, and a merge sort from the bottom up: stable, and it asks for its memory beforehand. */
+/* Gathering, and a merge sort from the bottom up: stable, and it asks for its memory beforehand.
+ * Where few are wanted, a heap holds the first ones of those seen so far, the last of them on top;
+ * nearly every further element is refused after one comparison. */
 #include "commands/sort_vector.h"
 
 #include "ds/list.h"
@@ -10,7 +12,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { FIRST_ARENA = 256, FIRST_ITEMS = 16 };
+enum { FIRST_ARENA = 256, FIRST_ITEMS = 16, FEW_OF = 4 };
 
 void sort_vector_init(struct sort_vector *vector, const struct allocator *allocator) {
     *vector = (struct sort_vector){.allocator = allocator};
@@ -202,12 +204,78 @@ static void merge(const struct comparison *comparison, const struct sort_element
     }
 }
 
+/* ---- the first ones ---- */
+
+/* Whether the item at place `a` comes after the one at `b`. */
+static bool is_after(const struct comparison *comparison, size_t a, size_t b) {
+    const struct sort_element *items = comparison->vector->items;
+    int order = compare(comparison, &items[a], &items[b]);
+    return order != 0 ? order > 0 : a > b;
+}
+
+/* The place on top may be too small: let it sink. */
+static void sink(const struct comparison *comparison, size_t *heap, size_t count) {
+    size_t moving = heap[0], at = 0;
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= count)
+            break;
+        if (child + 1 < count && is_after(comparison, heap[child + 1], heap[child]))
+            child++;
+        if (!is_after(comparison, heap[child], moving))
+            break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = moving;
+}
+
+static void rise(const struct comparison *comparison, size_t *heap, size_t at) {
+    size_t moving = heap[at];
+    while (at > 0 && is_after(comparison, moving, heap[(at - 1) / 2])) {
+        heap[at] = heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    heap[at] = moving;
+}
+
+static enum larder_status select_first(const struct comparison *comparison,
+                                       struct sort_vector *vector, size_t wanted) {
+    const struct allocator *allocator = vector->allocator;
+    size_t *heap = allocator_allocate(allocator, wanted * sizeof(*heap));
+    struct sort_element *chosen = allocator_allocate(allocator, wanted * sizeof(*chosen));
+    bool has_memory = heap != NULL && chosen != NULL;
+    for (size_t i = 0; i < vector->count && has_memory; i++) {
+        if (i < wanted) {
+            heap[i] = i;
+            rise(comparison, heap, i);
+        } else if (is_after(comparison, heap[0], i)) {
+            heap[0] = i;
+            sink(comparison, heap, wanted);
+        }
+    }
+    for (size_t left = wanted; left > 0 && has_memory; left--) {
+        chosen[left - 1] = vector->items[heap[0]];
+        heap[0] = heap[left - 1];
+        sink(comparison, heap, left - 1);
+    }
+    if (has_memory)
+        memcpy(vector->items, chosen, wanted * sizeof(*chosen));
+    allocator_release(allocator, heap, wanted * sizeof(*heap));
+    allocator_release(allocator, chosen, wanted * sizeof(*chosen));
+    return has_memory ? LARDER_OK : LARDER_NO_MEMORY;
+}
+
+/* ---- all ---- */
+
 enum larder_status sort_vector_sort(struct sort_vector *vector, enum sort_order order,
-                                    bool is_descending) {
+                                    bool is_descending, size_t wanted) {
     struct comparison comparison = {vector, order, is_descending};
     size_t count = vector->count;
-    if (count < 2)
+    if (count < 2 || wanted == 0)
         return LARDER_OK;
+    if (wanted <= count / FEW_OF)
+        return select_first(&comparison, vector, wanted);
     struct sort_element *from = vector->items;
     struct sort_element *to = allocator_allocate(vector->allocator, vector->capacity * sizeof(*to));
     if (to == NULL)

@@ -52,8 +52,9 @@ enum sort_order {
     SORT_BY_TEXT,   /* bytes */
     SORT_BY_WEIGHT, /* bytes; those without one come first */
 };
-/* Stable. Errors: LARDER_NO_MEMORY. */
+/* Put the first `wanted` of the order in their places; what the others are is not defined, unless
+ * all are wanted. Stable. Errors: LARDER_NO_MEMORY. */
 enum larder_status sort_vector_sort(struct sort_vector *vector, enum sort_order order,
-                                    bool is_descending) LARDER_NODISCARD;
+                                    bool is_descending, size_t wanted) LARDER_NODISCARD;
 
 #endif

@@ -79,6 +79,43 @@ static void a_limit_cuts_the_sorted(void **state) {
     EXPECT(d, "SORT l LIMIT 1", SYNTAX_ERROR);
 }
 
+/* The words [first, first + count) of `all`, with blanks between. */
+static void cut_words(const char *all, int first, int count, char *out) {
+    out[0] = '\0';
+    for (int i = 0; *all != '\0' && i < first + count; i++) {
+        size_t size = strcspn(all, " ");
+        if (i >= first)
+            (void)sprintf(out + strlen(out), "%s%.*s", i > first ? " " : "", (int)size, all);
+        all += size + (all[size] == ' ');
+    }
+}
+
+static void a_limit_gives_that_part_of_the_whole(void **state) {
+    static const char *const ORDERS[] = {"", " DESC", " ALPHA", " BY w_* ALPHA",
+                                         " BY w_* ALPHA DESC"};
+    struct driver *d = *state;
+    char line[64], whole[2048], part[2048];
+    for (int i = 0; i < 60; i++) { /* few weights: those of the same keep the order of the list */
+        int element = i * 37 % 60;
+        (void)snprintf(line, sizeof(line), "RPUSH l %d", element);
+        EXPECT(d, line, (snprintf(part, sizeof(part), ":%d\r\n", i + 1), part));
+        (void)snprintf(line, sizeof(line), "SET w_%d weight%d", element, element % 4);
+        EXPECT(d, line, "+OK\r\n");
+    }
+    for (size_t order = 0; order < sizeof(ORDERS) / sizeof(*ORDERS); order++) {
+        (void)snprintf(line, sizeof(line), "SORT l%s", ORDERS[order]);
+        (void)snprintf(whole, sizeof(whole), "%s", words(d, line));
+        for (int first = 0; first < 62; first += 3) {
+            for (int count = 1; count < 62; count += 4) {
+                (void)snprintf(line, sizeof(line), "SORT l%s LIMIT %d %d", ORDERS[order], first,
+                               count);
+                cut_words(whole, first, count, part);
+                assert_string_equal(words(d, line), part);
+            }
+        }
+    }
+}
+
 static void patterns_name_weights_and_values(void **state) {
     struct driver *d = *state;
     EXPECT(d, "RPUSH l a b c d", ":4\r\n");
@@ -184,6 +221,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
         TEST(numbers_are_sorted_as_numbers),
         TEST(a_limit_cuts_the_sorted),
+        TEST(a_limit_gives_that_part_of_the_whole),
         TEST(patterns_name_weights_and_values),
         TEST(sorted_sets_are_sorted_too),
         TEST(sets_are_sorted_too),
