@@ -5,6 +5,7 @@
 
 #include "node/node_internal.h"
 #include "node/section.h"
+#include "node/waiting.h"
 #include "store/expiry.h"
 
 enum { FIRST_BUCKETS = 16 };
@@ -73,6 +74,20 @@ static struct interest_key *add_key(struct node *node, uint32_t partition, uint3
     return key;
 }
 
+static void count(_Atomic int64_t *keys, uint32_t *entries, bool is_added) {
+    if (is_added ? (*entries)++ == 0 : --*entries == 0)
+        atomic_fetch_add_explicit(keys, is_added ? 1 : -1, memory_order_relaxed);
+}
+
+/* Count the keys that are waited for, for figures. */
+static void count_waiter(struct node *node, const struct interest_entry *entry, bool is_added) {
+    if (entry->waiter == NULL)
+        return;
+    count(&node->awaited_keys, &entry->key->waiters, is_added);
+    if (entry->waiter->spec->id == COMMAND_XREADGROUP)
+        count(&node->awaited_group_keys, &entry->key->group_readers, is_added);
+}
+
 enum larder_status interest_add(struct node *node, uint32_t partition, uint32_t database,
                                 struct slice text, struct interest_entry *entry) {
     struct interest_key *key = interest_find(node, partition, database, text);
@@ -88,6 +103,7 @@ enum larder_status interest_add(struct node *node, uint32_t partition, uint32_t 
     else
         key->first = entry;
     key->last = entry;
+    count_waiter(node, entry, true);
     atomic_fetch_add_explicit(&node->changes_wanted, 1, memory_order_relaxed);
     return LARDER_OK;
 }
@@ -118,6 +134,7 @@ void interest_remove(struct node *node, struct interest_entry *entry) {
         entry->next->previous = entry->previous;
     else
         key->last = entry->previous;
+    count_waiter(node, entry, false);
     entry->key = NULL;
     atomic_fetch_sub_explicit(&node->changes_wanted, 1, memory_order_relaxed);
     if (key->first == NULL)

@@ -15,7 +15,8 @@ struct interest_key {
     struct interest_entry *first, *last;
     uint64_t hash;
     uint32_t partition, database;
-    size_t size; /* of the text that follows */
+    uint32_t waiters, group_readers; /* entries of waiters; of those that read for a group */
+    size_t size;                     /* of the text that follows */
     uint8_t text[];
 };
 

@@ -72,15 +72,17 @@ struct node {
     _Atomic int64_t max_memory_bytes; /* 0: no limit */
     _Atomic int64_t other_bytes;      /* clients, logs, tables: what is not the keyspace's */
     _Atomic int64_t peak_bytes;
-    _Atomic int64_t max_value_bytes;  /* proto-max-bulk-len */
-    _Atomic bool expires_actively;    /* DEBUG SET-ACTIVE-EXPIRE */
-    _Atomic uint32_t sweep_at;        /* partition that the next expiry sweep looks at */
-    _Atomic int64_t busy_after_ms;    /* busy-reply-threshold */
-    _Atomic uint32_t events_wanted;   /* classes of keyspace events, enum notice_interest */
-    _Atomic uint32_t changes_wanted;  /* how many want to know of changed keys: watchers, waiting
-                                         commands, the listener's own */
-    struct node_listener listener;    /* set before the threads start */
-    struct interest_table *interests; /* one per partition, guarded by its lock */
+    _Atomic int64_t max_value_bytes;    /* proto-max-bulk-len */
+    _Atomic bool expires_actively;      /* DEBUG SET-ACTIVE-EXPIRE */
+    _Atomic uint32_t sweep_at;          /* partition that the next expiry sweep looks at */
+    _Atomic int64_t busy_after_ms;      /* busy-reply-threshold */
+    _Atomic uint32_t events_wanted;     /* classes of keyspace events, enum notice_interest */
+    _Atomic uint32_t changes_wanted;    /* how many want to know of changed keys: watchers, waiting
+                                           commands, the listener's own */
+    _Atomic int64_t awaited_keys;       /* keys that some command waits for */
+    _Atomic int64_t awaited_group_keys; /* of these, by an XREADGROUP: it ends when the key goes */
+    struct node_listener listener;      /* set before the threads start */
+    struct interest_table *interests;   /* one per partition, guarded by its lock */
     struct lock script_lock;
     struct lock pool_lock;
     struct lock threads_lock;

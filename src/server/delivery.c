@@ -35,7 +35,9 @@ struct delivery_thread {
     struct lock lock;
     struct delivery_list mailbox;
     size_t mailbox_bytes;
-    bool is_told; /* the thread will look: a message is or will be under way */
+    _Atomic int64_t
+        accounted_bytes; /* of these, what the node was told of; read without the lock */
+    bool is_told;        /* the thread will look: a message is or will be under way */
     /* atomic */
     _Atomic bool has_mail;
     /* the thread's own */
@@ -301,6 +303,26 @@ static size_t entry_bytes(const struct delivery *entry) {
     return bytes;
 }
 
+/* Tell the node what the mailbox holds, in steps: messages are many, and its counter is everyone's.
+ */
+static void account(struct server *server, struct delivery_thread *d) REQUIRES(MAILBOX_LOCK) {
+    enum { STEP_BYTES = 64 * 1024 };
+    int64_t told = atomic_load_explicit(&d->accounted_bytes, memory_order_relaxed);
+    int64_t grown = (int64_t)d->mailbox_bytes - told;
+    if (grown < STEP_BYTES && (d->mailbox_bytes > 0 || told == 0))
+        return;
+    node_account(server->node, grown);
+    atomic_store_explicit(&d->accounted_bytes, told + grown, memory_order_relaxed);
+}
+
+int64_t delivery_bytes(const struct server *server) {
+    int64_t bytes = 0;
+    for (unsigned i = 0; i < server->thread_count; i++)
+        bytes += atomic_load_explicit(&server->threads[i].delivery->accounted_bytes,
+                                      memory_order_relaxed);
+    return bytes;
+}
+
 static void post(struct server_thread *from, struct delivery *entry) {
     unsigned thread = entry->thread;
     struct delivery_thread *to = from->server->threads[thread].delivery;
@@ -310,6 +332,7 @@ static void post(struct server_thread *from, struct delivery *entry) {
     mailbox_lock(to);
     list_append(&to->mailbox, entry);
     to->mailbox_bytes += entry_bytes(entry);
+    account(from->server, to);
     bool is_crowded = to->mailbox_bytes > DELIVERY_CROWDED_BYTES;
     bool wants_wake = !is_own && !to->is_told;
     if (wants_wake)
@@ -350,7 +373,7 @@ static void wake_others(struct server_thread *thread) {
 /* ---- arrival ---- */
 
 /* Whether anything has arrived that waits for the end of the pass. */
-static bool take_mail(struct delivery_thread *d) {
+static bool take_mail(struct server *server, struct delivery_thread *d) {
     if (atomic_load_explicit(&d->has_mail, memory_order_relaxed)) {
         struct delivery_list mail;
         list_init(&mail);
@@ -359,6 +382,7 @@ static bool take_mail(struct delivery_thread *d) {
             mail = d->mailbox;
         list_init(&d->mailbox);
         d->mailbox_bytes = 0;
+        account(server, d);
         atomic_store_explicit(&d->has_mail, false, memory_order_relaxed);
         mailbox_unlock(d);
         for (struct delivery *entry = mail.first; entry != NULL; entry = entry->next)
@@ -414,7 +438,7 @@ static bool is_for(const struct delivery *entry, const struct recipient *recipie
 void delivery_settle(struct session *session) {
     struct delivery_thread *d = session->thread->delivery;
     struct recipient *r = session->recipient;
-    if (!take_mail(d) || r->seen_number == d->arrived_count)
+    if (!take_mail(session->server, d) || r->seen_number == d->arrived_count)
         return;
     struct reply *reply = &session->thread->reply;
     struct reply_mark begin = reply_mark(reply);
@@ -548,7 +572,7 @@ static void deliver_together(struct delivery_thread *d) {
 void delivery_end_pass(struct server_thread *thread) {
     struct delivery_thread *d = thread->delivery;
     wake_others(thread);
-    if (!take_mail(d))
+    if (!take_mail(thread->server, d))
         return;
     if (is_one_group(d))
         deliver_together(d);

@@ -97,6 +97,9 @@ enum larder_status delivery_stage_group(struct server *server, struct delivery_s
 enum larder_status delivery_stage_session(struct server *server, struct delivery_stage *stage,
                                           unsigned thread, uint64_t session_id,
                                           const struct delivery_message *message) LARDER_NODISCARD;
+/* Bytes that lie in mailboxes, in steps: part of what the node counts as used. Any thread. */
+int64_t delivery_bytes(const struct server *server);
+
 /* Put all into the mailboxes. `from` is the calling thread. Can't fail. */
 void delivery_commit(struct server_thread *from, struct delivery_stage *stage)
     EXCLUDES(MAILBOX_LOCK);

@@ -4,6 +4,7 @@
 #include "server/script_run.h"
 
 #include "os/process.h"
+#include "server/delivery.h"
 #include "server/figures.h"
 #include "server/info.h"
 #include "server/observe.h"
@@ -137,8 +138,11 @@ void info_append_clients(const struct info_context *info) {
     info_number(info, "watching_clients", sessions.watching);
     info_number(info, "clients_in_timeout_table", sessions.blocked_for_some_time);
     info_number(info, "total_watched_keys", (int64_t)sessions.watched_keys);
-    info_number(info, "total_blocking_keys", 0);
-    info_number(info, "total_blocking_keys_on_nokey", 0);
+    const struct node *node = info->server->node;
+    info_number(info, "total_blocking_keys",
+                atomic_load_explicit(&node->awaited_keys, memory_order_relaxed));
+    info_number(info, "total_blocking_keys_on_nokey",
+                atomic_load_explicit(&node->awaited_group_keys, memory_order_relaxed));
     info_number(info, "monitor_clients", sessions.monitors);
     info_number(info, "paused_clients", sessions.paused);
     append_pause(info);
@@ -228,7 +232,8 @@ void info_append_memory(const struct info_context *info) {
     info_number(info, "mem_replication_backlog", 0);
     info_number(info, "mem_total_replication_buffers", 0);
     info_number(info, "mem_clients_slaves", 0);
-    info_number(info, "mem_clients_normal", (int64_t)sessions.memory_bytes);
+    info_number(info, "mem_clients_normal",
+                (int64_t)sessions.memory_bytes + delivery_bytes(info->server));
     info_number(info, "mem_cluster_links", 0);
     info_number(info, "mem_aof_buffer", 0);
     info_text(info, "mem_allocator", "log-structured");

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Clients that wait for keys, and transactions, over several threads of the server."""
+import contextlib
 import socket
 import threading
 import time
 
 import servers
-from checks import check, equal, is_true
+from checks import check, contains, equal, is_true
 
 
 def fixture():
@@ -371,3 +372,24 @@ def _(server):
         waiting = Waiting(server, "BLPOP", "swapped", "20")
         client.call_many([("MULTI",), ("SWAPDB", "0", "1"), ("EXEC",)])
         equal(waiting.reply(), [b"swapped", b"a"])
+
+
+def clients_figures(connection):
+    return connection.call("INFO", "clients").decode()
+
+
+@check("INFO tells how many keys are waited for, and by readers for a group")
+def _(server):
+    with server.connect() as admin, contextlib.ExitStack() as stack:
+        admin.call("XGROUP", "CREATE", "s", "g", "$", "MKSTREAM")
+        contains(clients_figures(admin), "total_blocking_keys:0")
+        for command in (("BLPOP", "a", "b", 0), ("BRPOP", "a", 0), ("XREAD", "BLOCK", 0, "STREAMS", "s", "$"),
+                        ("XREADGROUP", "GROUP", "g", "c", "BLOCK", 0, "STREAMS", "s", ">")):
+            stack.enter_context(server.connect()).send(*command)
+        servers.wait_until(lambda: "blocked_clients:4" in clients_figures(admin), "four wait")
+        contains(clients_figures(admin), "total_blocking_keys:3")
+        contains(clients_figures(admin), "total_blocking_keys_on_nokey:1")
+        admin.call("RPUSH", "a", 1, 2)
+        servers.wait_until(lambda: "total_blocking_keys:1\r" in clients_figures(admin), "the lists are served")
+        admin.call("DEL", "s")
+        servers.wait_until(lambda: "total_blocking_keys_on_nokey:0" in clients_figures(admin), "the group is gone")

@@ -315,3 +315,18 @@ def _(server):
         equal(sorted(reply[1] for reply in gone), sorted(name.encode() for name in names))
         equal([reply[2] for reply in gone], list(range(len(names) - 1, -1, -1)))
         equal(admin.call("PUBSUB", "CHANNELS", "many:*"), [])
+
+
+@check("messages that wait for their thread count as its clients' memory and as used")
+def _(_server):
+    def figures(info):
+        return [int(info.decode().split(f"{name}:")[1].split()[0]) for name in ("used_memory", "mem_clients_normal")]
+
+    with servers.Server(arguments=["--threads", "1"]) as single, single.connect() as reader, single.connect() as writer:
+        for i in range(20):
+            reader.call("PSUBSCRIBE", "c" + "*" * i)
+        info = ("INFO", "memory")
+        replies = writer.call_many([info] + [("PUBLISH", "c", "x" * 500)] * 20 + [info])
+        before, after = figures(replies[0]), figures(replies[-1])
+        is_true(after[0] - before[0] > 65000 and after[1] - before[1] > 65000, f"{before} {after}")
+        servers.wait_until(lambda: figures(writer.call(*info))[1] < before[1] + 60000, "they are sent")
