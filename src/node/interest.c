@@ -237,6 +237,7 @@ void node_tell_notices(struct node_thread *thread) {
             key.data = large->data;
         } else {
             notices->is_incomplete = true;
+            notices->lost_events += notice.event != NULL;
             continue;
         }
         if (notice.event == NULL)
@@ -247,6 +248,8 @@ void node_tell_notices(struct node_thread *thread) {
         blob_release(large);
     }
     bool is_incomplete = notices->is_incomplete;
+    if (notices->lost_events > 0)
+        atomic_fetch_add_explicit(&node->lost_events, notices->lost_events, memory_order_relaxed);
     notices_clear(notices);
     if (is_incomplete)
         tell_lost(thread);

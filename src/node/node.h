@@ -79,6 +79,7 @@ struct node {
     _Atomic uint32_t events_wanted;     /* classes of keyspace events, enum notice_interest */
     _Atomic uint32_t changes_wanted;    /* how many want to know of changed keys: watchers, waiting
                                            commands, the listener's own */
+    _Atomic uint64_t lost_events;       /* keyspace events nobody was told of, for want of memory */
     _Atomic int64_t awaited_keys;       /* keys that some command waits for */
     _Atomic int64_t awaited_group_keys; /* of these, by an XREADGROUP: it ends when the key goes */
     struct node_listener listener;      /* set before the threads start */

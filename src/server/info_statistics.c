@@ -55,6 +55,9 @@ static void append_keys(const struct info_context *info, const uint64_t *value) 
     info_decimal(info, "expired_stale_perc", 0);
     ZEROS(info, "expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds");
     info_number(info, "evicted_keys", (int64_t)value[COUNTER_EVICTED]);
+    info_number(
+        info, "lost_keyspace_events",
+        (int64_t)atomic_load_explicit(&info->server->node->lost_events, memory_order_relaxed));
     info_number(info, "evicted_clients", (int64_t)value[COUNTER_CLIENTS_EVICTED]);
     struct script_figures scripts;
     script_figures(info->server, &scripts);

@@ -16,6 +16,19 @@ void notifications_set(struct server *server, uint32_t events) {
                           memory_order_relaxed);
 }
 
+static void note_lost(struct server *server) {
+    atomic_fetch_add_explicit(&server->node->lost_events, 1, memory_order_relaxed);
+}
+
+void notifications_tick(struct server *server) {
+    uint64_t lost = atomic_load_explicit(&server->node->lost_events, memory_order_relaxed);
+    if (lost > 0 && !server->has_told_of_lost_events)
+        log_write(server->log, LOG_LEVEL_WARNING,
+                  "There was no memory to publish %llu keyspace events; INFO counts further ones.",
+                  (unsigned long long)lost);
+    server->has_told_of_lost_events = lost > 0;
+}
+
 static void publish(struct server_thread *from, const char *space, uint32_t database,
                     struct slice name, struct slice message) {
     uint8_t small[256];
@@ -23,16 +36,19 @@ static void publish(struct server_thread *from, const char *space, uint32_t data
     uint8_t *channel = small;
     if (name.size > sizeof(small) - PREFIX_MAX) {
         large = blob_create(from->server->allocator, PREFIX_MAX + name.size);
-        if (large == NULL)
+        if (large == NULL) {
+            note_lost(from->server);
             return;
+        }
         channel = large->data;
     }
     int prefix = snprintf((char *)channel, PREFIX_MAX, "__%s@%u__:", space, database);
     if (name.size > 0)
         memcpy(channel + prefix, name.data, name.size);
     uint64_t receivers;
-    (void)!pubsub_publish(from, CHANNEL_PLAIN, slice_of(channel, (size_t)prefix + name.size),
-                          message, &receivers);
+    if (pubsub_publish(from, CHANNEL_PLAIN, slice_of(channel, (size_t)prefix + name.size), message,
+                       &receivers) != LARDER_OK)
+        note_lost(from->server);
     blob_release(large);
 }
 

@@ -115,6 +115,7 @@ static void tick(struct loop *loop) {
     if (thread == &thread->server->threads[0]) {
         node_trim(thread->server->node);
         observe_tick(thread->server);
+        notifications_tick(thread->server);
     }
 }
 

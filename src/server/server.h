@@ -133,6 +133,7 @@ struct server {
     uint64_t next_session_id;
     uint32_t session_count;
     char unix_path[SOCKET_ADDRESS_MAX]; /* immutable after create */
+    bool has_told_of_lost_events;       /* in the log; first thread only */
     struct server_totals totals;        /* of sessions that are gone, rejected connections, ... */
 
     struct acl *acl;                     /* users and what they may do */

@@ -22,6 +22,7 @@ void notices_clear(struct notices *notices) {
         notices_finish(notices);
     notices->interest = interest;
     notices->count = 0;
+    notices->lost_events = 0;
     notices->text_used = 0;
     notices->is_incomplete = false;
 }
@@ -64,6 +65,7 @@ void notices_add(struct notices *notices, const char *event, uint32_t class, uin
                  uint32_t collection, struct slice key) {
     if (!reserve(notices, key.size)) {
         notices->is_incomplete = true;
+        notices->lost_events += event != NULL;
         return;
     }
     if (key.size > 0)

@@ -44,8 +44,9 @@ struct notices {
     uint8_t *text;
     uint32_t count, capacity;
     uint32_t text_used, text_capacity;
-    uint32_t interest;  /* enum notice_interest: what is to be collected */
-    bool is_incomplete; /* something was not collected for want of memory */
+    uint32_t interest;    /* enum notice_interest: what is to be collected */
+    bool is_incomplete;   /* something was not collected for want of memory */
+    uint32_t lost_events; /* events among it */
 };
 
 void notices_init(struct notices *notices, const struct allocator *allocator);

@@ -126,6 +126,24 @@ static void a_change_that_no_memory_can_note_breaks_every_watch_of_the_partition
     teardown(&f);
 }
 
+static void events_that_no_memory_can_note_are_counted(void **state) {
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    atomic_store(&f.node->events_wanted, NOTICE_GENERIC | NOTICE_STRING);
+    (void)node_client_run(&f.client, "MSET {a}1 1 {a}2 2 {a}3 3");
+    assert_int_equal(atomic_load(&f.node->lost_events), 0);
+    notices_finish(&f.client.thread.store.notices);
+    test_allocator_fail_in(&f.allocator, 1, 1);
+    (void)node_client_run(&f.client, "DEL {a}1 {a}2 {a}3");
+    test_allocator_fail_never(&f.allocator);
+    assert_string_equal(f.client.text, ":3\r\n");
+    assert_int_equal(atomic_load(&f.node->lost_events), 3);
+    (void)node_client_run(&f.client, "SET {a}1 1");
+    assert_int_equal(atomic_load(&f.node->lost_events), 3);
+    teardown(&f);
+}
+
 static void waiting_commands_are_served_in_the_order_in_which_they_came(void **state) {
     (void)state;
     struct fixture f;
@@ -216,6 +234,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_change_of_a_watched_key_breaks_the_watch),
         cmocka_unit_test(a_change_that_no_memory_can_note_breaks_every_watch_of_the_partition),
+        cmocka_unit_test(events_that_no_memory_can_note_are_counted),
         cmocka_unit_test(waiting_commands_are_served_in_the_order_in_which_they_came),
         cmocka_unit_test(a_move_is_served_although_its_destination_lies_elsewhere),
         cmocka_unit_test(a_section_serves_at_its_end_what_is_still_there),
