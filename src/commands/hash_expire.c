@@ -6,20 +6,25 @@
 
 enum condition { IF_NONE = 1 << 0, IF_ANY = 1 << 1, IF_GREATER = 1 << 2, IF_LESS = 1 << 3 };
 
-/* Words from argv[3] on; returns the index behind them, 0 after replying an error. */
-static size_t parse_conditions(struct call *call, unsigned *out) {
+static unsigned condition_of(struct slice word) {
     static const char *const WORDS[] = {"NX", "XX", "GT", "LT"};
-    size_t at = 3, i = 0;
-    for (*out = 0; at < call->argc && i < 4; at += i < 4)
-        for (i = 0; i < 4; i++)
-            if (slice_equal_word(call->argv[at], WORDS[i])) {
-                *out |= 1u << i;
-                break;
-            }
-    if (at < call->argc && !slice_equal_word(call->argv[at], "FIELDS")) {
+    for (unsigned i = 0; i < sizeof(WORDS) / sizeof(*WORDS); i++)
+        if (slice_equal_word(word, WORDS[i]))
+            return 1u << i;
+    return 0;
+}
+
+/* The words from argv[3] to argv[end]. False: an error was replied. */
+static bool parse_conditions(struct call *call, size_t end, unsigned *out) {
+    *out = 0;
+    for (size_t at = 3; at < end; at++) {
+        unsigned condition = condition_of(call->argv[at]);
+        *out |= condition;
+        if (condition != 0)
+            continue;
         reply_error_format(call->reply, "ERR Unsupported option %.*s", (int)call->argv[at].size,
                            (const char *)call->argv[at].data);
-        return 0;
+        return false;
     }
     const char *error = NULL;
     if ((*out & IF_NONE) != 0 && *out != IF_NONE)
@@ -28,7 +33,7 @@ static size_t parse_conditions(struct call *call, unsigned *out) {
         error = "ERR GT and LT options at the same time are not compatible";
     if (error != NULL)
         reply_error(call->reply, error);
-    return error == NULL ? at : 0;
+    return error == NULL;
 }
 
 static bool is_met(unsigned conditions, int64_t now_is_ms, int64_t expiry_ms) {
@@ -57,8 +62,9 @@ static enum larder_status expire(struct call *call, unsigned time) {
     unsigned conditions;
     struct hash_fields fields;
     struct hash_change change;
-    size_t at = parse_conditions(call, &conditions);
-    if (at == 0 || !hash_fields_parse(call, at, 1, HASH_FIELDS_NUMBER, &fields) ||
+    size_t at = hash_fields_word(call, 3);
+    if ((at < call->argc && !parse_conditions(call, at, &conditions)) ||
+        !hash_fields_parse(call, at, 1, HASH_FIELDS_NUMBER, &fields) ||
         !hash_fields_time(call, call->argv[2], time, &expiry_ms) ||
         !hash_change_begin(call, &change))
         return LARDER_OK;

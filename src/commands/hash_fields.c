@@ -16,6 +16,13 @@ static bool refuse(struct call *call, bool is_syntax) {
     return false;
 }
 
+size_t hash_fields_word(const struct call *call, size_t from) {
+    for (size_t at = from; at + 1 < call->argc; at++)
+        if (slice_equal_word(call->argv[at], "FIELDS"))
+            return at;
+    return call->argc;
+}
+
 bool hash_fields_parse(struct call *call, size_t at, size_t width, enum hash_fields_style style,
                        struct hash_fields *out) {
     int64_t count;

@@ -19,6 +19,10 @@ enum hash_fields_style {
     HASH_FIELDS_WORD_MISSING, /* a syntax error when the word is missing */
 };
 
+/* Index of the first word FIELDS from argv[from] on that has one behind it; argc: there is none, and
+ * hash_fields_parse refuses that. */
+size_t hash_fields_word(const struct call *call, size_t from);
+
 /* Read "FIELDS numfields ..." from argv[at] to the end, `width` words for each field. False: the
  * known error was replied. */
 bool hash_fields_parse(struct call *call, size_t at, size_t width, enum hash_fields_style style,

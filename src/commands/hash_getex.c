@@ -22,6 +22,7 @@ enum option {
 
 struct options {
     unsigned flags;
+    size_t time_at;    /* index of the word with the time; 0: there is none */
     int64_t expiry_ms; /* of OPTION_TIMES */
 };
 
@@ -34,47 +35,76 @@ static unsigned option_of(struct slice word) {
     return 0;
 }
 
+/* Others; an option may come twice. */
 static unsigned excluded_by(unsigned option) {
+    unsigned kin = OPTION_NX | OPTION_XX;
     if ((option & OPTION_LIFETIMES) != 0)
-        return OPTION_LIFETIMES;
-    return (option & (OPTION_FNX | OPTION_FXX)) != 0 ? OPTION_FNX | OPTION_FXX
-                                                     : OPTION_NX | OPTION_XX;
+        kin = OPTION_LIFETIMES;
+    else if ((option & (OPTION_FNX | OPTION_FXX)) != 0)
+        kin = OPTION_FNX | OPTION_FXX;
+    return kin & ~option;
 }
 
-/* Words up to FIELDS. Returns its index, 0 after replying an error. */
-static size_t parse_options(struct call *call, unsigned allowed, struct options *out) {
-    size_t time_at = 0, at = 2;
+/* The words from argv[2] to argv[end]. False: an error was replied. */
+static bool parse_words(struct call *call, unsigned allowed, size_t end, struct options *out) {
     *out = (struct options){0};
-    for (; at < call->argc && !slice_equal_word(call->argv[at], "FIELDS"); at++) {
+    for (size_t at = 2; at < end; at++) {
         unsigned option = option_of(call->argv[at]);
+        bool has_time = (option & OPTION_TIMES) != 0;
         if ((option & allowed) == 0 || (out->flags & excluded_by(option)) != 0 ||
-            ((option & OPTION_TIMES) != 0 && at + 1 >= call->argc)) {
+            (has_time && at + 1 >= end)) {
             (void)call_syntax_error(call);
-            return 0;
+            return false;
         }
         out->flags |= option;
-        if ((option & OPTION_TIMES) != 0)
-            time_at = ++at;
+        if (has_time)
+            out->time_at = ++at;
     }
-    if (time_at == 0)
-        return at;
-    unsigned time = (out->flags & (OPTION_EX | OPTION_EXAT)) != 0 ? TIME_IN_SECONDS : 0;
-    if ((out->flags & (OPTION_EX | OPTION_PX)) != 0)
+    return true;
+}
+
+static bool parse_time(struct call *call, struct options *options) {
+    if (options->time_at == 0)
+        return true;
+    unsigned time = (options->flags & (OPTION_EX | OPTION_EXAT)) != 0 ? TIME_IN_SECONDS : 0;
+    if ((options->flags & (OPTION_EX | OPTION_PX)) != 0)
         time |= TIME_IS_RELATIVE;
-    return hash_fields_time(call, call->argv[time_at], time, &out->expiry_ms) ? at : 0;
+    return hash_fields_time(call, call->argv[options->time_at], time, &options->expiry_ms);
+}
+
+/* Options, FIELDS and what follows it, `width` words for each field; the time is left to
+ * parse_time. False: an error was replied. */
+static bool parse(struct call *call, unsigned allowed, size_t width, struct options *options,
+                  struct hash_fields *fields) {
+    size_t at = hash_fields_word(call, 2);
+    return (at == call->argc || parse_words(call, allowed, at, options)) &&
+           hash_fields_parse(call, at, width, HASH_FIELDS_NUMBER, fields);
+}
+
+static bool has_any(struct call *call, const struct object *hash,
+                    const struct hash_fields *fields) {
+    uint8_t scratch[INT64_TEXT_MAX];
+    struct hash_pair pair;
+    for (size_t i = 0; i < fields->count; i++)
+        if (hash_find(call, hash, fields->items[i], scratch, &pair))
+            return true;
+    return false;
 }
 
 enum larder_status command_hgetex(struct call *call) {
     struct options options;
     struct hash_fields fields;
     struct hash_change change;
-    size_t at = parse_options(call, OPTION_GETEX, &options);
-    if (at == 0 || !hash_fields_parse(call, at, 1, HASH_FIELDS_NUMBER, &fields) ||
-        !hash_change_begin(call, &change))
+    if (!parse(call, OPTION_GETEX, 1, &options, &fields) || !hash_change_begin(call, &change))
         return LARDER_OK;
+    if (!parse_time(call, &options)) {
+        call_leave_object(call, &change.edit);
+        return LARDER_OK;
+    }
     bool has_times = (options.flags & OPTION_TIMES) != 0;
-    enum larder_status status = hash_change_reserve(
-        call, &change, &fields, has_times && !call_is_past(call, options.expiry_ms));
+    bool gives_times = has_times && !call_is_past(call, options.expiry_ms) &&
+                       has_any(call, change.edit.object, &fields);
+    enum larder_status status = hash_change_reserve(call, &change, &fields, gives_times);
     if (status != LARDER_OK)
         return status;
     reply_array(call->reply, fields.count);
@@ -119,10 +149,8 @@ enum larder_status command_hgetdel(struct call *call) {
 
 /* ---- HSETEX ---- */
 
-static bool is_allowed(struct call *call, const struct object *hash,
-                       const struct hash_fields *fields, unsigned flags) {
-    if ((flags & (hash != NULL ? OPTION_NX : OPTION_XX)) != 0)
-        return false;
+static bool are_fields_allowed(struct call *call, const struct object *hash,
+                               const struct hash_fields *fields, unsigned flags) {
     for (size_t i = 0; i < fields->count && (flags & (OPTION_FNX | OPTION_FXX)) != 0; i++) {
         uint8_t scratch[INT64_TEXT_MAX];
         struct hash_pair pair;
@@ -142,7 +170,8 @@ static enum larder_status reserve_effects(struct call *call, const struct hash_f
     return call_reserve_effect(call, size);
 }
 
-/* The time is over before the fields are set: they are removed. */
+/* The time is over before the fields are set: they are removed, and it is told as if they had been
+ * there for a moment. */
 REQUIRES(PARTITION_LOCK)
 static void remove_pairs(struct call *call, struct hash_change *change,
                          const struct hash_fields *fields) {
@@ -152,7 +181,17 @@ static void remove_pairs(struct call *call, struct hash_change *change,
         if (hash_find(call, change->edit.object, fields->items[2 * i], scratch, &pair))
             hash_change_remove(call, change, fields->items[2 * i]);
     }
-    hash_change_end(call, change, "hexpired");
+    static const char *const EVENTS[] = {"hset", "hexpire", "hexpired"};
+    const struct key *key = &change->edit.key;
+    for (size_t i = 0; i < sizeof(EVENTS) / sizeof(*EVENTS); i++)
+        call_notify(call, NOTICE_HASH, EVENTS[i], key);
+    if (change->removed > 0) {
+        (void)!call_commit_object(call, &change->edit);
+        return;
+    }
+    call_leave_object(call, &change->edit);
+    if (change->edit.object == NULL)
+        call_notify(call, NOTICE_GENERIC, "del", key);
 }
 
 /* The effect of a pair carries the time that its field has now. */
@@ -190,21 +229,27 @@ static enum larder_status set_pairs(struct call *call, struct hash_change *chang
     return LARDER_OK;
 }
 
+/* Whether the conditions are met; if not, or the time is wrong, that is replied. */
+static bool is_allowed(struct call *call, const struct object *hash,
+                       const struct hash_fields *fields, struct options *options) {
+    bool is_met = (options->flags & (hash != NULL ? OPTION_NX : OPTION_XX)) == 0;
+    if (is_met && !parse_time(call, options))
+        return false;
+    is_met = is_met && are_fields_allowed(call, hash, fields, options->flags);
+    if (!is_met)
+        reply_integer(call->reply, 0);
+    return is_met;
+}
+
 enum larder_status command_hsetex(struct call *call) {
     struct options options;
     struct hash_fields fields;
     struct hash_change change;
-    size_t at = parse_options(call, OPTION_SETEX, &options);
-    if (at == 0 || !hash_fields_parse(call, at, 2, HASH_FIELDS_NUMBER, &fields) ||
-        !hash_change_begin(call, &change))
+    if (!parse(call, OPTION_SETEX, 2, &options, &fields) || !hash_change_begin(call, &change))
         return LARDER_OK;
-    if (!is_allowed(call, change.edit.object, &fields, options.flags)) {
-        call_leave_object(call, &change.edit);
-        reply_integer(call->reply, 0);
-        return LARDER_OK;
-    }
-    enum larder_status status = reserve_effects(call, &fields);
-    if (status != LARDER_OK) {
+    bool is_going_on = is_allowed(call, change.edit.object, &fields, &options);
+    enum larder_status status = is_going_on ? reserve_effects(call, &fields) : LARDER_OK;
+    if (!is_going_on || status != LARDER_OK) {
         call_leave_object(call, &change.edit);
         return status;
     }

@@ -20,13 +20,23 @@ def shape(peer, ours):
     return peer[:1] == ours[:1]
 
 
-def near(peer, ours):
-    """Times: equal up to the time that passes between the two servers."""
-    first, second = resp.decode(peer)[0], resp.decode(ours)[0]
+def is_near(first, second):
     if not isinstance(first, int) or not isinstance(second, int) or first <= 0 or second <= 0:
         return False
     in_milliseconds = first > 10 ** 11 or 10 ** 5 * 0.9 < first
     return abs(first - second) <= (MILLISECONDS_TOLERANCE if in_milliseconds else SECONDS_TOLERANCE)
+
+
+def near(peer, ours):
+    """Times: equal up to the time that passes between the two servers."""
+    return is_near(resp.decode(peer)[0], resp.decode(ours)[0])
+
+
+def times(peer, ours):
+    """Arrays of times: each as near has it."""
+    first, second = resp.decode(peer)[0], resp.decode(ours)[0]
+    return (peer[:1] == ours[:1] == b"*" and len(first) == len(second)
+            and all(one == other or is_near(one, other) for one, other in zip(first, second)))
 
 
 def unordered(peer, ours):
@@ -190,6 +200,7 @@ COMPARISONS = {
     "exact": exact,
     "shape": shape,
     "near": near,
+    "times": times,
     "unordered": unordered,
     "pairs": pairs,
     "scores": scores,

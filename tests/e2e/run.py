@@ -31,6 +31,7 @@ MODULES = (
     "test_serializability",
     "test_users",
     "test_scripts",
+    "test_hash_fields",
 )
 
 if __name__ == "__main__":

@@ -144,6 +144,34 @@ static void fields_expire(void **state) {
     destroy(d);
 }
 
+static void what_is_wrong_is_found_in_the_order_that_clients_know(void **state) {
+    (void)state;
+    struct driver *d = create();
+    const char *number = "-ERR numfields should be greater than 0 and match the provided number of "
+                         "fields\r\n";
+    const char *integer = "-ERR value is not an integer or out of range\r\n";
+    const char *type = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
+    EXPECT(d, "SET s x", "+OK\r\n");
+    EXPECT(d, "HSET h a 1", ":1\r\n");
+    EXPECT(d, "HEXPIRE h 10 FOO BAR a", number);
+    EXPECT(d, "HEXPIRE h abc FOO FIELDS 2 a", "-ERR Unsupported option FOO\r\n");
+    EXPECT(d, "HEXPIRE s abc FIELDS 2 a", number);
+    EXPECT(d, "HEXPIRE s abc FIELDS 1 a", integer);
+    EXPECT(d, "HGETEX h a b c", number);
+    EXPECT(d, "HGETEX h EX FIELDS FIELDS 1 a", "-ERR syntax error\r\n");
+    EXPECT(d, "HGETEX h EX abc FIELDS 2 a", number);
+    EXPECT(d, "HGETEX s EX abc FIELDS 1 a", type);
+    EXPECT(d, "HGETEX h EX abc FIELDS 1 a", integer);
+    EXPECT(d, "HSETEX s NX EX abc FIELDS 1 a 1", type);
+    EXPECT(d, "HSETEX h NX EX abc FIELDS 1 a 1", ":0\r\n");
+    EXPECT(d, "HSETEX h FNX EX abc FIELDS 1 a 1", integer);
+    EXPECT(d, "HGETEX h EX 10 FIELDS 1 x", "*1\r\n$-1\r\n");
+    EXPECT(d, "OBJECT ENCODING h", "$8\r\nlistpack\r\n");
+    EXPECT(d, "HGETEX h EX 10 EX 20 FIELDS 1 a", "*1\r\n$1\r\n1\r\n");
+    EXPECT(d, "HTTL h FIELDS 1 a", "*1\r\n:20\r\n");
+    destroy(d);
+}
+
 static size_t swept(struct driver *d) NO_THREAD_SAFETY {
     size_t steps = 0;
     for (uint32_t id = 0; id < d->keyspace.partition_count; id++) {
@@ -247,6 +275,7 @@ int main(void) {
         cmocka_unit_test(a_scan_shows_all_pairs),
         cmocka_unit_test(another_type_is_refused),
         cmocka_unit_test(fields_expire),
+        cmocka_unit_test(what_is_wrong_is_found_in_the_order_that_clients_know),
         cmocka_unit_test(a_write_removes_what_has_expired),
         cmocka_unit_test(the_sweep_removes_what_has_expired),
         cmocka_unit_test(a_sweep_without_memory_loses_nothing),
