@@ -271,7 +271,8 @@ def _(_server):
         sleeper, publisher, admin = near[0], far[0], far[1]
         admin.call("CONFIG", "SET", "client-output-buffer-limit", "pubsub 0 0 0")
         count, payload = 110, b"x" * 1_000_000
-        sleeper.send("DEBUG", "SLEEP", 3)
+        admin.call("CONFIG", "SET", "busy-reply-threshold", "0")
+        sleeper.send("EVAL", "while true do end", "0")
         replies = []
 
         def publish():
@@ -279,12 +280,13 @@ def _(_server):
 
         thread = threading.Thread(target=publish)
         thread.start()
-        servers.wait_until(lambda: b" flags=b " in admin.call("CLIENT", "LIST"), "the publisher is paused", 5)
+        servers.wait_until(lambda: b" flags=b " in admin.call("CLIENT", "LIST"), "the publisher is paused", 60)
         is_true(len(replies) < count, "not all is published yet")
+        equal(admin.call("SCRIPT", "KILL"), b"OK")
         equal([int(text.split()[0]) for text in messages(reader, count)], list(range(count)))
         thread.join()
         equal(replies, [1] * count)
-        equal(sleeper.read(), b"OK")
+        contains(str(sleeper.read()), "Script killed by user")
         for one in others:
             one.close()
 
