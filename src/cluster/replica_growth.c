@@ -65,15 +65,19 @@ static void check_hand_off(struct partition_replica *r) {
 }
 
 /* First the learner must acknowledge like the others; once it has what is committed, the config
- * group is asked. */
+ * group is asked. Until then nobody may add it, so one that falls silent is let go. */
 static void check_learners(struct partition_replica *r) {
     for (uint32_t i = 0; i < r->peer_count; i++) {
         const struct replica_peer *peer = &r->peers[i];
         bool is_complete = !peer->is_unsynced || CLUSTER_MUTATED(MUTANT_EXPAND_UNSYNCED);
         uint64_t has = r->options.waits_for_sync ? peer->durable : peer->received;
         bool is_near = peer->is_matched && has + r->options.expand_lag >= r->log.last;
-        if (peer->is_in_sync || !is_complete || !is_near)
+        if (peer->is_in_sync)
             continue;
+        if (!is_complete || !is_near || is_silent(r, peer)) {
+            member_set_remove(&r->pending, peer->member);
+            continue;
+        }
         member_set_add(&r->pending, peer->member);
         if (has < r->commit && !CLUSTER_MUTATED(MUTANT_EXPAND_BEHIND))
             continue;

@@ -114,11 +114,12 @@ static bool cut(struct partition_replica *r, uint64_t keep) {
     return true;
 }
 
-/* Where the logs might agree: the end of what precedes the term that does not. */
-static struct log_position hint_below(const struct partition_replica *r, uint64_t sequence) {
-    uint64_t term = replica_log_term(&r->log, sequence);
-    uint64_t at = sequence;
-    while (at > r->commit && at > r->log.base.sequence && replica_log_term(&r->log, at) == term)
+/* Where the logs might agree: the last own record of no newer term than the primary's there. Each
+ * exchange of such hints goes back at least one term (Kafka's KIP-101 has the same idea). */
+static struct log_position hint_below(const struct partition_replica *r,
+                                      struct log_position previous) {
+    uint64_t at = previous.sequence;
+    while (at > r->commit && replica_log_term(&r->log, at) > previous.term)
         at--;
     return (struct log_position){replica_log_term(&r->log, at), at};
 }
@@ -161,7 +162,7 @@ enum larder_status replica_take_records(struct partition_replica *r,
         return LARDER_OK;
     }
     if (!agrees(r, m->position) && !CLUSTER_MUTATED(MUTANT_GAP_ACCEPTED)) {
-        refuse(r, m, hint_below(r, m->position.sequence));
+        refuse(r, m, hint_below(r, m->position));
         return LARDER_OK;
     }
     uint64_t matched = m->position.sequence;

@@ -1,0 +1,728 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Three replicas of one partition, the config group as one configuration that each of them sees as
+ * late as the test wants, messages delivered or lost as the test says: the traces read as the
+ * protocol. Time is in milliseconds. A line is what one replica put out. */
+#include "cluster/partition_replica.h"
+
+#include "base/random.h"
+#include "unit/cluster/golden.h"
+
+#include <stdlib.h>
+
+enum { A = 1, B, C, NODES = 3, QUEUE = 256 };
+
+struct envelope {
+    uint8_t *bytes;
+    size_t size;
+    uint32_t to;
+};
+
+struct node {
+    struct partition_replica *replica;
+    struct lease_table *leases;
+    struct configuration *view; /* as far as this node has applied */
+    char store[4096];           /* payloads, in the order in which they took effect */
+    uint64_t written;           /* number of the last write that was given out */
+};
+
+struct fixture {
+    struct golden golden;
+    struct configuration *group; /* what the config group has committed */
+    struct config_entry entries[1024];
+    size_t entry_count;
+    struct config_entry proposed;
+    bool has_proposed;
+    struct node nodes[NODES + 1];
+    struct envelope queue[QUEUE];
+    size_t queued;
+    int64_t now_ms;
+    bool is_quiet;
+    struct replica_output out;
+};
+
+static struct fixture fixture;
+
+static struct configuration *make_configuration(void) {
+    struct configuration *c = NULL;
+    struct member founders[NODES] = {0};
+    for (uint32_t i = 0; i < NODES; i++)
+        founders[i] = (struct member){.node = {{i + 1, 1}}, .incarnation = 1, .weight = 1};
+    assert_int_equal(
+        configuration_create((struct raft_id){{1, 1}}, 1, 1, NODES, &ALLOCATOR_SYSTEM, &c),
+        LARDER_OK);
+    struct cluster_settings settings = CLUSTER_DEFAULT_SETTINGS;
+    settings.replica_count = 3;
+    assert_int_equal(configuration_found(c, founders, NODES, &settings), LARDER_OK);
+    return c;
+}
+
+static char name(uint32_t member) {
+    return member == 0 ? '-' : (char)('A' + member - 1);
+}
+
+#define SAY(...)                                                                                   \
+    do {                                                                                           \
+        if (!fixture.is_quiet)                                                                     \
+            golden_say(&fixture.golden, __VA_ARGS__);                                              \
+    } while (0)
+
+static void say_message(const struct replica_message *m) {
+    static const char *const TYPES[] = {"?", "RECORDS", "BASE", "ACK", "REFUSE"};
+    SAY("  %c>%c %s t%u %u.%u", name(m->from), name(m->to), TYPES[m->type], (unsigned)m->term,
+        (unsigned)m->position.term, (unsigned)m->position.sequence);
+    for (uint32_t i = 0; i < m->record_count; i++)
+        SAY(" +%u%.*s", (unsigned)m->records[i].term, (int)m->records[i].payload.size,
+            (const char *)m->records[i].payload.data);
+    if (m->type == REPLICA_RECORDS || m->type == REPLICA_BASE)
+        SAY(" commit %u", (unsigned)m->commit);
+    SAY("%s\n", m->is_unsynced ? " unsynced" : "");
+}
+
+static void store(struct node *node, struct slice payload) {
+    size_t used = strlen(node->store);
+    assert_true(used + payload.size < sizeof(node->store));
+    memcpy(node->store + used, payload.data, payload.size);
+    node->store[used + payload.size] = 0;
+}
+
+static void take_output(uint32_t n) {
+    static const char *const ANSWERS[] = {"?", "DONE", "MOVED", "REFUSED", "IN DOUBT"};
+    struct fixture *f = &fixture;
+    struct replica_output *out = &f->out;
+    struct node *node = &f->nodes[n];
+    assert_false(out->is_broken);
+    if (out->has_new_role)
+        SAY("  %c is %s\n", name(n), replica_role_name(node->replica->role));
+    for (uint64_t s = out->apply_first; s <= out->apply_last; s++)
+        store(node, replica_get_record(node->replica, s).payload);
+    if (out->has_cut)
+        SAY("  %c cut %u to %u\n", name(n), (unsigned)out->cut_first, (unsigned)out->cut_last);
+    if (out->write.number != 0)
+        node->written = out->write.number;
+    for (uint32_t i = 0; i < out->reply_count; i++)
+        SAY("  %c reply %u %s\n", name(n), (unsigned)out->replies[i].context,
+            ANSWERS[out->replies[i].answer]);
+    if (out->has_proposal) {
+        f->proposed = out->proposal;
+        f->has_proposed = true;
+        SAY("  %c proposes %s %c@%u\n", name(n), config_entry_name(out->proposal.type),
+            name(out->proposal.change.member), (unsigned)out->proposal.change.epoch);
+    }
+    for (uint32_t i = 0; i < out->message_count; i++) {
+        const struct replica_message *m = &out->messages[i];
+        say_message(m);
+        assert_true(f->queued < QUEUE);
+        struct envelope *e = &f->queue[f->queued++];
+        e->size = replica_message_encoded_size(m);
+        e->bytes = malloc(e->size);
+        assert_int_equal(replica_message_encode(m, e->bytes), e->size);
+        e->to = m->to;
+    }
+}
+
+static enum larder_status step(uint32_t n, struct replica_input input) {
+    input.now_us = fixture.now_ms * 1000;
+    enum larder_status status = replica_step(fixture.nodes[n].replica, &input, &fixture.out);
+    if (status == LARDER_OK)
+        take_output(n);
+    return status;
+}
+
+/* The node applies what the config group has committed. */
+static void see(uint32_t n) {
+    struct fixture *f = &fixture;
+    struct node *node = &f->nodes[n];
+    for (size_t i = (size_t)node->view->index; i < f->entry_count; i++) {
+        uint8_t bytes[CONFIG_ENTRY_BYTES_MAX];
+        enum config_outcome outcome;
+        size_t size = config_entry_encode(&f->entries[i], bytes);
+        assert_int_equal(configuration_apply(node->view, i + 1, slice_of(bytes, size), &outcome),
+                         LARDER_OK);
+    }
+    lease_set_applied(node->leases, node->view->index);
+    assert_int_equal(
+        step(n, (struct replica_input){.type = REPLICA_VIEW, .configuration = node->view}),
+        LARDER_OK);
+}
+
+static enum config_outcome commit(const struct config_entry *entry) {
+    struct fixture *f = &fixture;
+    uint8_t bytes[CONFIG_ENTRY_BYTES_MAX];
+    enum config_outcome outcome;
+    f->entries[f->entry_count++] = *entry;
+    size_t size = config_entry_encode(entry, bytes);
+    assert_int_equal(configuration_apply(f->group, f->entry_count, slice_of(bytes, size), &outcome),
+                     LARDER_OK);
+    return outcome;
+}
+
+static void commit_change(enum config_entry_type type, uint32_t member) {
+    const struct partition_config *p = &fixture.group->partitions[0];
+    struct config_entry entry = {
+        .type = type,
+        .change = {.epoch = p->epoch, .member = member, .incarnation = 1, .term = p->term}};
+    assert_int_equal(commit(&entry), CONFIG_APPLIED);
+}
+
+static void tick(uint32_t n) {
+    assert_int_equal(step(n, (struct replica_input){.type = REPLICA_TICK}), LARDER_OK);
+}
+
+static void remove_first(void) {
+    free(fixture.queue[0].bytes);
+    fixture.queued--;
+    memmove(fixture.queue, fixture.queue + 1, fixture.queued * sizeof(fixture.queue[0]));
+}
+
+static void deliver_first(void) {
+    struct envelope e = fixture.queue[0];
+    fixture.queued--;
+    memmove(fixture.queue, fixture.queue + 1, fixture.queued * sizeof(fixture.queue[0]));
+    struct replica_record records[REPLICA_BATCH_RECORDS];
+    struct replica_message m;
+    assert_int_equal(replica_message_decode(slice_of(e.bytes, e.size), records, &m), LARDER_OK);
+    enum larder_status status =
+        step(e.to, (struct replica_input){.type = REPLICA_MESSAGE, .message = &m});
+    assert_true(status == LARDER_OK || status == LARDER_DENIED);
+    free(e.bytes);
+}
+
+/* Everything that is under way, but what goes to those in `deaf`. */
+static void deliver(const char *deaf) {
+    while (fixture.queued > 0)
+        if (strchr(deaf, name(fixture.queue[0].to)) != NULL)
+            remove_first();
+        else
+            deliver_first();
+}
+
+static void lose_all(void) {
+    while (fixture.queued > 0)
+        remove_first();
+}
+
+static enum larder_status write_to(uint32_t n, uint64_t context, const char *payload) {
+    enum larder_status status =
+        replica_admit(fixture.nodes[n].replica, strlen(payload), fixture.now_ms * 1000);
+    if (status != LARDER_OK)
+        return status;
+    store(&fixture.nodes[n], slice_of_string(payload));
+    return step(n, (struct replica_input){.type = REPLICA_WRITE,
+                                          .request = {context, slice_of_string(payload),
+                                                      (fixture.now_ms + 2000) * 1000}});
+}
+
+static void read_at(uint32_t n, uint64_t context) {
+    assert_int_equal(replica_admit(fixture.nodes[n].replica, 0, fixture.now_ms * 1000), LARDER_OK);
+    assert_int_equal(
+        step(n, (struct replica_input){.type = REPLICA_READ,
+                                       .request = {.context = context,
+                                                   .deadline_us = (fixture.now_ms + 500) * 1000}}),
+        LARDER_OK);
+}
+
+/* `from` sent a heartbeat at sent_ms, `to` answers now. */
+static void promise(uint32_t to, uint32_t from, int64_t sent_ms) {
+    struct fixture *f = &fixture;
+    assert_true(lease_give(f->nodes[to].leases, from, 1, f->now_ms * 1000));
+    lease_take(f->nodes[from].leases, to, 1, sent_ms * 1000, f->nodes[to].view->index,
+               f->now_ms * 1000);
+}
+
+static void hear_coordinator(uint32_t n) {
+    lease_take_config(fixture.nodes[n].leases, fixture.now_ms * 1000, fixture.nodes[n].view->index,
+                      fixture.now_ms * 1000);
+}
+
+static void promise_all(void) {
+    for (uint32_t from = A; from <= C; from++) {
+        hear_coordinator(from);
+        for (uint32_t to = A; to <= C; to++)
+            if (to != from)
+                promise(to, from, fixture.now_ms);
+    }
+}
+
+static void make_replica(uint32_t n, bool waits_for_sync) {
+    struct node *node = &fixture.nodes[n];
+    assert_int_equal(lease_table_create(NODES, 250000, 2000000, fixture.now_ms * 1000,
+                                        &ALLOCATOR_SYSTEM, &node->leases),
+                     LARDER_OK);
+    for (uint32_t peer = A; peer <= C; peer++)
+        if (peer != n)
+            assert_true(lease_set_peer(node->leases, peer, 1));
+    struct replica_options options = {
+        .self = n, .incarnation = 1, .waits_for_sync = waits_for_sync};
+    assert_int_equal(replica_create(&options, node->leases, &ALLOCATOR_SYSTEM, &node->replica),
+                     LARDER_OK);
+}
+
+/* A*, B and C in sync, A open in term 1, nothing under way; the time is 1000. */
+static void found(bool waits_for_sync) {
+    fixture = (struct fixture){.is_quiet = true};
+    fixture.group = make_configuration();
+    fixture.group->partitions[0].primary = A;
+    for (uint32_t n = A; n <= C; n++) {
+        fixture.nodes[n].view = make_configuration();
+        fixture.nodes[n].view->partitions[0].primary = A;
+        make_replica(n, waits_for_sync);
+    }
+    fixture.now_ms = 1000;
+    for (uint32_t n = A; n <= C; n++)
+        see(n);
+    for (int round = 0; round < 4; round++) {
+        for (uint32_t n = A; n <= C; n++)
+            (void)step(n, (struct replica_input){.type = REPLICA_SYNCED,
+                                                 .number = fixture.nodes[n].written});
+        deliver("");
+    }
+    promise_all();
+    assert_int_equal(fixture.nodes[A].replica->role, REPLICA_OPEN);
+    assert_int_equal(fixture.nodes[C].replica->commit, 1);
+    fixture.is_quiet = false;
+}
+
+static int begin(void **state) {
+    (void)state;
+    found(false);
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    lose_all();
+    for (uint32_t n = A; n <= C; n++) {
+        replica_destroy(fixture.nodes[n].replica);
+        lease_table_destroy(fixture.nodes[n].leases);
+        configuration_destroy(fixture.nodes[n].view);
+    }
+    configuration_destroy(fixture.group);
+    return 0;
+}
+
+static void expect(const char *text) {
+    golden_expect(&fixture.golden, text);
+}
+
+static void a_write_is_answered_when_all_in_sync_have_it(void **state) {
+    (void)state;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    deliver("");
+    expect("  A>B RECORDS t1 1.1 +1x commit 1\n"
+           "  A>C RECORDS t1 1.1 +1x commit 1\n"
+           "  B>A ACK t1 1.2\n"
+           "  C>A ACK t1 1.2\n"
+           "  A reply 1 DONE\n"
+           "  A>B RECORDS t1 1.2 commit 2\n"
+           "  A>C RECORDS t1 1.2 commit 2\n"
+           "  B>A ACK t1 1.2\n"
+           "  C>A ACK t1 1.2\n");
+    for (uint32_t n = A; n <= C; n++)
+        assert_string_equal(fixture.nodes[n].store, "x");
+}
+
+static void a_silent_backup_is_removed_before_the_answer(void **state) {
+    (void)state;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    fixture.is_quiet = true;
+    deliver("C");
+    fixture.now_ms += 240;
+    tick(A);
+    deliver("C");
+    fixture.is_quiet = false;
+    fixture.now_ms += 20;
+    tick(A);
+    assert_int_equal(commit(&fixture.proposed), CONFIG_APPLIED);
+    see(A);
+    deliver("C");
+    expect("  A>B RECORDS t1 1.1 +1x commit 1\n"
+           "  A>C RECORDS t1 1.1 +1x commit 1\n"
+           "  A proposes SHRINK C@1\n"
+           "  A reply 1 DONE\n"
+           "  A>B RECORDS t1 1.2 commit 2\n"
+           "  B>A ACK t1 1.2\n");
+}
+
+static void a_gap_is_refused_and_filled(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    lose_all();
+    fixture.is_quiet = false;
+    assert_int_equal(write_to(A, 2, "y"), LARDER_OK);
+    deliver("C");
+    expect("  A>B RECORDS t1 1.2 +1y commit 1\n"
+           "  A>C RECORDS t1 1.2 +1y commit 1\n"
+           "  B>A REFUSE t1 1.1\n"
+           "  A>B RECORDS t1 1.1 +1x +1y commit 1\n"
+           "  B>A ACK t1 1.3\n");
+}
+
+static void a_new_primary_opens_after_its_promise_with_a_record_of_its_term(void **state) {
+    (void)state;
+    commit_change(CONFIG_ELECT, B);
+    see(B);
+    see(C);
+    deliver("A");
+    fixture.now_ms += 249;
+    tick(B);
+    assert_int_equal(write_to(B, 1, "x"), LARDER_BUSY);
+    expect("  B is elected\n"
+           "  B>C RECORDS t2 1.1 +2 commit 1\n"
+           "  C>B ACK t2 2.2\n");
+    fixture.now_ms += 1;
+    tick(B);
+    hear_coordinator(B);
+    assert_int_equal(write_to(B, 1, "x"), LARDER_OK);
+    expect("  B is open\n"
+           "  B>C RECORDS t2 2.2 commit 2\n"
+           "  B>C RECORDS t2 2.2 +2x commit 2\n");
+}
+
+static void later_promises_do_not_prolong_the_restraint(void **state) {
+    (void)state;
+    commit_change(CONFIG_ELECT, B);
+    fixture.is_quiet = true;
+    see(B);
+    see(C);
+    deliver("A");
+    fixture.now_ms += 200;
+    promise(B, A, fixture.now_ms);
+    fixture.now_ms += 50;
+    tick(B);
+    assert_int_equal(fixture.nodes[B].replica->role, REPLICA_OPEN);
+}
+
+static void a_read_needs_promises_of_all_in_sync_when_it_is_answered(void **state) {
+    (void)state;
+    read_at(A, 1);
+    fixture.now_ms += 224;
+    read_at(A, 2);
+    fixture.now_ms += 1; /* 250 ms less a tenth */
+    read_at(A, 3);
+    promise(B, A, fixture.now_ms);
+    tick(A);
+    promise(C, A, fixture.now_ms - 50);
+    tick(A);
+    expect("  A reply 1 DONE\n"
+           "  A reply 2 DONE\n"
+           "  A reply 3 DONE\n");
+    fixture.now_ms += 300;
+    read_at(A, 4);
+    fixture.now_ms += 500;
+    tick(A);
+    expect("  A reply 4 REFUSED\n");
+}
+
+static void a_read_waits_for_what_it_saw(void **state) {
+    (void)state;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    read_at(A, 2);
+    deliver("");
+    expect("  A>B RECORDS t1 1.1 +1x commit 1\n"
+           "  A>C RECORDS t1 1.1 +1x commit 1\n"
+           "  B>A ACK t1 1.2\n"
+           "  C>A ACK t1 1.2\n"
+           "  A reply 1 DONE\n"
+           "  A reply 2 DONE\n"
+           "  A>B RECORDS t1 1.2 commit 2\n"
+           "  A>C RECORDS t1 1.2 commit 2\n"
+           "  B>A ACK t1 1.2\n"
+           "  C>A ACK t1 1.2\n");
+}
+
+static void a_promise_from_before_the_term_does_not_count(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    commit_change(CONFIG_ELECT, B);
+    see(B);
+    deliver("AC");
+    fixture.now_ms += 250;
+    promise(C, B, fixture.now_ms); /* C does not know the term */
+    see(C);
+    tick(B);
+    deliver("A");
+    fixture.now_ms += 100;
+    tick(B);
+    deliver("A");
+    hear_coordinator(B);
+    assert_int_equal(fixture.nodes[B].replica->role, REPLICA_OPEN);
+    fixture.is_quiet = false;
+    read_at(B, 1);
+    expect("");
+    promise(C, B, fixture.now_ms);
+    fixture.is_quiet = true;
+    tick(B);
+    fixture.is_quiet = false;
+    read_at(B, 2);
+    expect("  B reply 2 DONE\n");
+}
+
+static void a_promise_that_knows_more_counts_when_it_is_known_here(void **state) {
+    (void)state;
+    commit_change(CONFIG_NOP, 0);
+    fixture.now_ms += 230;
+    see(B);
+    promise(B, A, fixture.now_ms);
+    promise(C, A, fixture.now_ms);
+    hear_coordinator(A);
+    read_at(A, 1);
+    expect("");
+    see(A);
+    expect("  A reply 1 DONE\n");
+}
+
+static void a_deposed_primary_answers_what_became_of_its_writes(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    deliver("C"); /* B has x */
+    assert_int_equal(write_to(A, 2, "y"), LARDER_OK);
+    lose_all(); /* nobody has y */
+    read_at(A, 3);
+    commit_change(CONFIG_ELECT, B);
+    see(B);
+    see(C);
+    deliver("A");
+    fixture.is_quiet = false;
+    see(A);
+    expect("  A is none\n"
+           "  A reply 3 MOVED\n");
+    fixture.is_quiet = true;
+    fixture.now_ms += 250;
+    tick(B);
+    deliver("A");
+    assert_string_equal(fixture.nodes[C].store, "x");
+    commit_change(CONFIG_ADD_LEARNER, A);
+    fixture.is_quiet = false;
+    see(A);
+    see(B);
+    deliver("");
+    assert_string_equal(fixture.nodes[B].store, "x");
+    expect("  A is learner\n"
+           "  B>A RECORDS t2 2.3 commit 3\n"
+           "  A>B REFUSE t2 1.3\n"
+           "  B>A RECORDS t2 1.2 +2 commit 3\n"
+           "  A cut 3 to 3\n"
+           "  A reply 1 DONE\n"
+           "  A reply 2 MOVED\n"
+           "  A>B ACK t2 2.3 unsynced\n");
+    /* Its store has y, which nobody else has: it must fetch before it is added. */
+    tick(B);
+    expect("");
+    assert_int_equal(step(A, (struct replica_input){.type = REPLICA_COPIED, .sequence = 3}),
+                     LARDER_OK);
+    tick(A);
+    deliver("");
+    expect("  A>B ACK t2 2.3\n"
+           "  B proposes EXPAND A@3\n");
+}
+
+static void a_write_cut_by_a_primary_that_never_opened_may_still_be_kept(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    deliver("B"); /* C has x, B has not */
+    commit_change(CONFIG_ELECT, B);
+    commit_change(CONFIG_ADD_LEARNER, A);
+    see(A);
+    see(B);
+    fixture.is_quiet = false;
+    deliver("C"); /* A follows B, but B's term has not begun: C has not heard of it */
+    expect("  A cut 2 to 2\n"
+           "  A>B ACK t2 2.2 unsynced\n");
+    fixture.is_quiet = true;
+    commit_change(CONFIG_ELECT, C);
+    see(C);
+    fixture.now_ms += 250;
+    tick(C);
+    see(A);
+    lose_all();
+    fixture.is_quiet = false;
+    fixture.now_ms += 100;
+    tick(C);
+    deliver("B");
+    assert_string_equal(fixture.nodes[C].store, "x");
+    expect("  C>A RECORDS t3 1.2 +3 commit 3\n"
+           "  A>C REFUSE t3 1.1\n"
+           "  C>A RECORDS t3 1.1 +1x +3 commit 3\n"
+           "  A reply 1 DONE\n"
+           "  A>C ACK t3 3.3 unsynced\n");
+}
+
+static void an_answer_waits_for_min_insync(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    struct config_entry settings = {.type = CONFIG_SETTINGS, .settings = fixture.group->settings};
+    settings.settings.min_insync = 3;
+    assert_int_equal(commit(&settings), CONFIG_APPLIED);
+    for (uint32_t n = A; n <= C; n++)
+        see(n);
+    hear_coordinator(A);
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    deliver("C");
+    commit_change(CONFIG_SHRINK, C);
+    fixture.is_quiet = false;
+    see(A);
+    assert_int_equal(write_to(A, 2, "y"), LARDER_DENIED);
+    lose_all();
+    expect("  A>B RECORDS t1 1.2 commit 2\n");
+    fixture.now_ms += 2000;
+    tick(A);
+    expect("  A reply 1 IN DOUBT\n");
+}
+
+static void without_the_config_group_nothing_is_admitted(void **state) {
+    (void)state;
+    fixture.now_ms += 1799;
+    assert_int_equal(replica_admit(fixture.nodes[A].replica, 1, fixture.now_ms * 1000), LARDER_OK);
+    fixture.now_ms += 1; /* 2 s less a tenth */
+    assert_int_equal(replica_admit(fixture.nodes[A].replica, 1, fixture.now_ms * 1000),
+                     LARDER_DENIED);
+}
+
+static void a_learner_must_acknowledge_from_before_it_is_added(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    commit_change(CONFIG_SHRINK, C);
+    commit_change(CONFIG_ADD_LEARNER, C);
+    fixture.is_quiet = false;
+    see(A);
+    see(C);
+    see(B);
+    deliver("");
+    expect("  A proposes EXPAND C@3\n"
+           "  C is learner\n");
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    deliver("C");
+    expect("  A>B RECORDS t1 1.1 +1x commit 1\n"
+           "  A>C RECORDS t1 1.1 +1x commit 1\n"
+           "  B>A ACK t1 1.2\n");
+    fixture.now_ms += 600; /* the outcome is unknown: settled by NOP, and C counts until then */
+    tick(A);
+    lose_all();
+    assert_int_equal(fixture.nodes[A].replica->commit, 1);
+    assert_int_equal(commit(&fixture.proposed), CONFIG_APPLIED);
+    see(A);
+    lose_all();
+    expect("  A proposes NOP -@3\n"
+           "  A>C RECORDS t1 1.1 +1x commit 1\n"
+           "  A reply 1 DONE\n"
+           "  A>B RECORDS t1 1.2 commit 2\n"
+           "  A>C RECORDS t1 1.2 commit 2\n");
+    assert_int_equal(fixture.nodes[A].replica->pending.count, 0);
+}
+
+static void a_hand_off_drains_and_the_next_one_opens_at_once(void **state) {
+    (void)state;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    assert_int_equal(step(A, (struct replica_input){.type = REPLICA_HAND_OFF, .member = B}),
+                     LARDER_OK);
+    assert_int_equal(write_to(A, 2, "y"), LARDER_BUSY);
+    deliver("");
+    expect("  A>B RECORDS t1 1.1 +1x commit 1\n"
+           "  A>C RECORDS t1 1.1 +1x commit 1\n"
+           "  A is draining\n"
+           "  B>A ACK t1 1.2\n"
+           "  C>A ACK t1 1.2\n"
+           "  A reply 1 DONE\n"
+           "  A proposes TRANSFER B@1\n"
+           "  A>B RECORDS t1 1.2 commit 2\n"
+           "  A>C RECORDS t1 1.2 commit 2\n"
+           "  B>A ACK t1 1.2\n"
+           "  C>A ACK t1 1.2\n");
+    fixture.now_ms += 600;
+    tick(A);
+    assert_int_equal(fixture.nodes[A].replica->role, REPLICA_DRAINING);
+    expect("  A proposes NOP -@1\n");
+    commit_change(CONFIG_TRANSFER, B);
+    promise(B, A, fixture.now_ms);
+    see(A);
+    see(B);
+    see(C);
+    deliver("");
+    assert_int_equal(fixture.nodes[B].replica->role, REPLICA_OPEN);
+    assert_int_equal(fixture.nodes[A].replica->role, REPLICA_BACKUP);
+    fixture.golden.size = 0;
+}
+
+static void what_is_not_synced_is_not_acknowledged(void **state) {
+    (void)end(state);
+    found(true);
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    deliver("C");
+    expect("  A>B RECORDS t1 1.1 +1x commit 1\n"
+           "  A>C RECORDS t1 1.1 +1x commit 1\n"
+           "  B>A ACK t1 1.2\n");
+    for (uint32_t n = A; n <= B; n++)
+        assert_int_equal(step(n, (struct replica_input){.type = REPLICA_SYNCED,
+                                                        .number = fixture.nodes[n].written}),
+                         LARDER_OK);
+    deliver("C");
+    commit_change(CONFIG_SHRINK, C);
+    see(A);
+    lose_all();
+    expect("  B>A ACK t1 1.2\n"
+           "  A reply 1 DONE\n"
+           "  A>B RECORDS t1 1.2 commit 2\n");
+}
+
+static void an_older_term_is_told_so(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    commit_change(CONFIG_ELECT, B);
+    see(B);
+    see(C);
+    deliver("A");
+    fixture.is_quiet = false;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    deliver("");
+    assert_int_equal(fixture.out.wanted_index, 1);
+    assert_int_equal(fixture.nodes[A].replica->commit, 1);
+    expect("  A>B RECORDS t1 1.1 +1x commit 1\n"
+           "  A>C RECORDS t1 1.1 +1x commit 1\n"
+           "  B>A REFUSE t2 0.0\n"
+           "  C>A REFUSE t2 0.0\n");
+}
+
+static void a_fresh_process_opens_nothing_at_first(void **state) {
+    (void)state;
+    struct lease_table *fresh = fixture.nodes[B].leases;
+    fresh->opens_from_us = (fixture.now_ms + 250) * 1000;
+    fixture.is_quiet = true;
+    commit_change(CONFIG_TRANSFER, B); /* released: no promise to wait for */
+    see(B);
+    see(C);
+    see(A);
+    deliver("");
+    assert_int_equal(fixture.nodes[B].replica->role, REPLICA_ELECTED);
+    fixture.now_ms += 250;
+    tick(B);
+    assert_int_equal(fixture.nodes[B].replica->role, REPLICA_OPEN);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_write_is_answered_when_all_in_sync_have_it),
+        TEST(a_silent_backup_is_removed_before_the_answer),
+        TEST(a_gap_is_refused_and_filled),
+        TEST(a_new_primary_opens_after_its_promise_with_a_record_of_its_term),
+        TEST(later_promises_do_not_prolong_the_restraint),
+        TEST(a_read_needs_promises_of_all_in_sync_when_it_is_answered),
+        TEST(a_read_waits_for_what_it_saw),
+        TEST(a_promise_from_before_the_term_does_not_count),
+        TEST(a_promise_that_knows_more_counts_when_it_is_known_here),
+        TEST(a_deposed_primary_answers_what_became_of_its_writes),
+        TEST(a_write_cut_by_a_primary_that_never_opened_may_still_be_kept),
+        TEST(an_answer_waits_for_min_insync),
+        TEST(without_the_config_group_nothing_is_admitted),
+        TEST(a_learner_must_acknowledge_from_before_it_is_added),
+        TEST(a_hand_off_drains_and_the_next_one_opens_at_once),
+        TEST(what_is_not_synced_is_not_acknowledged),
+        TEST(an_older_term_is_told_so),
+        TEST(a_fresh_process_opens_nothing_at_first),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
