@@ -2,7 +2,7 @@
 /* Automatic pipelining by leading and following. A lane is a shared connection with a lock. A
  * thread adds its command to what is unsent and itself to the queue; if nobody leads the lane, it
  * does: sends everything, reads until there are answers, hands them to the first of the queue, and
- * goes on until its own has come. Then it wakes the next one, who leads. The leader uses the
+ * goes on until its own has come. Then it calls the next one, who leads. The leader uses the
  * connection without the lock, so others can queue meanwhile; what they add goes with the leader's
  * next round. */
 #include "client/pool.h"
@@ -11,16 +11,12 @@
 
 enum { BATCH = 64 };
 
-static void wake(struct waiter *waiter) {
-    (void)pthread_cond_signal(&waiter->is_called);
-}
-
 static void finish(struct waiter *waiter, void *reply, const valkeyPoolError *error) {
     waiter->reply = reply;
     if (error != NULL)
         waiter->error = *error;
     waiter->is_done = true;
-    wake(waiter);
+    (void)sem_post(&waiter->call); /* it may be gone from here on */
 }
 
 static struct waiter *pop(struct lane *lane) {
@@ -125,23 +121,32 @@ static void work(const valkeyPool *pool, struct lane *lane) {
     lane->c = NULL;
 }
 
+/* Lead until the own command is answered, then pass that on. Lock held. */
 static void lead(const valkeyPool *pool, struct lane *lane, const struct waiter *self) {
     lane->is_led = true;
     while (!self->is_done)
         work(pool, lane);
-    lane->is_led = false;
+    lane->is_led = lane->first != NULL;
     if (lane->first != NULL)
-        wake(lane->first);
+        (void)sem_post(&lane->first->call);
+}
+
+static void wait_for_call(struct waiter *self) {
+    while (sem_wait(&self->call) != 0) {
+        /* interrupted by a signal */
+    }
 }
 
 static void *send_and_wait(valkeyPool *pool, valkeyPoolError *error, const char *bytes,
                            size_t size) {
     unsigned turn = atomic_fetch_add_explicit(&pool->turn, 1, memory_order_relaxed);
     struct lane *lane = &pool->lanes[turn % pool->lane_count];
-    struct waiter self = {.is_called = PTHREAD_COND_INITIALIZER};
+    struct waiter self = {0};
+    (void)sem_init(&self.call, 0, 0);
     (void)pthread_mutex_lock(&lane->lock);
     if (!stage(lane, bytes, size)) {
         (void)pthread_mutex_unlock(&lane->lock);
+        (void)sem_destroy(&self.call);
         pool_error_set(error, VALKEY_ERR_OOM, "Out of memory");
         return NULL;
     }
@@ -151,14 +156,18 @@ static void *send_and_wait(valkeyPool *pool, valkeyPoolError *error, const char 
     else
         lane->last->next = &self;
     lane->last = &self;
-    while (!self.is_done) {
-        if (lane->is_led)
-            (void)pthread_cond_wait(&self.is_called, &lane->lock);
-        else
-            lead(pool, lane, &self);
+    if (lane->is_led) {
+        (void)pthread_mutex_unlock(&lane->lock);
+        wait_for_call(&self);
+        if (!self.is_done)
+            (void)pthread_mutex_lock(&lane->lock);
     }
-    (void)pthread_mutex_unlock(&lane->lock);
-    (void)pthread_cond_destroy(&self.is_called);
+    /* Not answered: nobody leads, or this thread was called to. */
+    if (!self.is_done) {
+        lead(pool, lane, &self);
+        (void)pthread_mutex_unlock(&lane->lock);
+    }
+    (void)sem_destroy(&self.call);
     *error = self.error;
     return self.reply;
 }

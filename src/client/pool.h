@@ -7,12 +7,14 @@
 #include "valkey/pool.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
-/* A thread that waits for a reply; on its stack. Guarded by the lane's lock. */
+/* A thread that waits for a reply; on its stack. In the queue it is guarded by the lane's lock; it
+ * reads the outcome when it was called, without. */
 struct waiter {
     struct waiter *next;
-    pthread_cond_t is_called; /* it is done, or may lead */
+    sem_t call; /* it is done, or is to lead */
     bool is_done;
     void *reply;
     valkeyPoolError error;
