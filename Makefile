@@ -11,7 +11,7 @@ BUILD   = build
 SEED    ?= 1
 MINUTES ?= 60
 
-.PHONY: help build run test bench sim fuzz format analyze install uninstall clean
+.PHONY: help build run test bench sim model prove fuzz format analyze install uninstall clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,14 @@ sim: ## simulate a cluster under faults (SEED, SCENARIO, VERBOSE=1, MINUTES, ARG
 	@cmake --preset release -DLARDER_SIM=ON --log-level=WARNING
 	@cmake --build $(BUILD) --parallel $(JOBS) --target larder-sim -- --quiet
 	@$(BUILD)/bin/larder-sim --seed $(SEED) --minutes $(MINUTES) $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(VERBOSE),--verbose) $(ARGS)
+
+model: ## explore the protocol's Promela model (ARGS=--rules removes its rules one by one)
+	@tools/bootstrap model
+	@docs/model/verify $(ARGS)
+
+prove: ## mutants of the consensus core and figures of the simulation, into docs/consistency.md
+	@tools/bootstrap test
+	@python3 tests/mutants/run.py $(ARGS)
 
 fuzz: ## every fuzzer for TIME seconds; new inputs join the corpora
 	@tools/bootstrap test
