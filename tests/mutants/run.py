@@ -44,8 +44,12 @@ def compile_programs(work, generated, number):
     programs = {"sim": (simulator, []), "random": ([str(ROOT / "tests/unit/raft/test_raft_random.c")], ["-lcmocka"])}
     for name in TRACES:
         programs[name] = ([str(ROOT / f"tests/unit/raft/test_raft_{name}.c")], ["-lcmocka"])
+    built = subprocess.run(["gcc", *flags, "-c", *core], capture_output=True, text=True, cwd=work)
+    if built.returncode != 0:
+        sys.exit(f"the core with mutant {number} does not compile:\n{built.stderr[-2000:]}")
+    objects = [str(work / (pathlib.Path(source).stem + ".o")) for source in core]
     for name, (own, libraries) in programs.items():
-        command = ["gcc", *flags, *own, *core, *libraries, "-lm", "-lpthread", "-o", str(work / name)]
+        command = ["gcc", *flags, *own, *objects, *libraries, "-lm", "-lpthread", "-o", str(work / name)]
         built = subprocess.run(command, capture_output=True, text=True)
         if built.returncode != 0:
             sys.exit(f"{name} with mutant {number} does not compile:\n{built.stderr[-2000:]}")
