@@ -19,8 +19,8 @@ enum hash_fields_style {
     HASH_FIELDS_WORD_MISSING, /* a syntax error when the word is missing */
 };
 
-/* Index of the first word FIELDS from argv[from] on that has one behind it; argc: there is none, and
- * hash_fields_parse refuses that. */
+/* Index of the first word FIELDS from argv[from] on that has one behind it; argc: there is none,
+ * and hash_fields_parse refuses that. */
 size_t hash_fields_word(const struct call *call, size_t from);
 
 /* Read "FIELDS numfields ..." from argv[at] to the end, `width` words for each field. False: the

@@ -141,8 +141,8 @@ struct stream_group *stream_create_group(struct object *object, const struct all
                                          int64_t entries_read);
 void stream_destroy_group(struct object *object, const struct allocator *allocator,
                           struct stream_group *group);
-/* Take a group out, into a stream of nothing else, which can be freed in slices. Returns owned; NULL
- * without memory: the group is where it was. */
+/* Take a group out, into a stream of nothing else, which can be freed in slices. Returns owned;
+ * NULL without memory: the group is where it was. */
 struct object *stream_detach_group(struct object *object, const struct allocator *allocator,
                                    struct stream_group *group);
 

@@ -42,7 +42,7 @@ struct script_interpreter {
     const char *abort_text; /* NULL: the host answers itself */
     int error_handler, globals, limited_api, full_api; /* references in the registry */
     bool has_limited_api;
-    bool has_large_json; /* cjson was left with a large buffer */
+    bool has_large_json;                    /* cjson was left with a large buffer */
     struct script_library_loading *loading; /* FUNCTION LOAD runs; NULL: not */
     const char *redis_version, *server_name, *server_version;
 };

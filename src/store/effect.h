@@ -8,8 +8,8 @@
  *   part:   partition id varint | collection id varint | cluster time ms varint |
  *           command id varint | argument count varint | {length varint, bytes} each
  *
- * One key per part, the key is argument 0; or, in a part of FLUSHDB or SWAPDB, no key but pairs of a
- * database's number and the collection id that it has from here on, the same in the parts of all
+ * One key per part, the key is argument 0; or, in a part of FLUSHDB or SWAPDB, no key but pairs of
+ * a database's number and the collection id that it has from here on, the same in the parts of all
  * partitions. All parts of a record are applied or none. */
 #ifndef LARDER_STORE_EFFECT_H
 #define LARDER_STORE_EFFECT_H

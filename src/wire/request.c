@@ -93,8 +93,9 @@ static const char *bulk_length_error(const struct request_limits *limits, int64_
 
 /* The header of one bulk string. */
 static inline enum request_status read_bulk_header(const struct request_limits *limits,
-                                            const uint8_t *data, size_t size, size_t *at,
-                                            int64_t *out_length, struct request_error *out_error) {
+                                                   const uint8_t *data, size_t size, size_t *at,
+                                                   int64_t *out_length,
+                                                   struct request_error *out_error) {
     if (*at >= size)
         return REQUEST_INCOMPLETE;
     if (data[*at] != '$') {

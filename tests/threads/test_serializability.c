@@ -125,7 +125,8 @@ static void run_optimistic(struct worker *w, uint32_t number) {
     uint32_t source = draw(w, KEYS), target = draw(w, KEYS);
     char name[16];
     size_t before = w->operation_count;
-    client_require(node_watch(&w->client.thread, &watched, 0, name_of(source, name), false) == LARDER_OK,
+    client_require(node_watch(&w->client.thread, &watched, 0, name_of(source, name), false) ==
+                       LARDER_OK,
                    "watch");
     client_require(read_register(w, source, number), "a read");
     struct section_plan plan;
