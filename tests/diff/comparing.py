@@ -138,13 +138,16 @@ def client_info(peer, ours):
 
 
 def slowlog(peer, ours):
-    """SLOWLOG GET: ids, times and addresses."""
+    """SLOWLOG GET: ids, times and addresses; the harness itself looks for a client by its id."""
     first, second = resp.decode(peer)[0], resp.decode(ours)[0]
     if not isinstance(first, list) or not isinstance(second, list):
         return False
 
+    def words(entry):
+        return entry[3][:3] if entry[3][:3] == [b"CLIENT", b"LIST", b"ID"] else entry[3]
+
     def stable(entries):
-        return [(len(entry), entry[3], entry[5]) for entry in entries]
+        return [(len(entry), words(entry), entry[5]) for entry in entries]
     return stable(first) == stable(second)
 
 
