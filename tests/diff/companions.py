@@ -123,8 +123,9 @@ class Companions:
 
     def command(self, companion, step, position, transcript):
         """Only one has commands behind the one that waits, and none that may wait: who of several would begin its next
-        one first is not defined."""
-        if companion.pending and (step.may_block() or self.have_queues() and len(companion.pending) == 2):
+        one first is not defined. Behind MULTI the PING would be queued."""
+        is_multi = step.arguments[0].upper() == b"MULTI"
+        if companion.pending and (step.may_block() or is_multi or self.have_queues() and len(companion.pending) == 2):
             mismatch = self.finish(companion, sequences.Finish(companion.number, "TIMEOUT"), position, transcript)
             if mismatch is not None:
                 return mismatch

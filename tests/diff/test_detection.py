@@ -266,6 +266,13 @@ def _(_pair):
     equal(coverage.missing({"get", "no|such"}, coverage.words_of_rows()), {"no|such"})
 
 
+@check("every option of a command is sent by a row or has a reason not to be")
+def _(_pair):
+    with servers.Server() as server, server.connect() as client:
+        commands = {name.decode() for name in client.call("COMMAND", "LIST")}
+    equal(coverage.unexplained_options(commands), (set(), set()))
+
+
 @check("the same seed and index always give the same sequence")
 def _(_pair):
     first, second = sequences.Generator(), sequences.Generator()

@@ -16,7 +16,7 @@ ROWS = (
     row(10, f"GEOSEARCH <gkey> {FROM} {BY} {{ {OPTIONS} }}"),
     row(6, f"GEOSEARCH <gkey> {{ FROMMEMBER <spot> | FROMLONLAT <longitude> <latitude> | BYRADIUS <radius> <unit> | "
            f"BYBOX <radius> <radius> <unit> | ANY | COUNT '1' | FOO | {OPTIONS} }}"),
-    row(5, f"GEOSEARCHSTORE <gkey> <gkey> {FROM} {BY} {{ STOREDIST | ASC | DESC | COUNT <small_count> | WITHDIST }}"),
+    row(5, f"GEOSEARCHSTORE <gkey> <gkey> {FROM} {BY} {{ STOREDIST | ASC | DESC | COUNT <small_count> | COUNT <small_count> ANY | WITHDIST }}"),
     row(5, f"GEORADIUS <gkey> <longitude> <latitude> <radius> <unit> {{ {OPTIONS} | STORE <gkey> | STOREDIST <gkey> }}"),
     row(4, f"GEORADIUS_RO <gkey> <longitude> <latitude> <radius> <unit> {{ {OPTIONS} | STORE <gkey> }}"),
     row(5, f"GEORADIUSBYMEMBER <gkey> <spot> <radius> <unit> {{ {OPTIONS} | STORE <gkey> | STOREDIST <gkey> }}"),
