@@ -5,6 +5,7 @@ import re
 import time
 import typing
 
+import comparing
 import resp
 import servers
 
@@ -193,6 +194,11 @@ def damaged_hyperloglogs(arguments, peer, ours):
                                                 or name_of(arguments) == b"PFDEBUG" and peer[:1] == ours[:1])
 
 
+def digits_of_scores(arguments, peer, ours):
+    """What a script returns of scores; rows of sorted sets are compared so anyway."""
+    return name_of(arguments).startswith((b"EVAL", b"FCALL")) and comparing.scores(peer, ours)
+
+
 def number_after_an_overflow(arguments, peer, ours):
     """SORT takes a number for wrong when an earlier command left errno set."""
     return (name_of(arguments) in (b"SORT", b"SORT_RO") and ours[:1] in (b"*", b":")
@@ -227,6 +233,7 @@ ALLOWANCES = (
     Allowance("D16", expired_but_counted),
     Allowance("D17", sizes_below_2_63),
     Allowance("D18", size_with_zero_byte),
+    Allowance("Z1", digits_of_scores),
     Allowance("Z2", rank_with_score),
     Allowance("Z3", very_late_timeouts),
     Allowance("T4", last_entry_of_stream),
