@@ -235,9 +235,10 @@ void session_command_watch(struct session *session, struct call *call) {
 
 void session_command_unwatch(struct session *session, struct call *call) {
     /* Inside EXEC the watched keys are forgotten when it ends. */
-    if (session->thread->is_busy || session->thread->node_thread.section.kind == SECTION_NONE)
+    if (session->thread->is_busy || session->thread->node_thread.section.kind == SECTION_NONE) {
         forget_watched(session);
-    show(session);
+        show(session);
+    }
     reply_ok(call->reply);
 }
 

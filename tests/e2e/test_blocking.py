@@ -197,6 +197,14 @@ def _(server):
     equal(sorted(seen), list(range(count)))
 
 
+@check("CLIENT INFO in a transaction tells how many commands were queued, behind UNWATCH too")
+def _(server):
+    with server.connect() as client:
+        for words in (("MULTI",), ("UNWATCH",), ("CLIENT", "INFO")):
+            client.call(*words)
+        contains(client.call("EXEC")[1].decode(), " multi=2 ")
+
+
 @check("a watched key that is changed in any way ends the transaction, and EXEC forgets the watch")
 def _(server):
     with server.connect(30.0) as client, server.connect(30.0) as other:
