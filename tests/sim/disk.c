@@ -199,7 +199,7 @@ enum larder_status disk_end_sync(struct sim_disk *disk) {
     const struct sim_sync *sync = &disk->syncs[0];
     struct sim_file *file = &disk->files[sync->file];
     enum larder_status status = LARDER_OK;
-    if (disk->is_broken || disk_chance(disk, disk->error_rate, 100000)) {
+    if (disk->is_broken || disk_chance(disk, disk->error_rate + disk->sync_error_rate, 100000)) {
         status = LARDER_IO;
         apply_sync(disk, sync, false);
     } else if (disk->is_lying) {

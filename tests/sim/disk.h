@@ -40,14 +40,15 @@ struct sim_disk {
     int64_t busy_until_us;
     uint64_t epoch; /* raised by a loss of power: syncs of an older one never end */
     /* faults */
-    bool is_full;         /* no file can grow */
-    bool is_broken;       /* reads, writes and syncs fail */
-    bool is_lying;        /* syncs end well and do nothing */
-    bool has_lied;        /* something that was said to be synced is not */
-    uint32_t error_rate;  /* of a write or a sync, per 100,000 */
-    int64_t sync_us;      /* a sync takes at most this long ... */
-    uint32_t slow_rate;   /* ... but for these, per 1,000 ... */
-    int64_t slow_sync_us; /* ... which take at most this long */
+    bool is_full;             /* no file can grow */
+    bool is_broken;           /* reads, writes and syncs fail */
+    bool is_lying;            /* syncs end well and do nothing */
+    bool has_lied;            /* something that was said to be synced is not */
+    uint32_t error_rate;      /* of a write or a sync, per 100,000 ... */
+    uint32_t sync_error_rate; /* ... and of a sync besides */
+    int64_t sync_us;          /* a sync takes at most this long ... */
+    uint32_t slow_rate;       /* ... but for these, per 1,000 ... */
+    int64_t slow_sync_us;     /* ... which take at most this long */
     uint64_t fault_count;
 };
 

@@ -135,7 +135,7 @@ static void set_disk(struct swarm *swarm, const struct sim_fault *fault, bool is
             if (fault->kind == FAULT_DISK_FULL)
                 disk->is_full = false;
             else if (fault->kind == FAULT_DISK_ERRORS)
-                disk->error_rate = 0;
+                disk->error_rate = disk->sync_error_rate = 0;
             else
                 disk->slow_rate = 0;
         }
@@ -144,7 +144,8 @@ static void set_disk(struct swarm *swarm, const struct sim_fault *fault, bool is
     if (fault->kind == FAULT_DISK_FULL) {
         disk->is_full = true;
     } else if (fault->kind == FAULT_DISK_ERRORS) {
-        disk->error_rate = 1 + (uint32_t)(fault->draw >> 32 & 0x3fff);
+        uint32_t *rate = (fault->draw >> 46 & 1) != 0 ? &disk->sync_error_rate : &disk->error_rate;
+        *rate = 1 + (uint32_t)(fault->draw >> 32 & 0x3fff) * ((fault->draw >> 47 & 1) != 0 ? 4 : 1);
     } else {
         disk->slow_rate = 1 + (uint32_t)(fault->draw >> 32 & 0x1ff);
         disk->slow_sync_us = 20000 + (int64_t)(fault->draw >> 42 & 0x1fffff);
@@ -276,6 +277,6 @@ void fault_end(void *context, uint64_t stamp) {
 void fault_heal_disk(struct sim_disk *disk) {
     disk_stop_lying(disk);
     disk->is_full = disk->is_broken = false;
-    disk->error_rate = disk->slow_rate = 0;
+    disk->error_rate = disk->sync_error_rate = disk->slow_rate = 0;
     disk->sync_us = 1000;
 }

@@ -30,6 +30,18 @@ static enum larder_status write_hard_state(struct raft_storage *storage, uint32_
                       slice_of(bytes, sizeof(bytes)));
 }
 
+/* The first so many bytes of a file over themselves, to be synced, and nothing behind them. */
+static enum larder_status write_again(struct raft_storage *storage, uint32_t file, size_t size) {
+    uint8_t *bytes = sim_resize(NULL, size + 1);
+    enum larder_status status = disk_read(storage->disk, file, 0, bytes, size, &size);
+    if (status == LARDER_OK)
+        status = disk_write(storage->disk, file, 0, slice_of(bytes, size));
+    if (status == LARDER_OK && disk_size(storage->disk, file) > size)
+        status = disk_resize(storage->disk, file, size);
+    free(bytes);
+    return status;
+}
+
 static uint32_t other_log_file(const struct raft_storage *storage) {
     return storage->log_file == STORAGE_LOG_FILE ? STORAGE_LOG_FILE + 1 : STORAGE_LOG_FILE;
 }
@@ -61,21 +73,26 @@ static enum larder_status rewrite_log(struct raft_storage *storage) {
 static enum larder_status find_hard_state(struct raft_storage *storage) {
     uint8_t bytes[2 * SIM_SECTOR_BYTES] = {0};
     size_t size;
-    struct raft_hard_state_slot slot;
+    struct raft_hard_state_slot slot, first;
     bool is_damaged;
     enum larder_status status =
         disk_read(storage->disk, STORAGE_HARD_STATE_FILE, 0, bytes, sizeof(bytes), &size);
     if (status != LARDER_OK)
         return status;
-    status = raft_hard_state_decode(slice_of(bytes, RAFT_HARD_STATE_BYTES),
-                                    slice_of(bytes + SIM_SECTOR_BYTES, RAFT_HARD_STATE_BYTES),
-                                    &slot, &is_damaged);
-    if (status == LARDER_NOT_FOUND)
-        return LARDER_OK;
+    struct slice slots[2] = {slice_of(bytes, RAFT_HARD_STATE_BYTES),
+                             slice_of(bytes + SIM_SECTOR_BYTES, RAFT_HARD_STATE_BYTES)};
+    storage->newer_slot = 1;
+    storage->hard_state_sequence = 1;
+    status = raft_hard_state_decode(slots[0], slots[1], &slot, &is_damaged);
     if (status != LARDER_OK)
-        return status;
+        return status == LARDER_NOT_FOUND ? LARDER_OK : status;
     storage->hard_state = slot.state;
     storage->hard_state_sequence = slot.sequence;
+    static const uint8_t EMPTY[RAFT_HARD_STATE_BYTES];
+    if (raft_hard_state_decode(slots[0], slice_of(EMPTY, sizeof(EMPTY)), &first, &is_damaged) ==
+            LARDER_OK &&
+        first.sequence == slot.sequence)
+        storage->newer_slot = 0;
     return LARDER_OK;
 }
 
@@ -99,42 +116,50 @@ static enum larder_status find_log(struct raft_storage *storage) {
     return LARDER_OK;
 }
 
-/* The next thing that was found and is to be made durable; the last step is the end of it. */
+/* A log of nothing where there is none. */
+static enum larder_status recover_log(struct raft_storage *storage) {
+    size_t size;
+    if (storage->log.end > 0)
+        return write_again(storage, storage->log_file, storage->log.end);
+    uint8_t *record = log_record_encode(true, storage->snapshot.index, NULL, 0, &size);
+    enum larder_status status =
+        log_begin(storage->disk, storage->log_file, &storage->log, slice_of(record, size));
+    free(record);
+    return status;
+}
+
+static enum larder_status recover_snapshot(struct raft_storage *storage) {
+    uint32_t file = (uint32_t)storage->snapshot_file;
+    return write_again(storage, file, disk_size(storage->disk, file));
+}
+
+/* The next thing that was found and is to be made durable; the last step is the end of it. What
+ * the file holds is written over itself first: tearing that loses nothing. Only then may a slot
+ * become another one. */
 static enum larder_status recover(struct raft_storage *storage) {
     enum larder_status status = LARDER_OK;
-    switch (storage->step) {
+    uint32_t step = storage->step++;
+    if (step == 4 && storage->snapshot_file < 0)
+        step = storage->step++;
+    switch (step) {
     case 0:
+        status = write_again(storage, STORAGE_HARD_STATE_FILE,
+                             disk_size(storage->disk, STORAGE_HARD_STATE_FILE));
+        break;
     case 1:
-        if (storage->step == 0)
-            storage->hard_state_sequence++;
-        status = write_hard_state(storage, storage->step, &storage->hard_state);
-        sync_file(storage, STORAGE_HARD_STATE_FILE);
+        status = write_hard_state(storage, 1 - storage->newer_slot, &storage->hard_state);
         break;
-    case 2:
-        status = rewrite_log(storage);
-        sync_file(storage, other_log_file(storage));
-        break;
-    case 3:
-        storage->log_file = other_log_file(storage);
-        if (storage->snapshot_file >= 0) {
-            uint32_t to = raft_storage_free_file(storage);
-            status = raft_storage_copy_snapshot(storage, to);
-            storage->arriving_file = (int32_t)to;
-            sync_file(storage, to);
-            break;
-        }
-        storage->step++;
-        /* fall through */
+    case 2: status = write_hard_state(storage, storage->newer_slot, &storage->hard_state); break;
+    case 3: status = recover_log(storage); break;
+    case 4: status = recover_snapshot(storage); break;
     default:
-        if (storage->arriving_file >= 0)
-            storage->snapshot_file = storage->arriving_file;
-        storage->arriving_file = -1;
         storage->is_recovering = false;
         storage->step = 0;
         storage->ready(storage->owner);
         return LARDER_OK;
     }
-    storage->step++;
+    uint32_t file = step == 3 ? storage->log_file : (uint32_t)storage->snapshot_file;
+    sync_file(storage, step < 3 ? STORAGE_HARD_STATE_FILE : file);
     return status;
 }
 

@@ -11,9 +11,12 @@
  *                 header  magic u32 | index u64 | term u64 | size u64 | checksum u32 |
  *                         configuration size u32 | configuration | crc u32, then the bytes at 1024
  *
- * What a new process finds may not be durable (it may only be in the cache, or a sync failed), so
- * it writes all of it anew and syncs before it takes part. Jobs run one after the other; writes
- * that queue up share a sync. An I/O error ends the process; a full disk is reported and probed. */
+ * What a new process finds may not be durable: it may only be in the cache, and after a sync that
+ * failed no later sync tells. So before it takes part it writes all of it over itself and syncs.
+ * Nothing else is overwritten until that has succeeded: a copy into another file could take the
+ * place of the only durable one, and its own sync fail as well. Jobs run one after the other;
+ * writes that queue up share a sync. An I/O error ends the process; a full disk is reported and
+ * probed. */
 #ifndef LARDER_TESTS_SIM_RAFT_STORAGE_H
 #define LARDER_TESTS_SIM_RAFT_STORAGE_H
 
@@ -65,6 +68,7 @@ struct raft_storage {
 
     struct raft_hard_state hard_state; /* as found; see raft_storage_restored */
     uint64_t hard_state_sequence;
+    uint32_t newer_slot; /* as found */
     uint32_t log_file;
     struct log_contents log; /* as found; later only generation, end and crc */
     struct raft_snapshot snapshot;

@@ -114,16 +114,6 @@ uint8_t *raft_storage_load_snapshot(struct raft_storage *storage) {
     return bytes;
 }
 
-enum larder_status raft_storage_copy_snapshot(struct raft_storage *storage, uint32_t to) {
-    uint8_t *bytes = raft_storage_load_snapshot(storage);
-    if (bytes == NULL)
-        return LARDER_IO;
-    enum larder_status status =
-        write_whole(storage, to, &storage->snapshot, &storage->configuration, bytes);
-    free(bytes);
-    return status;
-}
-
 static enum larder_status put_chunk(struct raft_storage *storage, struct storage_job *job) {
     enum larder_status status = LARDER_OK;
     if (job->offset == 0) {

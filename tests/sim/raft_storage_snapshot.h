@@ -9,9 +9,6 @@
 enum larder_status raft_storage_find_snapshot(struct raft_storage *storage) LARDER_NODISCARD;
 /* A file that holds nothing that is needed. */
 uint32_t raft_storage_free_file(const struct raft_storage *storage);
-/* The current snapshot into another file, to be synced. Errors: as disk_write. */
-enum larder_status raft_storage_copy_snapshot(struct raft_storage *storage,
-                                              uint32_t to) LARDER_NODISCARD;
 /* Write a job's snapshot or chunk to job->file, which is to be synced. Errors: as disk_write. */
 enum larder_status raft_storage_put_snapshot(struct raft_storage *storage,
                                              struct storage_job *job) LARDER_NODISCARD;

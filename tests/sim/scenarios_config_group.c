@@ -223,6 +223,30 @@ static void lying_disk(struct scenario *s) {
     end(s, 29);
 }
 
+/* Every start fails to make durable what it found, and then the power goes. */
+static void syncs_fail_in_recovery(struct scenario *s) {
+    uint64_t value = 10;
+    (void)begin(s);
+    while (value < 150) /* a log of many sectors */
+        scenario_expect(s, scenario_write(s, KEY, ++value, 5000), "a write is acknowledged");
+    for (uint32_t turn = 0; turn < 40; turn++) {
+        struct sim_machine *machine = scenario_machine(s, turn % s->world->options.machine_count);
+        scenario_expect(s, scenario_write(s, KEY, ++value, 5000), "a write is acknowledged");
+        machine_crash(machine);
+        for (uint32_t start = 0; start < 40; start++) {
+            machine->disk.sync_error_rate = 50000;
+            (void)machine_start(machine);
+            scenario_wait(s, 50);
+            machine_crash(machine);
+        }
+        machine_lose_power(machine);
+        machine->disk.sync_error_rate = 0;
+        scenario_expect(s, machine_start(machine), "what was durable is found again");
+        expect_value(s, value);
+    }
+    end(s, value);
+}
+
 const struct scenario_type SCENARIOS[] = {
     {"coordinator-lost", "the coordinator dies: writes go on, and it comes back", coordinator_lost},
     {"coordinator-disk-full", "the coordinator can't store any more", coordinator_disk_full},
@@ -236,6 +260,8 @@ const struct scenario_type SCENARIOS[] = {
     {"disk-lost", "the coordinator returns with an empty disk", disk_lost},
     {"disks-lost-in-turn", "every member is replaced, one after the other", disks_lost_in_turn},
     {"last-two-of-five", "three of five die at once", last_two_of_five},
+    {"syncs-fail-in-recovery", "starts that can't make durable what they found, then power is lost",
+     syncs_fail_in_recovery},
     {"lying-disk", "a disk says synced and was not", lying_disk},
 };
 const size_t SCENARIO_COUNT = COUNT_OF(SCENARIOS);
