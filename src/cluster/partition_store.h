@@ -6,7 +6,7 @@
  *
  * A partition's keys fall into PARTITION_BUCKETS buckets, the same on every member. Time is the
  * partition's cluster time, in milliseconds. The effect of a command is a list of parts, each of
- * which changes one key, or one setting of the whole partition.
+ * which changes one key and looks at no other, or removes all entries.
  *
  * All functions of one store are called by one thread at a time. They don't wait or do I/O. */
 #ifndef LARDER_CLUSTER_PARTITION_STORE_H
@@ -30,11 +30,17 @@ struct store_result {
     struct slice reply;  /* RESP */
 };
 
-/* One part of an effect. `bytes` alone is again an effect, of one part. Borrows. */
+/* One part of an effect. Borrowed until the store is next called. */
 struct store_part {
-    uint32_t bucket; /* of its key, or PARTITION_WHOLE */
-    struct slice bytes;
-    struct slice key; /* with its database: unique in the partition; empty for PARTITION_WHOLE */
+    uint32_t bucket;    /* of its key; PARTITION_WHOLE: the part removes all entries */
+    struct slice bytes; /* this part alone, as an effect */
+    struct slice key;   /* unique in the partition; empty for PARTITION_WHOLE */
+};
+
+/* Entries of a bucket as an effect that makes them where there are none. */
+struct store_items {
+    struct slice effect;
+    struct slice left_out; /* keys of entries that found no room in it: store_next_key */
 };
 
 /* 128-bit sum over the entries of a bucket: equal if and, but for chance, only if they are. */
@@ -42,40 +48,60 @@ struct store_digest {
     uint64_t low, high;
 };
 
+static inline bool store_digest_equal(struct store_digest a, struct store_digest b) {
+    return a.low == b.low && a.high == b.high;
+}
+
 struct partition_store_type {
     /* Execute argv[0..argc) as a command of database 0, all of whose keys are in this partition.
-     * Keys of it that have expired are deleted first, with their effect, also by reads. Errors:
-     * LARDER_NO_MEMORY (nothing changed), LARDER_INVALID (not a command that can run here: the
-     * reply says why). */
+     * Keys of it that have expired are deleted first, with their effect, also by reads. FLUSHALL
+     * and FLUSHDB empty this partition. Errors: LARDER_NO_MEMORY (nothing changed), LARDER_INVALID
+     * (not a command that can run here: nothing changed, the reply says why). */
     enum larder_status (*execute)(void *context, int64_t now_ms, const struct slice *argv,
                                   size_t argc, struct store_result *out) LARDER_NODISCARD;
-    /* Delete some of what has expired by now and what is above the limits; the effect in *out. */
+    /* Delete some of what has expired by now and what is above the limits; the effect in *out.
+     * Errors: LARDER_NO_MEMORY. */
     enum larder_status (*sweep)(void *context, int64_t now_ms,
                                 struct store_result *out) LARDER_NODISCARD;
-    /* Apply an effect, or a part of one. Errors: LARDER_NO_MEMORY (parts of it may be applied: do
-     * it again), LARDER_CORRUPT. */
-    enum larder_status (*apply)(void *context, struct slice effect) LARDER_NODISCARD;
-    /* The part of `effect` at *at (0 at first), which moves behind it. False: no more, or damaged.
-     */
-    bool (*next_part)(void *context, struct slice effect, size_t *at, struct store_part *out);
+    /* Apply the parts of an effect from *at on (0 at first), which moves behind each that was
+     * applied. Errors: LARDER_NO_MEMORY (go on from *at later), LARDER_CORRUPT. */
+    enum larder_status (*apply)(void *context, struct slice effect, size_t *at) LARDER_NODISCARD;
+    /* The part of `effect` at *at (0 at first), which moves behind it. Errors: LARDER_NOT_FOUND (no
+     * more), LARDER_CORRUPT, LARDER_NO_MEMORY. */
+    enum larder_status (*next_part)(void *context, struct slice effect, size_t *at,
+                                    struct store_part *out) LARDER_NODISCARD;
 
-    /* The entries of a bucket as an effect that makes them in an empty one. Large entries, whose
-     * part would exceed `part_max` bytes, are left out and their keys listed by next_large.
-     * Borrowed until the store is next called. Errors: LARDER_NO_MEMORY. */
-    enum larder_status (*read_bucket)(void *context, uint32_t bucket, size_t part_max,
-                                      struct slice *out) LARDER_NODISCARD;
-    /* The same of one key; empty if it is not there. */
+    /* All entries of a bucket as of now. Those that would make the effect longer than about
+     * `bytes_max` are left out. Borrowed until the store is next called. Errors: LARDER_NO_MEMORY.
+     */
+    enum larder_status (*read_bucket)(void *context, uint32_t bucket, size_t bytes_max,
+                                      struct store_items *out) LARDER_NODISCARD;
+    /* The entry of one key as such an effect, however large; empty if it is not there. */
     enum larder_status (*read_key)(void *context, struct slice key,
                                    struct slice *out) LARDER_NODISCARD;
-    /* Remove all entries of a bucket (PARTITION_WHOLE: of all), or one key. */
+    /* Remove all entries of a bucket (PARTITION_WHOLE: of all), or one key; no effect. */
     void (*clear_bucket)(void *context, uint32_t bucket);
     void (*clear_key)(void *context, struct slice key);
     void (*digest_bucket)(void *context, uint32_t bucket, struct store_digest *out);
+    uint32_t (*bucket_of)(void *context, struct slice key);
 };
 
 struct partition_store {
     const struct partition_store_type *type;
     void *context;
 };
+
+/* Walk a list of keys: size u32 little-endian, bytes. False at its end, or where it is damaged. */
+static inline bool store_next_key(struct slice list, size_t *at, struct slice *out) {
+    if (list.size - *at < 4)
+        return false;
+    const uint8_t *b = list.data + *at;
+    size_t size = (size_t)b[0] | (size_t)b[1] << 8 | (size_t)b[2] << 16 | (size_t)b[3] << 24;
+    if (size > list.size - *at - 4)
+        return false;
+    *out = slice_of(b + 4, size);
+    *at += 4 + size;
+    return true;
+}
 
 #endif

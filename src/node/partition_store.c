@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A host's life, and executing: a command runs in a section of its one partition, so that the
+ * deletion of what had expired, evictions and the command itself are one effect. An expired key is
+ * deleted also by a read: that it was gone has then been said, and must hold after a failover to a
+ * member whose clock is behind. */
+#include "node/partition_store.h"
+
+#include "base/command_keys.h"
+#include "node/section.h"
+#include "store/eviction.h"
+#include "store/expiry.h"
+
+enum {
+    KEYS_ON_STACK = 64,
+    SWEEP_RECORDS = 256,
+    EVICTION_STEPS_MAX = 16,
+    OVERSHOOT_BYTES = 256 * 1024, /* holes in segments: evicted, to be given back by cleaning */
+};
+
+/* ---- life ---- */
+
+static enum larder_status init_host(struct store_host *host,
+                                    const struct store_host_options *options) {
+    struct node_options node_options = {.allocator = host->allocator,
+                                        .partition_count = options->partition_count,
+                                        .database_count = 1,
+                                        .seed = options->hash_seed,
+                                        .emits_effects = true};
+    enum larder_status status = node_create(&node_options, &host->node);
+    if (status != LARDER_OK)
+        return status;
+    status = node_thread_init(&host->thread, host->node);
+    if (status != LARDER_OK) {
+        node_destroy(host->node);
+        host->node = NULL;
+        return status;
+    }
+    host->thread.store.random = random_seeded(options->random_seed);
+    atomic_store(&host->node->max_memory_bytes, options->max_memory_bytes);
+    atomic_store(&host->node->keyspace.policy, (uint32_t)options->policy);
+    uint32_t count = host->node->keyspace.partition_count;
+    host->partitions = allocator_allocate(host->allocator, count * sizeof(*host->partitions));
+    if (host->partitions == NULL)
+        return LARDER_NO_MEMORY;
+    for (uint32_t id = 0; id < count; id++)
+        host->partitions[id] = (struct hosted_partition){host, id};
+    return LARDER_OK;
+}
+
+enum larder_status store_host_create(const struct store_host_options *options,
+                                     struct store_host **out) {
+    const struct allocator *a = options->allocator != NULL ? options->allocator : &ALLOCATOR_SYSTEM;
+    if (options->hash_seed == 0)
+        return LARDER_INVALID;
+    struct store_host *host = allocator_allocate_zeroed(a, sizeof(*host));
+    if (host == NULL)
+        return LARDER_NO_MEMORY;
+    host->allocator = a;
+    reply_init(&host->reply, a);
+    host->reply.protocol = 2;
+    effects_init(&host->items, a);
+    enum larder_status status = init_host(host, options);
+    if (status != LARDER_OK) {
+        store_host_destroy(host);
+        return status;
+    }
+    *out = host;
+    return LARDER_OK;
+}
+
+void store_host_destroy(struct store_host *host) {
+    if (host == NULL)
+        return;
+    const struct allocator *a = host->allocator;
+    if (host->partitions != NULL)
+        allocator_release(a, host->partitions,
+                          host->node->keyspace.partition_count * sizeof(*host->partitions));
+    if (host->node != NULL)
+        node_thread_finish(&host->thread);
+    node_destroy(host->node);
+    reply_finish(&host->reply);
+    effects_finish(&host->items);
+    allocator_release(a, host->arguments, host->argument_capacity * sizeof(*host->arguments));
+    allocator_release(a, host->bytes, host->bytes_capacity);
+    allocator_release(a, host, sizeof(*host));
+}
+
+uint32_t store_host_partition_of(const struct store_host *host, struct slice key) {
+    return keyspace_partition_id(&host->node->keyspace, key);
+}
+
+void store_host_set_protocol(struct store_host *host, uint8_t protocol) {
+    host->reply.protocol = protocol;
+}
+
+bool store_host_need_bytes(struct store_host *host, size_t size) {
+    if (size <= host->bytes_capacity)
+        return true;
+    uint8_t *grown = allocator_resize(host->allocator, host->bytes, host->bytes_capacity, size);
+    if (grown == NULL)
+        return false;
+    host->bytes = grown;
+    host->bytes_capacity = size;
+    return true;
+}
+
+void store_host_begin(struct store_host *host, int64_t now_ms) {
+    effects_clear(&host->thread.effects);
+    effects_clear(&host->items);
+    reply_clear(&host->reply);
+    node_thread_tick(&host->thread, now_ms);
+    while (store_thread_free_dropped(&host->thread.store)) {
+    }
+}
+
+/* ---- what a command may touch ---- */
+
+static const struct command_spec *find_command(const struct slice *argv, size_t argc) {
+    const struct command_spec *spec =
+        argc == 0 ? NULL : command_find((const char *)argv[0].data, argv[0].size);
+    if (spec == NULL || spec->subcommand_count == 0 || argc < 2)
+        return spec;
+    return command_find_subcommand(spec, (const char *)argv[1].data, argv[1].size);
+}
+
+/* Where the keys of a command are; some memory where they are many. */
+struct key_list {
+    struct command_key few[KEYS_ON_STACK];
+    struct command_key *items;
+    size_t count;
+};
+
+static enum larder_status list_keys(struct store_host *host, const struct command_spec *spec,
+                                    const struct slice *argv, size_t argc, struct key_list *out) {
+    struct command_keys keys = {.items = out->few, .capacity = KEYS_ON_STACK};
+    out->items = out->few;
+    enum larder_status status = command_get_keys(spec, argc, argv, &keys);
+    out->count = status == LARDER_OK ? keys.count : 0;
+    if (out->count <= KEYS_ON_STACK)
+        return LARDER_OK; /* where the words name no keys the command says what is wrong */
+    out->items = allocator_allocate(host->allocator, out->count * sizeof(*out->items));
+    if (out->items == NULL)
+        return LARDER_NO_MEMORY;
+    keys = (struct command_keys){.items = out->items, .capacity = out->count};
+    (void)command_get_keys(spec, argc, argv, &keys);
+    return LARDER_OK;
+}
+
+static void drop_keys(struct store_host *host, struct key_list *keys) {
+    if (keys->items != keys->few)
+        allocator_release(host->allocator, keys->items, keys->count * sizeof(*keys->items));
+}
+
+/* False: it can't run here, the reply says why. */
+static bool is_permitted(struct hosted_partition *p, const struct command_spec *spec,
+                         const struct slice *argv, size_t argc) {
+    struct reply *reply = &p->host->reply;
+    if (spec == NULL || argc == 0) {
+        reply_error(reply, "ERR unknown command");
+        return false;
+    }
+    if (!command_arity_fits(spec, argc) || (spec->subcommand_count > 0 && argc < 2)) {
+        reply_error_format(reply, "ERR wrong number of arguments for '%s' command", spec->name);
+        return false;
+    }
+    if (spec->id == COMMAND_FLUSHALL || spec->id == COMMAND_FLUSHDB)
+        return true;
+    if (command_functions[spec->id] == NULL || !command_has_keys(spec)) {
+        reply_error_format(reply, "ERR '%s' is no command of one partition", spec->name);
+        return false;
+    }
+    if (node_has_unknown_keys(spec, argc, argv)) {
+        reply_error_format(reply, "ERR '%s' with keys that it does not name is denied in a cluster",
+                           spec->name);
+        return false;
+    }
+    return true;
+}
+
+static bool has_only_own_keys(struct hosted_partition *p, const struct key_list *keys,
+                              const struct slice *argv) {
+    size_t own = 0;
+    for (size_t i = 0; i < keys->count; i++)
+        own += store_host_partition_of(p->host, argv[keys->items[i].position]) == p->id;
+    if (own == keys->count)
+        return true;
+    if (own > 0)
+        reply_error(&p->host->reply, "CROSSSLOT Keys in request don't hash to the same slot");
+    else
+        reply_error(&p->host->reply, "ERR the keys belong to another partition");
+    return false;
+}
+
+/* ---- in the section ---- */
+
+/* False: no memory for an effect. */
+static bool remove_expired(struct hosted_partition *hosted, struct slice text) NO_THREAD_SAFETY {
+    struct node_thread *thread = &hosted->host->thread;
+    struct keyspace *keyspace = &thread->node->keyspace;
+    struct partition *p = keyspace_partition(keyspace, hosted->id);
+    struct key key = keyspace_key(keyspace, text, keyspace_collection(keyspace, 0));
+    int64_t now_ms = thread->store.now_ms;
+    struct entry entry;
+    for (;;) {
+        if (!partition_find(p, keyspace, &key, &entry))
+            return true;
+        if (expiry_has_passed(entry.expiry_ms, now_ms))
+            return expiry_remove(p, keyspace, &thread->store, hosted->id, &entry);
+        if (entry.value.kind != VALUE_OBJECT || object_due_ms(entry.value.object) >= now_ms)
+            return true;
+        bool is_deleted;
+        if (expiry_remove_elements(p, keyspace, &thread->store, hosted->id, &entry, &is_deleted) ==
+            0)
+            return is_deleted || object_due_ms(entry.value.object) >= now_ms;
+    }
+}
+
+/* Evict from this partition while the node is above its limit. */
+static bool make_room(struct hosted_partition *hosted) NO_THREAD_SAFETY {
+    struct node_thread *thread = &hosted->host->thread;
+    struct node *node = thread->node;
+    struct partition *p = keyspace_partition(&node->keyspace, hosted->id);
+    int64_t limit = atomic_load_explicit(&node->max_memory_bytes, memory_order_relaxed);
+    if (limit == 0)
+        return true;
+    for (unsigned i = 0; i < EVICTION_STEPS_MAX; i++) {
+        store_thread_report(&thread->store, &node->keyspace);
+        int64_t above = node_used_bytes(node) - limit;
+        if (above <= 0 || (i > 0 && above <= OVERSHOOT_BYTES))
+            return true;
+        if (eviction_age(p, &node->keyspace) == UINT64_MAX)
+            return false;
+        uint32_t evicted;
+        (void)eviction_step(p, &node->keyspace, &thread->store, hosted->id, above, &evicted);
+    }
+    return false;
+}
+
+/* Everything goes: one part without arguments. */
+static void flush(struct hosted_partition *hosted) {
+    struct node_thread *thread = &hosted->host->thread;
+    if (effects_reserve(&thread->effects, effects_part_bound(0, 0)) != LARDER_OK) {
+        reply_error(&hosted->host->reply, NODE_OUT_OF_MEMORY_TEXT);
+        return;
+    }
+    struct effect_part part = {
+        .partition = hosted->id, .time_ms = thread->store.now_ms, .command = COMMAND_FLUSHALL};
+    effects_append(&thread->effects, &part, NULL);
+    hosted_clear_bucket(hosted, PARTITION_WHOLE);
+    reply_ok(&hosted->host->reply);
+}
+
+static void run(struct hosted_partition *hosted, const struct command_spec *spec,
+                const struct slice *argv, size_t argc, const struct key_list *keys) {
+    struct store_host *host = hosted->host;
+    bool has_memory = true;
+    for (size_t i = 0; i < keys->count && has_memory; i++)
+        has_memory = remove_expired(hosted, argv[keys->items[i].position]);
+    if (has_memory && (spec->flags & COMMAND_FLAG_DENYOOM) != 0)
+        has_memory = make_room(hosted);
+    if (!has_memory) {
+        reply_error(&host->reply, NODE_OUT_OF_MEMORY_TEXT);
+        return;
+    }
+    if (spec->id == COMMAND_FLUSHALL || spec->id == COMMAND_FLUSHDB) {
+        flush(hosted);
+        return;
+    }
+    struct call call = {.spec = spec, .argc = argc, .argv = argv, .reply = &host->reply};
+    (void)node_execute(&host->thread, &call);
+}
+
+static enum larder_status enter(struct hosted_partition *p) {
+    struct section_plan plan = {
+        .kind = SECTION_DECLARED, .partitions = &p->id, .count = 1, .capacity = 1};
+    return node_section_begin(&p->host->thread, &plan);
+}
+
+/* ---- results ---- */
+
+/* The reply in one piece. */
+static struct slice flat_reply(struct store_host *host) {
+    struct reply *reply = &host->reply;
+    if (reply->reference_count == 0)
+        return slice_of(reply->data, reply->used);
+    if (!store_host_need_bytes(host, reply->used + reply->reference_bytes)) {
+        static const char LOST[] = "-OOM the reply is lost for want of memory\r\n";
+        return slice_of(LOST, sizeof(LOST) - 1);
+    }
+    size_t at = 0, to = 0;
+    for (size_t i = 0; i <= reply->reference_count; i++) {
+        bool is_last = i == reply->reference_count;
+        size_t end = is_last ? reply->used : reply->references[i].at;
+        memcpy(host->bytes + to, reply->data + at, end - at);
+        to += end - at;
+        at = end;
+        if (is_last)
+            break;
+        struct slice blob = blob_slice(reply->references[i].blob);
+        memcpy(host->bytes + to, blob.data, blob.size);
+        to += blob.size;
+    }
+    return slice_of(host->bytes, to);
+}
+
+static void give(struct store_host *host, struct store_result *out) {
+    out->effect = slice_of(host->thread.effects.data, host->thread.effects.used);
+    out->reply = flat_reply(host);
+}
+
+static enum larder_status execute(void *context, int64_t now_ms, const struct slice *argv,
+                                  size_t argc, struct store_result *out) {
+    struct hosted_partition *p = context;
+    struct key_list keys = {.count = 0};
+    store_host_begin(p->host, now_ms);
+    const struct command_spec *spec = find_command(argv, argc);
+    enum larder_status status = LARDER_OK;
+    if (!is_permitted(p, spec, argv, argc)) {
+        give(p->host, out);
+        return LARDER_INVALID;
+    }
+    status = list_keys(p->host, spec, argv, argc, &keys);
+    if (status != LARDER_OK)
+        return status;
+    if (!has_only_own_keys(p, &keys, argv))
+        status = LARDER_INVALID;
+    if (status == LARDER_OK)
+        status = enter(p);
+    if (status == LARDER_OK) {
+        run(p, spec, argv, argc, &keys);
+        node_section_end(&p->host->thread);
+    }
+    drop_keys(p->host, &keys);
+    give(p->host, out);
+    return status;
+}
+
+static enum larder_status sweep(void *context, int64_t now_ms,
+                                struct store_result *out) NO_THREAD_SAFETY {
+    struct hosted_partition *hosted = context;
+    struct node_thread *thread = &hosted->host->thread;
+    struct keyspace *keyspace = &thread->node->keyspace;
+    struct partition *p = keyspace_partition(keyspace, hosted->id);
+    store_host_begin(hosted->host, now_ms);
+    enum larder_status status = enter(hosted);
+    if (status != LARDER_OK)
+        return status;
+    if (partition_has_expiring(p))
+        (void)expiry_step(p, keyspace, &thread->store, hosted->id, now_ms, SWEEP_RECORDS);
+    if (expiry_has_elements(p, now_ms))
+        (void)expiry_step_elements(p, keyspace, &thread->store, hosted->id, now_ms, SWEEP_RECORDS);
+    (void)make_room(hosted);
+    node_section_end(thread);
+    give(hosted->host, out);
+    return LARDER_OK;
+}
+
+static const struct partition_store_type HOSTED = {
+    .execute = execute,
+    .sweep = sweep,
+    .apply = hosted_apply,
+    .next_part = hosted_next_part,
+    .read_bucket = hosted_read_bucket,
+    .read_key = hosted_read_key,
+    .clear_bucket = hosted_clear_bucket,
+    .clear_key = hosted_clear_key,
+    .digest_bucket = hosted_digest_bucket,
+    .bucket_of = hosted_bucket_of,
+};
+
+struct partition_store store_host_partition(struct store_host *host, uint32_t id) {
+    return (struct partition_store){.type = &HOSTED, .context = &host->partitions[id]};
+}
