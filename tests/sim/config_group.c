@@ -4,6 +4,7 @@
 
 #include "base/crc32c.h"
 #include "raft/bytes.h"
+#include "sim/config_group_events.h"
 #include "sim/config_group_frames.h"
 #include "sim/raft_storage.h"
 #include "sim/world.h"
@@ -280,7 +281,10 @@ static void use_output(struct config_group *group) {
         state = load_image(group, &group->registers);
         install(group);
     }
+    struct raft_status before = *raft_oracle_seen(group->oracle, group->number);
     raft_oracle_step(group->oracle, group->number, group->raft, out, state);
+    config_group_count_step(group->machine, &before, raft_oracle_seen(group->oracle, group->number),
+                            out);
     for (size_t i = 0; i < out->apply_count; i++)
         apply(group, &out->apply[i]);
     for (size_t i = 0; i < out->read_count; i++)
@@ -404,6 +408,8 @@ static enum larder_status start(struct sim_machine *machine, const void *setting
 
 static void stop(void *process) {
     struct config_group *group = process;
+    if (group->raft != NULL)
+        config_group_count_end(group->machine, raft_oracle_seen(group->oracle, group->number));
     raft_storage_close(&group->storage);
     free_group(group);
 }

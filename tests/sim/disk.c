@@ -201,6 +201,7 @@ enum larder_status disk_end_sync(struct sim_disk *disk) {
     enum larder_status status = LARDER_OK;
     if (disk->is_broken || disk_chance(disk, disk->error_rate + disk->sync_error_rate, 100000)) {
         status = LARDER_IO;
+        machine_count_event(disk->machine, RARE_SYNC_FAILED);
         apply_sync(disk, sync, false);
     } else if (disk->is_lying) {
         disk->fault_count++;
@@ -240,6 +241,8 @@ static void settle_size(struct sim_disk *disk, struct sim_file *file) {
 }
 
 void disk_lose_power(struct sim_disk *disk) {
+    if (disk->sync_count > 0)
+        machine_count_event(disk->machine, RARE_POWER_LOST_IN_SYNC);
     for (uint32_t i = 0; i < SIM_FILES_MAX; i++)
         if (disk->files[i].size != disk->files[i].stable_size)
             settle_size(disk, &disk->files[i]);

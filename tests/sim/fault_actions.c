@@ -18,9 +18,25 @@ static uint32_t other_of(const struct swarm *swarm, const struct sim_fault *faul
     return count < 2 ? target : (uint32_t)((target + 1 + (fault->draw >> 8) % (count - 1)) % count);
 }
 
-static uint32_t leader_of(const struct swarm *swarm, const struct sim_fault *fault) {
-    uint32_t leader = swarm->options->subject->find_leader(swarm->subject);
-    return leader == UINT32_MAX ? target_of(swarm, fault) : leader;
+/* Whoever has the role that the fault drew: the coordinator half of the time. */
+static uint32_t find_important(const struct swarm *swarm, uint64_t draw) {
+    static const enum sim_role ROLES[8] = {
+        SIM_ROLE_COORDINATOR, SIM_ROLE_COORDINATOR, SIM_ROLE_COORDINATOR, SIM_ROLE_COORDINATOR,
+        SIM_ROLE_PRIMARY,     SIM_ROLE_PRIMARY,     SIM_ROLE_BACKUP,      SIM_ROLE_RECEIVER};
+    const struct sim_subject_type *subject = swarm->options->subject;
+    if (subject->find_target == NULL)
+        return subject->find_leader(swarm->subject);
+    return subject->find_target(swarm->subject, ROLES[draw >> 60 & 7], draw >> 48 & 0xfff);
+}
+
+static uint32_t important_of(const struct swarm *swarm, const struct sim_fault *fault) {
+    uint32_t found = find_important(swarm, fault->draw);
+    return found == UINT32_MAX ? target_of(swarm, fault) : found;
+}
+
+static void note_fault(const struct swarm *swarm, enum sim_fault_kind kind, uint32_t machine) {
+    if (swarm->options->subject->note_fault != NULL)
+        swarm->options->subject->note_fault(swarm->subject, kind, machine);
 }
 
 /* The process is down until the fault ends. */
@@ -29,11 +45,13 @@ static void keep_down(struct swarm *swarm, uint32_t machine, const struct sim_fa
 }
 
 static void crash(struct swarm *swarm, uint32_t machine, const struct sim_fault *fault) {
+    note_fault(swarm, fault->kind, machine);
     machine_crash(&swarm->world->machines[machine]);
     keep_down(swarm, machine, fault);
 }
 
 static void lose_power(struct swarm *swarm, uint32_t machine, const struct sim_fault *fault) {
+    note_fault(swarm, fault->kind, machine);
     machine_lose_power(&swarm->world->machines[machine]);
     keep_down(swarm, machine, fault);
 }
@@ -118,6 +136,7 @@ static void make_lossy(struct swarm *swarm, const struct sim_fault *fault, bool 
     if (!is_on || swarm->is_loss_spent)
         return;
     swarm->is_loss_spent = true;
+    note_fault(swarm, fault->kind, swarm->lossy_machine);
     if (!machine_is_running(machine) && !machine->has_power)
         return;
     machine_lose_power(machine);
@@ -127,7 +146,7 @@ static void make_lossy(struct swarm *swarm, const struct sim_fault *fault, bool 
 
 static void set_disk(struct swarm *swarm, const struct sim_fault *fault, bool is_on) {
     uint32_t target =
-        (fault->draw >> 28 & 1) != 0 ? leader_of(swarm, fault) : target_of(swarm, fault);
+        (fault->draw >> 28 & 1) != 0 ? important_of(swarm, fault) : target_of(swarm, fault);
     struct sim_disk *disk = &swarm->world->machines[target].disk;
     if (!is_on) {
         for (uint32_t i = 0; i < swarm->world->options.machine_count; i++) {
@@ -153,9 +172,11 @@ static void set_disk(struct swarm *swarm, const struct sim_fault *fault, bool is
 }
 
 static void set_clock(struct swarm *swarm, const struct sim_fault *fault) {
-    struct sim_machine *machine = &swarm->world->machines[target_of(swarm, fault)];
+    uint32_t target = target_of(swarm, fault);
+    struct sim_machine *machine = &swarm->world->machines[target];
     int64_t amount = (int64_t)(fault->draw >> 16 & 0xffffff);
     bool is_back = (fault->draw >> 40 & 1) != 0;
+    note_fault(swarm, fault->kind, target);
     if (fault->kind == FAULT_DRIFT)
         machine_set_drift(machine, (is_back ? -1 : 1) * (amount % SIM_DRIFT_MAX_PPM));
     else
@@ -163,16 +184,17 @@ static void set_clock(struct swarm *swarm, const struct sim_fault *fault) {
                           (is_back ? -1 : 1) * amount * ((fault->draw & 1) != 0 ? 1000 : 1));
 }
 
-/* Look at the leader every few milliseconds while the fault is on; it may not live long. */
+/* Look at who matters every few milliseconds while the fault is on; it may not live long. */
 static void watch_reign(void *context, uint64_t round_number) {
     struct swarm *swarm = context;
     struct sim_world *world = swarm->world;
     if (swarm->is_calm || swarm->reign_rate == 0 || round_number != swarm->round_number)
         return;
-    uint32_t leader = swarm->options->subject->find_leader(swarm->subject);
-    if (leader != UINT32_MAX && random_below(&world->random, 1000) < swarm->reign_rate) {
-        machine_crash(&world->machines[leader]);
-        swarm->start_us[leader] = world->now_us + (int64_t)random_below(&world->random, 300000);
+    uint32_t target = find_important(swarm, random_next(&world->random));
+    if (target != UINT32_MAX && random_below(&world->random, 1000) < swarm->reign_rate) {
+        note_fault(swarm, FAULT_CRASH, target);
+        machine_crash(&world->machines[target]);
+        swarm->start_us[target] = world->now_us + (int64_t)random_below(&world->random, 300000);
     }
     world_call_at(world, world->now_us + 1000 + (int64_t)random_below(&world->random, 6000),
                   watch_reign, swarm, round_number);
@@ -195,7 +217,7 @@ static void act(struct swarm *swarm, const struct sim_fault *fault, bool is_on) 
         break;
     case FAULT_CRASH_LEADER:
         if (is_on)
-            crash(swarm, leader_of(swarm, fault), fault);
+            crash(swarm, important_of(swarm, fault), fault);
         break;
     case FAULT_SHORT_REIGNS: set_short_reigns(swarm, fault, is_on); break;
     case FAULT_OPERATOR:
@@ -212,16 +234,16 @@ static void act(struct swarm *swarm, const struct sim_fault *fault, bool is_on) 
         break;
     case FAULT_PAUSE:
         if (is_on)
-            machine_pause(
-                &world->machines[(fault->draw >> 28 & 1) != 0 ? leader_of(swarm, fault) : target],
-                fault->for_us);
+            machine_pause(&world->machines[(fault->draw >> 28 & 1) != 0 ? important_of(swarm, fault)
+                                                                        : target],
+                          fault->for_us);
         break;
     case FAULT_CUT: cut_sides(swarm, fault->draw >> 8, false, is_on); break;
     case FAULT_CUT_ONE_WAY: cut_sides(swarm, fault->draw >> 8, true, is_on); break;
     case FAULT_BRIDGE: cut_but_bridge(swarm, fault, is_on); break;
     case FAULT_ISOLATE_LEADER:
         if (is_on)
-            isolate(swarm, leader_of(swarm, fault), fault->draw);
+            isolate(swarm, important_of(swarm, fault), fault->draw);
         else
             heal_links(swarm);
         break;

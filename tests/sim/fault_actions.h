@@ -18,7 +18,7 @@ struct swarm {
     /* Only one disk a round may lose what was synced: what is promised ends there. */
     uint32_t lossy_machine;
     bool is_loss_spent;
-    uint32_t reign_rate; /* per 1,000 looks at the leader: it crashes; 0: off */
+    uint32_t reign_rate; /* per 1,000 looks at who matters: it crashes; 0: off */
 };
 
 /* Calls for the world's heap; the stamp is the fault's index in the round. */

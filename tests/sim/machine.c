@@ -90,9 +90,11 @@ void machine_init(struct sim_machine *machine, struct sim_world *world, uint32_t
 /* Free the process and see that it gave all its memory back. */
 static void end_process(struct sim_machine *machine) {
     machine->world->options.type->stop(machine->process);
+    machine->ended_as = machine->node_id;
     machine->process = NULL;
     machine->wake_boot_us = INT64_MAX;
     machine->exit_reason = NULL;
+    machine->ended_us = machine->world->now_us;
     if (machine->memory.held_blocks != 0 || machine->memory.held_bytes != 0)
         world_violate(machine->world, (int32_t)machine->address,
                       "memory: a process ended and did not give back all it took");
@@ -116,6 +118,17 @@ static void end_step(struct sim_machine *machine) {
     machine_crash(machine);
 }
 
+/* Silence is noticed after about this time, and no lease is longer. */
+enum { DETECTION_US = 350000, LEASE_US = 250000 };
+
+static void count_restart(struct sim_machine *machine) {
+    if (machine->ended_us == 0 || machine->world->now_us - machine->ended_us >= DETECTION_US)
+        return;
+    machine_count_event(machine, raft_id_equal(machine->ended_as, machine->node_id)
+                                     ? RARE_RESTART_IN_DETECTION
+                                     : RARE_EMPTY_RESTART_IN_DETECTION);
+}
+
 bool machine_start(struct sim_machine *machine) {
     struct sim_world *world = machine->world;
     if (machine_is_running(machine))
@@ -129,9 +142,11 @@ bool machine_start(struct sim_machine *machine) {
     trace_event(&world->trace, world->now_us, SIM_EVENT_START, who(machine), (uint64_t)status);
     trace_print(&world->trace, world->now_us, "%" PRIu32 ": starts: %s", machine->address,
                 larder_status_text(status));
-    if (status == LARDER_OK)
+    if (status == LARDER_OK) {
         machine->process = process;
-    else if (machine->memory.held_blocks != 0)
+        count_restart(machine);
+    }
+    if (status != LARDER_OK && machine->memory.held_blocks != 0)
         world_violate(world, (int32_t)machine->address,
                       "memory: a failed start did not give back all it took");
     if (status == LARDER_OK)
@@ -174,6 +189,8 @@ void machine_replace(struct sim_machine *machine) {
 
 void machine_pause(struct sim_machine *machine, int64_t us) {
     machine->world->fault_count++;
+    if (machine_is_running(machine) && us > LEASE_US)
+        machine_count_event(machine, RARE_PAUSE_PAST_LEASE);
     machine->paused_until_us = machine->world->now_us + us;
     world_note(machine->world, "pause", machine->address, (uint64_t)us);
 }
@@ -330,6 +347,10 @@ void machine_trace(struct sim_machine *machine, const char *what, uint64_t a, ui
                 "%" PRIu32 ": %s %" PRIu64 " %" PRIu64, machine->address, what, a, b);
     trace_event(&machine->world->trace, machine->world->now_us, SIM_EVENT_NOTE, who(machine),
                 a * 0x9e3779b97f4a7c15u ^ b);
+}
+
+void machine_count_event(struct sim_machine *machine, enum rare_event event) {
+    world_count(machine->world, event);
 }
 
 void *machine_oracle(const struct sim_machine *machine) {

@@ -9,19 +9,21 @@
 
 static const char USAGE[] =
     "usage: larder-sim [--seed N] [--seeds COUNT] [--minutes M] [--round R] [--without NAME,...]\n"
-    "                  [--scenario NAME] [--list] [--only I,I,...] [--until SECONDS] [--verbose] "
-    "[--figures] [--shrink]\n"
+    "                  [--scenario NAME] [--list] [--only I,I,...] [--until SECONDS] [--verbose]\n"
+    "                  [--subject NAME] [--figures] [--counters] [--shrink]\n"
     "  --seed     the seed to run (1)           --seeds    so many seeds from there on (1)\n"
     "  --minutes  virtual minutes a seed (60)   --round    only this round of the seed\n"
     "  --without  leave out kinds of faults     --only     only these faults of the round\n"
     "  --until    end the round's faults early  --verbose  print the trace\n"
     "  --figures  print counters and speed      --shrink   make a failing seed smaller\n"
+    "  --subject  what is simulated: config-group\n"
+    "  --counters print how often rare events happened in all seeds, and whether often enough\n"
     "  --scenario run a script (or: all)        --list     names of the scripts\n";
 
 struct settings {
     struct swarm_options swarm;
     uint64_t seeds;
-    bool has_figures, shrinks;
+    bool has_figures, has_counters, shrinks;
     const char *scenario;
     uint32_t only[SIM_FAULTS_MAX];
 };
@@ -62,6 +64,13 @@ static void keep_only(struct settings *settings, char *numbers) {
             settings->only[settings->swarm.only_count++] = (uint32_t)number_of(text);
 }
 
+static const struct sim_subject_type *find_subject(const char *name) {
+    const struct sim_subject_type *found = sim_subject_find(name);
+    if (found == NULL)
+        fail("no such subject", name);
+    return found;
+}
+
 static void read_arguments(struct settings *settings, int count, char **values) {
     for (int i = 1; i < count; i++) {
         const char *name = values[i];
@@ -77,6 +86,10 @@ static void read_arguments(struct settings *settings, int count, char **values) 
             settings->has_figures = true;
             continue;
         }
+        if (strcmp(name, "--counters") == 0) {
+            settings->has_counters = true;
+            continue;
+        }
         if (strcmp(name, "--list") == 0) {
             for (size_t k = 0; k < SCENARIO_COUNT; k++)
                 printf("%-24s %s\n", SCENARIOS[k].name, SCENARIOS[k].about);
@@ -89,6 +102,8 @@ static void read_arguments(struct settings *settings, int count, char **values) 
             settings->swarm.seed = number_of(value);
         else if (strcmp(name, "--seeds") == 0)
             settings->seeds = number_of(value);
+        else if (strcmp(name, "--subject") == 0)
+            settings->swarm.subject = find_subject(value);
         else if (strcmp(name, "--scenario") == 0)
             settings->scenario = value;
         else if (strcmp(name, "--minutes") == 0)
@@ -131,12 +146,35 @@ static void print_failure(const struct settings *settings, const struct swarm_op
     printf("again: make sim VERBOSE=1 ARGS=\"%s\"\n", arguments);
 }
 
-static bool run_seed(const struct settings *settings, const struct swarm_options *options) {
+/* Of all seeds together. */
+struct totals {
+    double hours;
+    uint64_t rare_events[RARE_EVENT_COUNT];
+};
+
+static void print_counters(const struct settings *settings, const struct totals *totals) {
+    for (uint32_t i = 0; i < RARE_EVENT_COUNT; i++) {
+        const struct rare_event_type *type = rare_event_type((enum rare_event)i);
+        if (!rare_event_concerns((enum rare_event)i, settings->swarm.subject->name))
+            continue;
+        bool is_enough =
+            rare_event_is_enough((enum rare_event)i, totals->rare_events[i], totals->hours);
+        printf("event %s: %" PRIu64 " in %.1f hours, at least %" PRIu64 " in 1000: %s (%s)\n",
+               type->name, totals->rare_events[i], totals->hours, type->minimum,
+               is_enough ? "enough" : "TOO FEW", type->text);
+    }
+}
+
+static bool run_seed(const struct settings *settings, const struct swarm_options *options,
+                     struct totals *totals) {
     struct swarm_result result;
     struct timespec began;
     clock_gettime(CLOCK_MONOTONIC, &began);
     swarm_run(options, &result);
     double seconds = seconds_since(&began);
+    totals->hours += (double)result.length_us / 3.6e9;
+    for (uint32_t i = 0; i < RARE_EVENT_COUNT; i++)
+        totals->rare_events[i] += result.rare_events[i];
     if (result.violation != NULL)
         print_failure(settings, options, &result);
     if (settings->has_figures)
@@ -185,20 +223,22 @@ static bool run_scenarios(const struct settings *settings) {
 }
 
 int main(int count, char **values) {
-    struct settings settings = {.seeds = 1,
-                                .swarm = {.subject = &CONFIG_GROUP_SUBJECT,
-                                          .seed = 1,
-                                          .length_us = 3600000000,
-                                          .only_round = -1}};
+    struct settings settings = {
+        .seeds = 1,
+        .swarm = {
+            .subject = SIM_SUBJECTS[0], .seed = 1, .length_us = 3600000000, .only_round = -1}};
     read_arguments(&settings, count, values);
     if (settings.scenario != NULL)
         return run_scenarios(&settings) ? 0 : 1;
     uint64_t passed = 0;
+    struct totals totals = {0};
     for (uint64_t i = 0; i < settings.seeds; i++) {
         struct swarm_options options = settings.swarm;
         options.seed += i;
-        passed += run_seed(&settings, &options);
+        passed += run_seed(&settings, &options, &totals);
     }
+    if (settings.has_counters)
+        print_counters(&settings, &totals);
     if (settings.seeds > 1)
         printf("%" PRIu64 " passed, %" PRIu64 " failed\n", passed, settings.seeds - passed);
     return passed == settings.seeds ? 0 : 1;

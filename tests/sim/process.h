@@ -22,6 +22,7 @@
 #include "base/slice.h"
 #include "base/status.h"
 #include "raft/types.h"
+#include "sim/rare_events.h"
 
 struct sim_machine;
 struct sim_disk;
@@ -133,6 +134,8 @@ void disk_sync(struct sim_disk *disk, uint32_t file, uint64_t ticket);
 void machine_violate(struct sim_machine *machine, const char *text);
 /* Words that become part of the trace and its digest, e.g. a state change. `what` static. */
 void machine_trace(struct sim_machine *machine, const char *what, uint64_t a, uint64_t b);
+/* One of the events that a run should meet happened. */
+void machine_count_event(struct sim_machine *machine, enum rare_event event);
 /* What oracles share: given to world_create. NULL if nothing was. */
 void *machine_oracle(const struct sim_machine *machine);
 

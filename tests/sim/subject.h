@@ -4,6 +4,7 @@
 #ifndef LARDER_TESTS_SIM_SUBJECT_H
 #define LARDER_TESTS_SIM_SUBJECT_H
 
+#include "sim/faults.h"
 #include "sim/world.h"
 
 struct sim_subject_counters {
@@ -11,6 +12,15 @@ struct sim_subject_counters {
     uint64_t unknown;    /* whose outcome no client knows */
     uint64_t histories;  /* checked */
     uint64_t undecided;  /* given up */
+};
+
+/* What a machine may be to the subject, for faults that aim at it. */
+enum sim_role {
+    SIM_ROLE_COORDINATOR,
+    SIM_ROLE_PRIMARY, /* of something, rather of something that changed or was used just now */
+    SIM_ROLE_BACKUP,
+    SIM_ROLE_RECEIVER, /* of a copy that is under way */
+    SIM_ROLE_COUNT,
 };
 
 struct sim_subject_type {
@@ -33,6 +43,12 @@ struct sim_subject_type {
     void (*stop_clients)(void *subject);
     /* The machine whose loss matters most; UINT32_MAX if there is none now. */
     uint32_t (*find_leader)(void *subject);
+    /* A machine that has the role now, chosen by `draw`; UINT32_MAX if there is none. NULL: every
+     * role is the leader's. */
+    uint32_t (*find_target)(void *subject, enum sim_role role, uint64_t draw);
+    /* A fault, named as in faults.h, is about to act on the machine: for counting rare events. May
+     * be NULL. */
+    void (*note_fault)(void *subject, enum sim_fault_kind kind, uint32_t machine);
     /* Faults have stopped: whether everything is available and every copy complete. */
     bool (*is_settled)(void *subject);
     /* Clients have stopped and everything is settled: whether what they saw is right. Violations
@@ -44,5 +60,10 @@ struct sim_subject_type {
 };
 
 extern const struct sim_subject_type CONFIG_GROUP_SUBJECT;
+
+/* All there are; the first is what a swarm tests unless told otherwise. Ends with NULL. */
+extern const struct sim_subject_type *const SIM_SUBJECTS[];
+/* NULL if there is none of that name. */
+const struct sim_subject_type *sim_subject_find(const char *name);
 
 #endif

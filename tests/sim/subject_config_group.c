@@ -153,7 +153,7 @@ static void describe(void *context, char *out, size_t size) {
 }
 
 const struct sim_subject_type CONFIG_GROUP_SUBJECT = {
-    .name = "config group",
+    .name = "config-group",
     .machine_count = MACHINES,
     .client_count = CLIENTS,
     .create = create,

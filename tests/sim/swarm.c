@@ -134,6 +134,7 @@ static void finish(struct swarm *swarm, struct swarm_result *out) {
                                  .fault_count = world_fault_count(world),
                                  .frame_count = world->network.frame_count,
                                  .round_count = swarm->round_count};
+    memcpy(out->rare_events, world->rare_events, sizeof(out->rare_events));
     trace_digest(&world->trace, out->digest);
     swarm->options->subject->get_counters(swarm->subject, &out->counters);
     swarm->options->subject->describe(swarm->subject, out->description, sizeof(out->description));

@@ -35,6 +35,7 @@ struct swarm_result {
     uint32_t round_count;
     char digest[SHA1_HEX_BYTES + 1];
     struct sim_subject_counters counters;
+    uint64_t rare_events[RARE_EVENT_COUNT];
     char description[256];
 };
 

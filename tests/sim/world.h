@@ -9,6 +9,7 @@
 #include "sim/clock.h"
 #include "sim/disk.h"
 #include "sim/network.h"
+#include "sim/rare_events.h"
 #include "sim/trace.h"
 
 enum sim_event_type {
@@ -65,6 +66,8 @@ struct sim_machine {
     int64_t wake_boot_us;    /* of the boot clock; INT64_MAX: none */
     uint64_t wake_order;     /* the event that will do it; others are stale */
     const char *exit_reason; /* it ends itself after this step */
+    int64_t ended_us;        /* true time of the last end of a process; 0: none yet */
+    struct raft_id ended_as; /* its node */
 };
 
 /* A client: an endpoint of the network outside the machines. Its clock is true time. */
@@ -97,7 +100,8 @@ struct sim_world {
     struct sim_trace trace;
     uint64_t fault_count; /* made through the functions below; see world_fault_count */
     uint64_t next_node;
-    const char *violation; /* NULL while all is well; static text */
+    uint64_t rare_events[RARE_EVENT_COUNT]; /* how often each happened */
+    const char *violation;                  /* NULL while all is well; static text */
     int64_t violation_us;
     int32_t violation_machine; /* -1: none in particular */
 };
@@ -123,6 +127,10 @@ void world_call_at(struct sim_world *world, int64_t time_us,
 void world_violate(struct sim_world *world, int32_t machine, const char *text);
 /* Add to the trace. */
 void world_note(struct sim_world *world, const char *what, uint64_t a, uint64_t b);
+/* One of the events that a run should meet happened. */
+static inline void world_count(struct sim_world *world, enum rare_event event) {
+    world->rare_events[event]++;
+}
 /* Faults of all kinds so far: made by calls and drawn by network, disks and memory. */
 uint64_t world_fault_count(const struct sim_world *world);
 

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Rare events of a consensus core, as its steps show them. */
+#ifndef LARDER_TESTS_SIM_CONFIG_GROUP_EVENTS_H
+#define LARDER_TESTS_SIM_CONFIG_GROUP_EVENTS_H
+
+#include "raft/raft.h"
+#include "sim/process.h"
+
+/* After a step: what the core said before and says now, and what it gave out. */
+void config_group_count_step(struct sim_machine *machine, const struct raft_status *before,
+                             const struct raft_status *after, const struct raft_output *out);
+/* The process ends. */
+void config_group_count_end(struct sim_machine *machine, const struct raft_status *last);
+
+#endif
