@@ -59,6 +59,22 @@ enum cluster_mutant {
     MUTANT_APPLY_UNCOMMITTED = 161,      /* a backup applies what may be cut */
     MUTANT_STALE_SYNC_COUNTED = 162,     /* a sync of records that were cut since counts */
     MUTANT_ACK_ANY_INCARNATION = 163,    /* acknowledgements of a dead process count */
+    /* copying and anti-entropy */
+    MUTANT_ITEM_OVER_NEWER = 171,        /* an item from before a left out record is taken */
+    MUTANT_APPLY_TWICE = 172,            /* a record that an item has already is applied again */
+    MUTANT_APPLY_UNSYNCED = 173,         /* a record is applied to a key that is not there yet */
+    MUTANT_ITEM_MERGED = 174,            /* an item leaves what was deleted before it */
+    MUTANT_COPIED_UNCOMMITTED = 175,     /* complete before the highest e is committed */
+    MUTANT_COPY_OUTLIVES_TERM = 176,     /* a new term keeps items that were not committed */
+    MUTANT_COPY_ANY_TERM = 177,          /* an item of an older term's primary is taken */
+    MUTANT_CUT_FORGOTTEN = 178,          /* keys of executed records that were cut stay */
+    MUTANT_LEFT_OUT_FORGOTTEN = 179,     /* entries that an item had no room for are missing */
+    MUTANT_PIECES_MIXED = 180,           /* pieces of two images make one entry */
+    MUTANT_PIECES_WITHOUT_RECORDS = 181, /* records that came between pieces are lost */
+    MUTANT_ITEM_BY_ELECTED = 182,        /* a primary answers before its store has its log */
+    MUTANT_REST_TWICE = 183,             /* the rest of a record is applied whatever was copied */
+    MUTANT_DIGEST_IGNORED = 184,         /* a digest that differs changes nothing */
+    MUTANT_DIVERGED_STAYS = 185,         /* ... or leaves the member in sync */
 };
 
 #ifdef CLUSTER_MUTANT

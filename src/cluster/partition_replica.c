@@ -129,6 +129,14 @@ static void take_copied(struct partition_replica *r, uint64_t sequence) {
     r->is_copied = true; /* settled when the commit position is there */
 }
 
+/* A primary's data is what there is. */
+static void take_diverged(struct partition_replica *r) {
+    if (replica_is_primary(r))
+        return;
+    r->is_unsynced = r->owes_ack = true;
+    r->is_copied = false;
+}
+
 static enum larder_status take(struct partition_replica *r, const struct replica_input *input) {
     switch (input->type) {
     case REPLICA_VIEW: replica_take_view(r, input->configuration); return LARDER_OK;
@@ -144,6 +152,7 @@ static enum larder_status take(struct partition_replica *r, const struct replica
     case REPLICA_SYNCED: replica_take_synced(r, input->number); return LARDER_OK;
     case REPLICA_HAND_OFF: return hand_off(r, input->member);
     case REPLICA_COPIED: take_copied(r, input->sequence); return LARDER_OK;
+    case REPLICA_DIVERGED: take_diverged(r); return LARDER_OK;
     case REPLICA_SILENT:
         if (replica_is_primary(r) && input->member != r->options.self &&
             member_set_has(&r->view.in_sync, input->member))

@@ -180,6 +180,7 @@ enum replica_input_type {
     REPLICA_HAND_OFF, /* stop, drain, let `member` go on */
     REPLICA_COPIED,   /* the store has everything as of `sequence` or newer */
     REPLICA_SILENT,   /* evidence that the process of `member` is gone */
+    REPLICA_DIVERGED, /* the store differs from the primary's: out of sync until COPIED */
 };
 
 struct replica_input {

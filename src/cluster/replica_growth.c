@@ -29,11 +29,14 @@ static bool is_silent(const struct partition_replica *r, const struct replica_pe
            r->now_us - peer->waiting_since_us >= r->options.shrink_after_us;
 }
 
-/* A silent backup holds up everything, so its SHRINK does not wait for another proposal. */
-static bool check_silent(struct partition_replica *r) {
+/* A silent backup holds up everything, and one whose data was found to differ must not be elected,
+ * so their SHRINK does not wait for another proposal. */
+static bool check_backups(struct partition_replica *r) {
     bool is_shrinking = r->proposal.is_open && r->proposal.type == CONFIG_SHRINK;
     for (uint32_t i = 0; i < r->peer_count && !is_shrinking; i++)
-        if (r->peers[i].is_in_sync && is_silent(r, &r->peers[i])) {
+        if (r->peers[i].is_in_sync &&
+            (is_silent(r, &r->peers[i]) ||
+             (r->peers[i].is_unsynced && !CLUSTER_MUTATED(MUTANT_DIVERGED_STAYS)))) {
             primary_propose(r, CONFIG_SHRINK, r->peers[i].member);
             return true;
         }
@@ -87,7 +90,7 @@ static void check_learners(struct partition_replica *r) {
 }
 
 void primary_check_proposals(struct partition_replica *r) {
-    if (check_silent(r))
+    if (check_backups(r))
         return;
     if (r->proposal.is_open)
         check_outcome(r);
