@@ -75,6 +75,18 @@ enum cluster_mutant {
     MUTANT_REST_TWICE = 183,             /* the rest of a record is applied whatever was copied */
     MUTANT_DIGEST_IGNORED = 184,         /* a digest that differs changes nothing */
     MUTANT_DIVERGED_STAYS = 185,         /* ... or leaves the member in sync */
+    /* founding */
+    MUTANT_FOUNDING_ACCEPT_EXPIRES = 221,    /* an accept is released by a timeout */
+    MUTANT_FOUNDING_WITHOUT_ALL_SEEDS = 222, /* in memory, more than half of the seeds are enough */
+    MUTANT_FOUNDING_TWO_ACCEPTS = 223,       /* a second founding is accepted beside the first */
+    MUTANT_FOUNDING_COMES_BACK = 224,        /* a founding that was left is accepted again */
+    MUTANT_FOUNDING_BOOTS_EARLY = 225,       /* BOOT before all founders have accepted */
+    MUTANT_FOUNDING_LOSS_IGNORED = 226,      /* an accept survives the link to its proposer */
+    MUTANT_FOUNDING_MARK_LATE = 227,         /* a member says it booted before that is durable */
+    MUTANT_FOUNDING_BOOTED_LEAVES = 228,     /* who booted on disk leaves at the first refusal */
+    MUTANT_FOUNDING_FORMED_IGNORED = 229,    /* a cluster that answers is not joined */
+    MUTANT_FOUNDING_ANY_INCARNATION = 230,   /* a restarted process boots for the former one */
+    MUTANT_FOUNDING_MARK_IGNORED = 231,      /* a restart forgets what it had booted for */
 };
 
 #ifdef CLUSTER_MUTANT
