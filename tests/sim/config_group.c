@@ -4,114 +4,14 @@
 
 #include "base/crc32c.h"
 #include "raft/bytes.h"
+#include "sim/config_group_core.h"
 #include "sim/config_group_events.h"
 #include "sim/config_group_frames.h"
-#include "sim/raft_storage.h"
-#include "sim/world.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { TICK_US = 10000, SURVEY_US = 500000, REQUESTS_MAX = 4 * RAFT_READS_MAX, QUEUE_MAX = 4096 };
-
-/* A client that waits. */
-struct request {
-    bool is_used, is_read;
-    uint32_t client;
-    struct register_command command;
-    uint64_t index, term; /* entry that does it; READ: index 0 until it is confirmed */
-    uint64_t floor;       /* READ: what was committed when it came */
-};
-
-struct queued {
-    struct raft_input input;
-    uint8_t *bytes; /* owned */
-};
-
-struct config_group {
-    struct sim_machine *machine;
-    const struct config_group_settings *settings;
-    struct raft_oracle *oracle;
-    uint64_t number; /* of this node for the oracle */
-    struct raft *raft;
-    struct raft_storage storage;
-    struct registers registers;
-    uint64_t applied;
-    uint64_t snapshot_asked; /* index of the newest own snapshot that was begun */
-    int64_t survey_us;
-    struct request requests[REQUESTS_MAX];
-    size_t request_count; /* used */
-    struct queued *queue;
-    size_t queue_count;
-    bool is_stepping;
-    uint8_t *frame; /* owned: room for the message that is being sent */
-    size_t frame_capacity;
-    struct raft_output out;
-};
-
-/* ---- answers to clients ---- */
-
-static uint32_t leader_address(const struct config_group *group) {
-    struct raft_status status;
-    uint32_t address = UINT32_MAX;
-    raft_get_status(group->raft, &status);
-    if (!raft_id_is_set(status.leader) ||
-        !machine_find_peer(group->machine, status.leader, &address))
-        return UINT32_MAX;
-    return address;
-}
-
-static void answer(struct config_group *group, uint32_t client, uint64_t number,
-                   enum config_group_answer what, const struct operation_result *result) {
-    struct config_group_reply reply = {
-        .number = number, .answer = what, .leader = leader_address(group)};
-    uint8_t frame[CONFIG_GROUP_REPLY_BYTES];
-    if (result != NULL)
-        reply.result = *result;
-    config_group_reply_encode(&reply, frame);
-    machine_send(group->machine, client, slice_of(frame, sizeof(frame)));
-}
-
-static void end_request(struct config_group *group, struct request *request) {
-    request->is_used = false;
-    group->request_count--;
-}
-
-static struct request *find_free_request(struct config_group *group) {
-    for (size_t i = 0; i < REQUESTS_MAX; i++)
-        if (!group->requests[i].is_used)
-            return &group->requests[i];
-    return NULL;
-}
-
-/* Reads that are confirmed and whose state is reached. */
-static void answer_reads(struct config_group *group) {
-    for (size_t i = 0; i < REQUESTS_MAX && group->request_count > 0; i++) {
-        struct request *request = &group->requests[i];
-        struct operation_result result = {0};
-        if (!request->is_used || !request->is_read || request->index == 0 ||
-            request->index > group->applied)
-            continue;
-        end_request(group, request);
-        bool is_good = registers_apply(&group->registers, &request->command, &result) == LARDER_OK;
-        answer(group, request->client, request->command.number, is_good ? ANSWER_OK : ANSWER_FAILED,
-               &result);
-    }
-}
-
-/* The entry at this index is known: who waited for it knows what became of the request. */
-static void answer_writes(struct config_group *group, const struct raft_entry *entry, bool is_good,
-                          const struct operation_result *result) {
-    for (size_t i = 0; i < REQUESTS_MAX && group->request_count > 0; i++) {
-        struct request *request = &group->requests[i];
-        if (!request->is_used || request->is_read || request->index != entry->index)
-            continue;
-        end_request(group, request);
-        bool is_mine = request->term == entry->term;
-        answer(group, request->client, request->command.number,
-               is_mine && is_good ? ANSWER_OK : ANSWER_FAILED, result);
-    }
-}
+enum { TICK_US = 10000, SURVEY_US = 500000, QUEUE_MAX = 4096 };
 
 /* ---- the state machine ---- */
 
@@ -126,7 +26,7 @@ static void apply(struct config_group *group, const struct raft_entry *entry) {
         else
             is_good = registers_apply(&group->registers, &command, &result) == LARDER_OK;
     }
-    answer_writes(group, entry, is_good, &result);
+    config_group_answer_writes(group, entry, is_good, &result);
 }
 
 /* The image of a snapshot: the oracle's digest of the state, then the registers. */
@@ -171,13 +71,15 @@ static void take_snapshot(struct config_group *group) {
 
 /* ---- steps ---- */
 
-static enum larder_status step(struct config_group *group, struct raft_input *input);
-
 static void enqueue(void *owner, const struct raft_input *input) {
     struct config_group *group = owner;
     if (group->queue_count == QUEUE_MAX) {
         machine_violate(group->machine, "more answers from the storage than were asked for");
         return;
+    }
+    if (group->queue_count == group->queue_capacity) {
+        group->queue_capacity = group->queue_capacity == 0 ? 16 : 2 * group->queue_capacity;
+        group->queue = sim_resize(group->queue, group->queue_capacity * sizeof(*group->queue));
     }
     struct queued *queued = &group->queue[group->queue_count++];
     *queued = (struct queued){.input = *input};
@@ -198,7 +100,7 @@ static void tell_oracle(struct config_group *group, const struct raft_input *inp
 }
 
 /* Give the core what the storage had to say. What finds no memory is tried again later. */
-static void drain(struct config_group *group) {
+void config_group_drain(struct config_group *group) {
     if (group->raft == NULL || group->is_stepping)
         return;
     size_t done = 0;
@@ -209,13 +111,14 @@ static void drain(struct config_group *group) {
             continue; /* offered with every tick until the core accepts it */
         }
         tell_oracle(group, &queued.input);
-        if (step(group, &queued.input) == LARDER_BUSY)
+        if (config_group_step(group, &queued.input) == LARDER_BUSY)
             break;
         free(queued.bytes);
         done++;
     }
     group->queue_count -= done;
-    memmove(group->queue, group->queue + done, group->queue_count * sizeof(*group->queue));
+    if (done > 0 && group->queue_count > 0)
+        memmove(group->queue, group->queue + done, group->queue_count * sizeof(*group->queue));
 }
 
 /* The core may be busy sending the snapshot before it. */
@@ -225,7 +128,7 @@ static void offer_snapshot(struct config_group *group) {
                                .snapshot_taken = {taken->snapshot, taken->keep_from}};
     if (group->storage.taken_file < 0)
         return;
-    enum larder_status status = step(group, &input);
+    enum larder_status status = config_group_step(group, &input);
     if (status == LARDER_BUSY)
         return;
     if (status == LARDER_OK)
@@ -249,25 +152,13 @@ static void send_message(struct config_group *group, const struct raft_message *
     machine_send_datagram(group->machine, to, slice_of(frame, size + 1));
 }
 
-static void take_read(struct config_group *group, const struct raft_read_state *state) {
-    struct request *request = &group->requests[state->context];
-    if (state->status != LARDER_OK) {
-        end_request(group, request);
-        answer(group, request->client, request->command.number, ANSWER_NOT_LEADER, NULL);
-        return;
-    }
-    request->index = state->index;
-    if (state->index < request->floor)
-        machine_violate(group->machine, "a read misses what was committed before it");
-}
-
 static void install(struct config_group *group) {
     group->applied = group->out.install.index;
     group->snapshot_asked = group->applied;
     for (size_t i = 0; i < REQUESTS_MAX; i++)
         if (group->requests[i].is_used && !group->requests[i].is_read &&
             group->requests[i].index <= group->applied)
-            end_request(group, &group->requests[i]); /* its client will not know */
+            config_group_end_request(group, &group->requests[i]); /* its client will not know */
 }
 
 /* Everything that the step gave out. Storage may answer at once, which is queued. */
@@ -288,8 +179,8 @@ static void use_output(struct config_group *group) {
     for (size_t i = 0; i < out->apply_count; i++)
         apply(group, &out->apply[i]);
     for (size_t i = 0; i < out->read_count; i++)
-        take_read(group, &out->reads[i]);
-    answer_reads(group);
+        config_group_take_read(group, &out->reads[i]);
+    config_group_answer_reads(group);
     for (size_t i = 0; i < out->message_count; i++)
         send_message(group, &out->messages[i]);
     if (out->write.number != 0)
@@ -306,7 +197,7 @@ static void use_output(struct config_group *group) {
     }
 }
 
-static enum larder_status step(struct config_group *group, struct raft_input *input) {
+enum larder_status config_group_step(struct config_group *group, struct raft_input *input) {
     input->now_ms = machine_now_us(group->machine) / 1000;
     group->is_stepping = true;
     enum larder_status status = raft_step(group->raft, input, &group->out);
@@ -317,8 +208,8 @@ static enum larder_status step(struct config_group *group, struct raft_input *in
 }
 
 static enum larder_status step_and_drain(struct config_group *group, struct raft_input input) {
-    enum larder_status status = step(group, &input);
-    drain(group);
+    enum larder_status status = config_group_step(group, &input);
+    config_group_drain(group);
     return status;
 }
 
@@ -356,7 +247,7 @@ static void begin(void *owner) {
     enqueue(group, &(struct raft_input){
                        .type = RAFT_POLICY,
                        .policy = {.voters_target = settings->voters, .dead_after_ms = 8000}});
-    drain(group);
+    config_group_drain(group);
 }
 
 static struct raft_configuration founding_configuration(struct sim_machine *machine,
@@ -388,7 +279,6 @@ static enum larder_status start(struct sim_machine *machine, const void *setting
     group->settings = settings;
     group->oracle = machine_oracle(machine);
     group->number = machine_node_id(machine).words[1];
-    group->queue = sim_resize(NULL, QUEUE_MAX * sizeof(*group->queue));
     group->storage = (struct raft_storage){.machine = machine,
                                            .input = enqueue,
                                            .ready = begin,
@@ -464,51 +354,14 @@ static void wake(void *process) {
     machine_wake_at(group->machine, machine_now_us(group->machine) + TICK_US);
     if (group->raft == NULL)
         return;
-    drain(group);
+    config_group_drain(group);
     (void)step_and_drain(group, (struct raft_input){.type = RAFT_TICK});
     raft_storage_probe(&group->storage);
-    drain(group);
+    config_group_drain(group);
     survey(group);
     take_snapshot(group);
     offer_snapshot(group);
-    drain(group);
-}
-
-static void take_request(struct config_group *group, uint32_t client, struct slice frame) {
-    struct register_command command;
-    struct request *request = find_free_request(group);
-    if (register_command_decode(frame, &command) != LARDER_OK) {
-        machine_violate(group->machine, "a request does not decode");
-        return;
-    }
-    if (request == NULL) {
-        answer(group, client, command.number, ANSWER_FAILED, NULL);
-        return;
-    }
-    struct raft_input input = {.type = RAFT_PROPOSE, .command = frame};
-    group->request_count++;
-    *request = (struct request){.is_used = true,
-                                .is_read = command.kind == OPERATION_READ,
-                                .client = client,
-                                .command = command,
-                                .index = UINT64_MAX};
-    if (request->is_read) {
-        request->index = 0;
-        request->floor = raft_oracle_committed_index(group->oracle);
-        input = (struct raft_input){.type = RAFT_READ,
-                                    .read_context = (uint64_t)(request - group->requests)};
-    }
-    enum larder_status status = step(group, &input);
-    if (status == LARDER_OK && !request->is_read) {
-        request->index = group->out.proposed_index;
-        request->term = group->out.proposed_term;
-    }
-    if (status != LARDER_OK) {
-        end_request(group, request);
-        answer(group, client, command.number,
-               status == LARDER_AGAIN ? ANSWER_NOT_LEADER : ANSWER_FAILED, NULL);
-    }
-    drain(group);
+    config_group_drain(group);
 }
 
 static void take_message(struct config_group *group, struct slice bytes) {
@@ -528,7 +381,7 @@ static void deliver(void *process, uint32_t from, struct slice frame) {
         return;
     struct slice body = slice_of(frame.data + 1, frame.size - 1);
     if (frame.data[0] == FRAME_REQUEST && sim_address_is_client(from))
-        take_request(group, from, body);
+        config_group_take_request(group, from, body);
     else if (frame.data[0] == FRAME_CONSENSUS)
         take_message(group, body);
 }
@@ -536,7 +389,7 @@ static void deliver(void *process, uint32_t from, struct slice frame) {
 static void synced(void *process, uint64_t ticket, enum larder_status status) {
     struct config_group *group = process;
     raft_storage_synced(&group->storage, ticket, status);
-    drain(group);
+    config_group_drain(group);
 }
 
 static void describe(const void *process, char *out, size_t size) {

@@ -96,23 +96,21 @@ static enum larder_status find_hard_state(struct raft_storage *storage) {
     return LARDER_OK;
 }
 
+/* The newer of the two files that is complete. */
 static enum larder_status find_log(struct raft_storage *storage) {
-    struct log_contents found[2];
-    enum larder_status status[2];
+    uint64_t generations[2];
+    enum larder_status status = LARDER_OK;
+    for (uint32_t i = 0; i < 2 && status == LARDER_OK; i++)
+        status = log_generation_load(storage->disk, STORAGE_LOG_FILE + i, &generations[i]);
+    if (status != LARDER_OK)
+        return status;
+    uint32_t newer = generations[1] > generations[0];
     for (uint32_t i = 0; i < 2; i++) {
-        status[i] = log_contents_load(storage->disk, STORAGE_LOG_FILE + i, &found[i]);
-        if (status[i] != LARDER_OK && status[i] != LARDER_NOT_FOUND)
-            return status[i];
+        storage->log_file = STORAGE_LOG_FILE + (i == 0 ? newer : 1 - newer);
+        status = log_contents_load(storage->disk, storage->log_file, &storage->log);
+        if (status != LARDER_NOT_FOUND)
+            return status;
     }
-    storage->log_file = STORAGE_LOG_FILE;
-    uint32_t newer = status[1] == LARDER_OK &&
-                     (status[0] != LARDER_OK || found[1].generation > found[0].generation);
-    if (status[newer] == LARDER_OK) {
-        storage->log = found[newer];
-        storage->log_file = STORAGE_LOG_FILE + newer;
-    }
-    if (status[1 - newer] == LARDER_OK)
-        log_contents_finish(&found[1 - newer]);
     return LARDER_OK;
 }
 

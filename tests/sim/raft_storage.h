@@ -47,8 +47,9 @@ struct storage_job {
     uint32_t file; /* written to */
 };
 
-/* What a log file says. Entries own their data; see log_contents_finish. */
+/* What a log file says; see log_contents_finish. */
 struct log_contents {
+    uint8_t *bytes; /* owned: the file as read; entries borrow their data from it */
     struct raft_entry *entries;
     size_t count, capacity;
     uint64_t generation;
@@ -134,6 +135,9 @@ void raft_storage_probe(struct raft_storage *storage);
 
 /* raft_storage_log.c */
 void log_contents_finish(struct log_contents *log);
+/* The generation that the file's header tells; 0 if it has none. Errors: LARDER_IO. */
+enum larder_status log_generation_load(struct sim_disk *disk, uint32_t file,
+                                       uint64_t *out) LARDER_NODISCARD;
 /* Read a log file. Errors: LARDER_NOT_FOUND (no complete one), LARDER_IO. */
 enum larder_status log_contents_load(struct sim_disk *disk, uint32_t file,
                                      struct log_contents *out) LARDER_NODISCARD;

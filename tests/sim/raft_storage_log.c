@@ -9,31 +9,20 @@
 
 enum { LOG_MAGIC = 0x4c524c47, LOG_HEADER_BYTES = 20, RECORD_HEADER_BYTES = 8 };
 
-static void drop_entries(struct log_contents *log, size_t keep) {
-    for (size_t i = keep; i < log->count; i++)
-        free((void *)(uintptr_t)log->entries[i].data.data);
-    if (keep < log->count)
-        log->count = keep;
-}
-
 void log_contents_finish(struct log_contents *log) {
-    drop_entries(log, 0);
     free(log->entries);
+    free(log->bytes);
     log->entries = NULL;
-    log->capacity = 0;
+    log->bytes = NULL;
+    log->count = log->capacity = 0;
 }
 
 static void add_entry(struct log_contents *log, const struct raft_entry *entry) {
     if (log->count == log->capacity) {
-        log->capacity = log->capacity == 0 ? 64 : 2 * log->capacity;
+        log->capacity = log->capacity == 0 ? 256 : 2 * log->capacity;
         log->entries = sim_resize(log->entries, log->capacity * sizeof(*log->entries));
     }
-    struct raft_entry kept = *entry;
-    uint8_t *data = sim_resize(NULL, entry->data.size + 1);
-    if (entry->data.size > 0)
-        memcpy(data, entry->data.data, entry->data.size);
-    kept.data.data = data;
-    log->entries[log->count++] = kept;
+    log->entries[log->count++] = *entry;
 }
 
 /* The log becomes what it is up to after_index, then what the record holds. */
@@ -42,9 +31,9 @@ static bool take_record(struct log_contents *log, struct slice record) {
     bool is_reset = read_flag(&reader);
     uint64_t after = read_unsigned(&reader, 8);
     if (is_reset || log->count == 0 || after + 1 < log->entries[0].index)
-        drop_entries(log, 0);
+        log->count = 0;
     else if (after < log->entries[0].index + log->count - 1)
-        drop_entries(log, (size_t)(after + 1 - log->entries[0].index));
+        log->count = (size_t)(after + 1 - log->entries[0].index);
     while (!reader.is_failed && reader.left > 0) {
         struct raft_entry entry;
         size_t size;
@@ -73,7 +62,7 @@ static bool take_next(struct log_contents *log, struct slice file, size_t at) {
     return true;
 }
 
-static bool take_file(struct log_contents *log, struct slice file) {
+static bool take_header(struct log_contents *log, struct slice file) {
     if (file.size < LOG_HEADER_BYTES)
         return false;
     struct byte_reader reader = byte_reader_of(slice_of(file.data, LOG_HEADER_BYTES));
@@ -81,26 +70,40 @@ static bool take_file(struct log_contents *log, struct slice file) {
     log->generation = read_unsigned(&reader, 8);
     (void)read_unsigned(&reader, 4);
     log->crc = (uint32_t)read_unsigned(&reader, 4);
-    if (magic != LOG_MAGIC || crc32c(slice_of(file.data, LOG_HEADER_BYTES - 4)) != log->crc)
-        return false;
     log->end = LOG_HEADER_BYTES;
+    return magic == LOG_MAGIC && crc32c(slice_of(file.data, LOG_HEADER_BYTES - 4)) == log->crc;
+}
+
+static bool take_file(struct log_contents *log, struct slice file) {
+    if (!take_header(log, file))
+        return false;
     bool is_complete = false;
     while (take_next(log, file, log->end))
         is_complete = true;
     return is_complete;
 }
 
+enum larder_status log_generation_load(struct sim_disk *disk, uint32_t file, uint64_t *out) {
+    uint8_t header[LOG_HEADER_BYTES];
+    struct log_contents log;
+    size_t size;
+    enum larder_status status = disk_read(disk, file, 0, header, sizeof(header), &size);
+    *out = status == LARDER_OK && take_header(&log, slice_of(header, size)) ? log.generation : 0;
+    return status;
+}
+
 enum larder_status log_contents_load(struct sim_disk *disk, uint32_t file,
                                      struct log_contents *out) {
     *out = (struct log_contents){0};
     size_t size = disk_size(disk, file), read = 0;
-    uint8_t *bytes = sim_resize(NULL, size + 1);
-    enum larder_status status = disk_read(disk, file, 0, bytes, size, &read);
-    if (status == LARDER_OK && !take_file(out, slice_of(bytes, read))) {
-        log_contents_finish(out);
+    out->bytes = sim_resize(NULL, size + 1);
+    enum larder_status status = disk_read(disk, file, 0, out->bytes, size, &read);
+    if (status == LARDER_OK && !take_file(out, slice_of(out->bytes, read)))
         status = LARDER_NOT_FOUND;
+    if (status != LARDER_OK) {
+        log_contents_finish(out);
+        *out = (struct log_contents){0};
     }
-    free(bytes);
     return status;
 }
 
