@@ -64,6 +64,34 @@ static void cut_between(struct swarm *swarm, uint32_t a, uint32_t b, bool is_cut
         network_heal(network, a, b);
 }
 
+/* The coordinator together with somebody else who matters. */
+static void crash_pair(struct swarm *swarm, const struct sim_fault *fault) {
+    uint32_t first = swarm->options->subject->find_leader(swarm->subject);
+    uint32_t second = important_of(swarm, fault);
+    if (first == UINT32_MAX)
+        first = target_of(swarm, fault);
+    if (second == first)
+        second = other_of(swarm, fault);
+    crash(swarm, first, fault);
+    crash(swarm, second, fault);
+}
+
+/* The process is back before its silence is noticed, without anything it knew. */
+static void restart_empty(struct swarm *swarm, const struct sim_fault *fault) {
+    uint32_t target = swarm->lossy_machine;
+    if ((fault->draw >> 20 & 1) != 0 && swarm->world->machines[target_of(swarm, fault)].is_diskless)
+        target = target_of(swarm, fault);
+    struct sim_machine *machine = &swarm->world->machines[target];
+    if (!machine_is_running(machine) || (!machine->is_diskless && swarm->is_loss_spent))
+        return;
+    crash(swarm, target, fault);
+    swarm->start_us[target] = swarm->world->now_us + (int64_t)(fault->draw >> 24 & 0x3ffff);
+    if (machine->is_diskless)
+        return;
+    swarm->is_loss_spent = true;
+    machine_replace(machine);
+}
+
 /* Links from machines of one side to those of the other; clients belong to a side too. */
 static void cut_sides(struct swarm *swarm, uint64_t sides, bool is_one_way, bool is_cut) {
     uint32_t count = swarm->world->network.endpoint_count;
@@ -87,6 +115,17 @@ static void cut_but_bridge(struct swarm *swarm, const struct sim_fault *fault, b
             if (is_across)
                 cut_between(swarm, a, b, is_cut);
         }
+}
+
+/* Only what is between two machines, one way or both. */
+static void cut_link(struct swarm *swarm, const struct sim_fault *fault) {
+    uint32_t a = important_of(swarm, fault), b = other_of(swarm, fault);
+    if (a == b)
+        b = (a + 1) % swarm->world->options.machine_count;
+    if ((fault->draw >> 21 & 3) != 1)
+        cut_between(swarm, a, b, true);
+    if ((fault->draw >> 21 & 3) != 2)
+        cut_between(swarm, b, a, true);
 }
 
 /* The leader may be another one by now: every link. */
@@ -232,6 +271,18 @@ static void act(struct swarm *swarm, const struct sim_fault *fault, bool is_on) 
         for (uint32_t i = 0; i < world->options.machine_count && is_on; i++)
             lose_power(swarm, i, fault);
         break;
+    case FAULT_CRASH_EVERYWHERE:
+        for (uint32_t i = 0; i < world->options.machine_count && is_on; i++)
+            crash(swarm, i, fault);
+        break;
+    case FAULT_CRASH_PAIR:
+        if (is_on)
+            crash_pair(swarm, fault);
+        break;
+    case FAULT_EMPTY_RESTART:
+        if (is_on)
+            restart_empty(swarm, fault);
+        break;
     case FAULT_PAUSE:
         if (is_on)
             machine_pause(&world->machines[(fault->draw >> 28 & 1) != 0 ? important_of(swarm, fault)
@@ -244,6 +295,12 @@ static void act(struct swarm *swarm, const struct sim_fault *fault, bool is_on) 
     case FAULT_ISOLATE_LEADER:
         if (is_on)
             isolate(swarm, important_of(swarm, fault), fault->draw);
+        else
+            heal_links(swarm);
+        break;
+    case FAULT_CUT_LINK:
+        if (is_on)
+            cut_link(swarm, fault);
         else
             heal_links(swarm);
         break;

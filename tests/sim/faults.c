@@ -60,9 +60,11 @@ static int compare_faults(const void *left, const void *right) {
 /* In 1,000, how many rounds have this kind at all. */
 static uint64_t frequency(enum sim_fault_kind kind) {
     switch (kind) {
+    case FAULT_CRASH_EVERYWHERE:
     case FAULT_POWER_EVERYWHERE: return 120;
     case FAULT_DISK_LOST:
     case FAULT_DISK_LIES:
+    case FAULT_EMPTY_RESTART:
     case FAULT_DISK_ERRORS: return 200;
     default: return 350;
     }

@@ -35,7 +35,11 @@
     ROW(DISK_LOST, "disk-lost")                                                                    \
     ROW(MEMORY_SHORT, "memory-short")                                                              \
     ROW(DRIFT, "drift")                                                                            \
-    ROW(WALL_JUMP, "wall-jump")
+    ROW(WALL_JUMP, "wall-jump")                                                                    \
+    ROW(EMPTY_RESTART, "empty-restart")                                                            \
+    ROW(CRASH_EVERYWHERE, "crash-everywhere")                                                      \
+    ROW(CRASH_PAIR, "crash-pair")                                                                  \
+    ROW(CUT_LINK, "cut-link")
 
 enum sim_fault_kind {
 #define SIM_FAULT_ENUM(name, text) FAULT_##name,

@@ -167,6 +167,8 @@ void machine_crash(struct sim_machine *machine) {
     trace_end(machine, "crashes", 0);
     end_process(machine);
     network_forget(&machine->world->network, machine->address, true);
+    if (machine->is_diskless)
+        machine_replace(machine);
 }
 
 void machine_lose_power(struct sim_machine *machine) {
@@ -177,7 +179,7 @@ void machine_lose_power(struct sim_machine *machine) {
     machine->has_power = false;
     network_forget(&machine->world->network, machine->address, false);
     disk_lose_power(&machine->disk);
-    if (machine->disk.has_lied)
+    if (machine->disk.has_lied || machine->is_diskless)
         machine_replace(machine);
 }
 

@@ -8,7 +8,7 @@
 
 static bool is_left_out(const struct swarm_options *options, const struct sim_fault *fault,
                         uint32_t index) {
-    if (options->is_kind_off[fault->kind])
+    if (options->is_kind_off[fault->kind] || (options->subject->refused_faults >> fault->kind & 1))
         return true;
     if (options->only_faults == NULL)
         return false;

@@ -57,7 +57,8 @@ struct sim_machine {
     struct raft_id node_id;
     uint64_t incarnation;
     bool has_power;
-    void *process; /* NULL while down */
+    bool is_diskless; /* set by the subject: every end of its process leaves a new node */
+    void *process;    /* NULL while down */
     struct sim_clock clock;
     struct sim_disk disk;
     struct sim_memory memory;
