@@ -950,6 +950,32 @@ def emit_route_key(spec):
             f"{spec.numkeys_index if is_counted else 0}, {spec.first if is_counted else 0}}}")
 
 
+# What the tips of a command mean for sending it to several nodes, as src/client/slot.h names it.
+ROUTE_REQUESTS = {"all_nodes": "SPREAD_NODES", "all_shards": "SPREAD_PRIMARIES",
+                  "multi_shard": "SPREAD_SPLIT", "special": "SPREAD_SPECIAL"}
+ROUTE_RESPONSES = {"one_succeeded": "MERGE_ONE_SUCCEEDED", "all_succeeded": "MERGE_ALL_SUCCEEDED",
+                   "agg_logical_and": "MERGE_AND", "agg_logical_or": "MERGE_OR",
+                   "agg_min": "MERGE_MIN", "agg_max": "MERGE_MAX", "agg_sum": "MERGE_SUM",
+                   "special": "MERGE_NONE"}
+
+
+def route_traits(command):
+    """Whether replicas may answer it, where it goes without a key or with keys of several slots,
+    how its replies become one, and the words per key where it can be split."""
+    tips = dict(tip.split(":") for tip in command.tips if ":" in tip)
+    request = ROUTE_REQUESTS.get(tips.get("request_policy"), "SPREAD_ONE")
+    merge = ROUTE_RESPONSES.get(tips.get("response_policy"), "MERGE_ARRAYS")
+    reads = "readonly" in command.flags and "may_replicate" not in command.flags
+    step = 0
+    if request == "SPREAD_SPLIT":
+        specs = route_keys(command)
+        if len(specs) == 1 and specs[0].is_plain_range() and (specs[0].index, specs[0].last) == (1, -1):
+            step = specs[0].step
+        else:
+            request = "SPREAD_ONE"
+    return f"{str(reads).lower()}, {request}, {merge}, {step}"
+
+
 def generate_routes(commands):
     """Rows sorted by name and subcommand, and the key specifications they point into."""
     rows, keys = [], []
@@ -957,7 +983,7 @@ def generate_routes(commands):
         specs = route_keys(command)
         name, sub = command.words[0], command.words[1] if command.container else ""
         rows.append(f"    {{{c_string(name)}, {c_string(sub)}, {len(keys)}, {len(specs)}, "
-                    f"{str(bool(command.subcommands)).lower()}}},")
+                    f"{str(bool(command.subcommands)).lower()}, {route_traits(command)}}},")
         keys += [f"    {emit_route_key(spec)}," for spec in specs]
     return "\n".join([
         "/* SPDX-License-Identifier: BSD-3-Clause */",

@@ -160,8 +160,10 @@ void valkeyProcessCallbacks(valkeyAsyncContext *ac) {
         if (status == VALKEY_OK && reply == NULL)
             break;
         if (status == VALKEY_OK) {
+            state_of(ac)->is_reply_taken = false;
             bool was_given = handle_reply(ac, reply);
-            if (!was_given || !(ac->c.flags & VALKEY_NO_AUTO_FREE_REPLIES))
+            if (!state_of(ac)->is_reply_taken &&
+                (!was_given || !(ac->c.flags & VALKEY_NO_AUTO_FREE_REPLIES)))
                 freeReplyObject(reply);
         }
         if (ac->c.err != 0) {

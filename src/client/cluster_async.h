@@ -17,6 +17,13 @@
 
 #include "client/cluster_internal.h"
 
+/* Who gets the replies of a command. */
+struct async_reply_to {
+    valkeyClusterCallbackFn *fn; /* may be NULL */
+    void *privdata;
+    bool takes_reply; /* `fn` owns the replies that it gets */
+};
+
 /* One command. Streams (SUBSCRIBE, MONITOR) get many replies and live until all that they opened
  * has ended, at the latest with their connection. */
 struct async_request {
@@ -26,8 +33,7 @@ struct async_request {
     int slot;               /* -1: for one node only */
     int channels;           /* of streams: how many have not ended; 0: no stream */
     struct retries retries;
-    valkeyClusterCallbackFn *fn;
-    void *privdata;
+    struct async_reply_to to;
     size_t size;
     char command[];
 };
@@ -47,16 +53,21 @@ valkeyAsyncContext *async_node_usable(const struct cluster_node *node);
 void async_nodes_sweep(struct cluster *cluster);
 
 /* cluster_async_request.c: make a request and send it. `node` NULL: by slot. On VALKEY_ERR cc->err
- * is set and `fn` will not be called. */
+ * is set and to->fn will not be called. */
 int async_request_start(struct cluster *cluster, struct cluster_node *node, int slot,
-                        valkeyClusterCallbackFn *fn, void *privdata, const char *command,
-                        size_t size);
+                        const struct async_reply_to *to, const char *command, size_t size);
 /* Send those whose time has come; see that the others will be. */
 void async_requests_resend(struct cluster *cluster);
 /* Fail all that wait to be sent again. */
 void async_requests_abandon(struct cluster *cluster);
 /* Streams of a connection that is being freed. */
 void async_streams_end(struct cluster *cluster);
+
+/* cluster_async_command.c: before a command of `size` bytes (below 0: it could not be formatted).
+ * VALKEY_OK: async_cluster_leave has to follow; else cc->err is set. */
+int async_command_begin(struct cluster *cluster, long long size);
+/* One could not be sent: the map may be old. cc->err stays. */
+void async_command_fail(struct cluster *cluster);
 
 /* cluster_async_map.c: fetch the map, unless that is under way or was tried within the last second;
  * then the next command does. `on` NULL: from a random node. */

@@ -23,12 +23,11 @@ static void unlink_request(struct async_request **list, const struct async_reque
 /* The last reply of a request that is in no list. */
 static void finish(struct async_request *request, void *reply) {
     struct cluster *cluster = request->cluster;
-    valkeyClusterCallbackFn *fn = request->fn;
-    void *privdata = request->privdata;
+    struct async_reply_to to = request->to;
     cluster->async.pending -= request->channels == 0;
     vk_free(request);
-    if (fn != NULL)
-        fn(async_context_of(cluster), reply, privdata);
+    if (to.fn != NULL)
+        to.fn(async_context_of(cluster), reply, to.privdata);
 }
 
 /* VALKEY_ERR: cc->err is set, the request is where it was. */
@@ -101,8 +100,7 @@ static int send_unsubscribe(struct cluster *cluster, struct cluster_node *node, 
 }
 
 int async_request_start(struct cluster *cluster, struct cluster_node *node, int slot,
-                        valkeyClusterCallbackFn *fn, void *privdata, const char *command,
-                        size_t size) {
+                        const struct async_reply_to *to, const char *command, size_t size) {
     struct shape shape = shape_of(command, size);
     if (shape.is_silent)
         return send_unsubscribe(cluster, node, slot, command, size);
@@ -112,8 +110,7 @@ int async_request_start(struct cluster *cluster, struct cluster_node *node, int 
     *request = (struct async_request){.cluster = cluster,
                                       .slot = node != NULL ? -1 : slot,
                                       .channels = shape.channels,
-                                      .fn = fn,
-                                      .privdata = privdata,
+                                      .to = *to,
                                       .size = size};
     memcpy(request->command, command, size);
     int result =
@@ -239,8 +236,8 @@ static void continue_stream(struct cluster *cluster, struct async_request *reque
         request->channels = 1; /* a stream still */
         unlink_request(&cluster->async.streams, request);
         finish(request, reply);
-    } else if (request->fn != NULL) {
-        request->fn(async_context_of(cluster), reply, request->privdata);
+    } else if (request->to.fn != NULL) {
+        request->to.fn(async_context_of(cluster), reply, request->to.privdata);
     }
 }
 
@@ -257,6 +254,7 @@ static void handle_answer(struct cluster *cluster, valkeyAsyncContext *ac,
     } else if (request->channels > 0) {
         continue_stream(cluster, request, reply);
     } else {
+        connection_of(&ac->c)->async.is_reply_taken = reply != NULL && request->to.takes_reply;
         finish(request, reply);
     }
 }

@@ -3,6 +3,7 @@
  * request. */
 #include "client/cluster_internal.h"
 #include "client/slot.h"
+#include "valkey/cluster_commands.h"
 
 void cluster_fail_format(struct cluster *cluster, long long result) {
     if (result == -1)
@@ -11,9 +12,7 @@ void cluster_fail_format(struct cluster *cluster, long long result) {
         (void)cluster_fail(cluster, VALKEY_ERR_OTHER, "Invalid format string");
 }
 
-/* Before a command: forget the last error, and fetch a map that is known to be old. If that fails
- * the old one has to do. */
-static void begin_command(struct cluster *cluster) {
+void cluster_begin_command(struct cluster *cluster) {
     if (cluster->context.need_update_route)
         (void)cluster_update_map(cluster);
     cluster_clear_error(cluster);
@@ -37,22 +36,39 @@ int cluster_find_slot(struct cluster *cluster, const char *command, size_t size)
     }
 }
 
-/* `node` NULL: by key. NULL on errors, which set cc->err. */
-static struct request *start(struct cluster *cluster, valkeyClusterNode *node, const char *command,
-                             size_t size) {
-    begin_command(cluster);
-    int slot = -1;
-    if (node == NULL)
-        slot = cluster_find_slot(cluster, command, size);
-    else if (!cluster_node_exists(cluster, node))
-        (void)cluster_fail(cluster, VALKEY_ERR_OTHER, "Unknown node");
-    if (cluster->context.err != 0)
-        return NULL;
-    return request_create(cluster, (struct cluster_node *)(void *)node, slot, command, size);
+/* Where a command goes: to a node, or to that of a slot; SLOT_OF_KEY: of the command's key. */
+struct target {
+    valkeyClusterNode *node;
+    int slot;
+};
+
+enum { SLOT_OF_KEY = -1 };
+
+static const struct target BY_KEY = {.slot = SLOT_OF_KEY};
+
+static struct target target_node(valkeyClusterNode *node) {
+    return (struct target){.node = node, .slot = SLOT_OF_KEY};
 }
 
-/* Wait for a request, take its reply and destroy it. */
-static void *finish(struct cluster *cluster, struct request *request) {
+static struct target target_key(const char *key, size_t size) {
+    return (struct target){.slot = (int)slot_of_key(key, size)};
+}
+
+/* NULL on errors, which set cc->err. */
+static struct request *start(struct cluster *cluster, struct target target, const char *command,
+                             size_t size) {
+    cluster_begin_command(cluster);
+    int slot = target.slot;
+    if (target.node != NULL && !cluster_node_exists(cluster, target.node))
+        (void)cluster_fail(cluster, VALKEY_ERR_OTHER, "Unknown node");
+    else if (target.node == NULL && slot == SLOT_OF_KEY)
+        slot = cluster_find_slot(cluster, command, size);
+    if (cluster->context.err != 0)
+        return NULL;
+    return request_create(cluster, (struct cluster_node *)(void *)target.node, slot, command, size);
+}
+
+void *cluster_finish_request(struct cluster *cluster, struct request *request) {
     cluster_drive(cluster, request);
     void *reply = request->reply;
     request->reply = NULL;
@@ -68,23 +84,23 @@ static void *finish(struct cluster *cluster, struct request *request) {
     return reply;
 }
 
-static void *command(struct cluster *cluster, valkeyClusterNode *node, const char *bytes,
+static void *command(struct cluster *cluster, struct target target, const char *bytes,
                      long long size) {
     struct request *request = NULL;
     if (size < 0)
         cluster_fail_format(cluster, size);
     else
-        request = start(cluster, node, bytes, (size_t)size);
-    return request == NULL ? NULL : finish(cluster, request);
+        request = start(cluster, target, bytes, (size_t)size);
+    return request == NULL ? NULL : cluster_finish_request(cluster, request);
 }
 
-static int append(struct cluster *cluster, valkeyClusterNode *node, const char *bytes,
+static int append(struct cluster *cluster, struct target target, const char *bytes,
                   long long size) {
     struct request *request = NULL;
     if (size < 0)
         cluster_fail_format(cluster, size);
     else
-        request = start(cluster, node, bytes, (size_t)size);
+        request = start(cluster, target, bytes, (size_t)size);
     if (request == NULL)
         return VALKEY_ERR;
     if (cluster->requests == NULL)
@@ -96,13 +112,13 @@ static int append(struct cluster *cluster, valkeyClusterNode *node, const char *
 }
 
 void *valkeyClusterFormattedCommand(valkeyClusterContext *cc, char *cmd, int len) {
-    return command(cluster_of(cc), NULL, cmd, len);
+    return command(cluster_of(cc), BY_KEY, cmd, len);
 }
 
 void *valkeyClustervCommand(valkeyClusterContext *cc, const char *format, va_list ap) {
     char *bytes = NULL;
     int size = valkeyvFormatCommand(&bytes, format, ap);
-    void *reply = command(cluster_of(cc), NULL, bytes, size);
+    void *reply = command(cluster_of(cc), BY_KEY, bytes, size);
     valkeyFreeCommand(bytes);
     return reply;
 }
@@ -119,7 +135,7 @@ void *valkeyClusterCommandArgv(valkeyClusterContext *cc, int argc, const char **
                                const size_t *argvlen) {
     char *bytes = NULL;
     long long size = valkeyFormatCommandArgv(&bytes, argc, argv, argvlen);
-    void *reply = command(cluster_of(cc), NULL, bytes, size);
+    void *reply = command(cluster_of(cc), BY_KEY, bytes, size);
     valkeyFreeCommand(bytes);
     return reply;
 }
@@ -132,7 +148,7 @@ void *valkeyClustervCommandToNode(valkeyClusterContext *cc, valkeyClusterNode *n
     if (node == NULL)
         (void)cluster_fail(cluster_of(cc), VALKEY_ERR_OTHER, "Unknown node");
     else
-        reply = command(cluster_of(cc), node, bytes, size);
+        reply = command(cluster_of(cc), target_node(node), bytes, size);
     valkeyFreeCommand(bytes);
     return reply;
 }
@@ -147,13 +163,13 @@ void *valkeyClusterCommandToNode(valkeyClusterContext *cc, valkeyClusterNode *no
 }
 
 int valkeyClusterAppendFormattedCommand(valkeyClusterContext *cc, char *cmd, int len) {
-    return append(cluster_of(cc), NULL, cmd, len);
+    return append(cluster_of(cc), BY_KEY, cmd, len);
 }
 
 int valkeyClustervAppendCommand(valkeyClusterContext *cc, const char *format, va_list ap) {
     char *bytes = NULL;
     int size = valkeyvFormatCommand(&bytes, format, ap);
-    int result = append(cluster_of(cc), NULL, bytes, size);
+    int result = append(cluster_of(cc), BY_KEY, bytes, size);
     valkeyFreeCommand(bytes);
     return result;
 }
@@ -170,7 +186,7 @@ int valkeyClusterAppendCommandArgv(valkeyClusterContext *cc, int argc, const cha
                                    const size_t *argvlen) {
     char *bytes = NULL;
     long long size = valkeyFormatCommandArgv(&bytes, argc, argv, argvlen);
-    int result = append(cluster_of(cc), NULL, bytes, size);
+    int result = append(cluster_of(cc), BY_KEY, bytes, size);
     valkeyFreeCommand(bytes);
     return result;
 }
@@ -183,7 +199,7 @@ int valkeyClustervAppendCommandToNode(valkeyClusterContext *cc, valkeyClusterNod
     if (node == NULL)
         (void)cluster_fail(cluster_of(cc), VALKEY_ERR_OTHER, "Unknown node");
     else
-        result = append(cluster_of(cc), node, bytes, size);
+        result = append(cluster_of(cc), target_node(node), bytes, size);
     valkeyFreeCommand(bytes);
     return result;
 }
@@ -207,7 +223,7 @@ int valkeyClusterGetReply(valkeyClusterContext *cc, void **reply) {
     /* It stays in the list while it is driven: an update of the map waits for the list to end. */
     cluster_drive(cluster, request);
     cluster->requests = request->next;
-    *reply = finish(cluster, request);
+    *reply = cluster_finish_request(cluster, request);
     return *reply != NULL ? VALKEY_OK : VALKEY_ERR;
 }
 
@@ -221,4 +237,37 @@ void valkeyClusterReset(valkeyClusterContext *cc) {
     if (cc->need_update_route)
         (void)cluster_update_map(cluster);
     cluster_clear_error(cluster);
+}
+
+void *valkeyClusterCommandByKey(valkeyClusterContext *cc, const char *key, size_t keylen,
+                                const char *format, ...) {
+    va_list ap;
+    va_start(ap, format);
+    char *bytes = NULL;
+    int size = valkeyvFormatCommand(&bytes, format, ap);
+    void *reply = command(cluster_of(cc), target_key(key, keylen), bytes, size);
+    valkeyFreeCommand(bytes);
+    va_end(ap);
+    return reply;
+}
+
+void *valkeyClusterCommandArgvByKey(valkeyClusterContext *cc, const char *key, size_t keylen,
+                                    int argc, const char **argv, const size_t *argvlen) {
+    char *bytes = NULL;
+    long long size = valkeyFormatCommandArgv(&bytes, argc, argv, argvlen);
+    void *reply = command(cluster_of(cc), target_key(key, keylen), bytes, size);
+    valkeyFreeCommand(bytes);
+    return reply;
+}
+
+int valkeyClusterAppendCommandByKey(valkeyClusterContext *cc, const char *key, size_t keylen,
+                                    const char *format, ...) {
+    va_list ap;
+    va_start(ap, format);
+    char *bytes = NULL;
+    int size = valkeyvFormatCommand(&bytes, format, ap);
+    int result = append(cluster_of(cc), target_key(key, keylen), bytes, size);
+    valkeyFreeCommand(bytes);
+    va_end(ap);
+    return result;
 }

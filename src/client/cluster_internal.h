@@ -165,6 +165,11 @@ extern const char CLUSTER_ASKING[17];
 /* cluster_command.c: the slot of a command; -1 if it has none, and cc->err is set. */
 int cluster_find_slot(struct cluster *cluster, const char *command, size_t size);
 void cluster_fail_format(struct cluster *cluster, long long result);
+/* Before a command: forget the last error, and fetch a map that is known to be old. If that fails
+ * the old one has to do. */
+void cluster_begin_command(struct cluster *cluster);
+/* Wait for a request, take its reply, owned, and destroy it. NULL: cc->err is set. */
+void *cluster_finish_request(struct cluster *cluster, struct request *request);
 
 /* cluster_engine.c */
 /* Make the nodes of all seeds. False: cc->err is set. */

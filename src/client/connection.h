@@ -30,6 +30,7 @@ struct async_state {
     long long waiting_since_ms; /* when the oldest waiting command became that */
     long long wake_at_ms;       /* when to call on_wake, see async_wake_at */
     void (*on_wake)(struct valkeyAsyncContext *);
+    bool is_reply_taken; /* by the callback: it is not to be freed */
 };
 
 struct connection {

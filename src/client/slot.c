@@ -21,6 +21,8 @@ struct route {
     const char *name, *subcommand;
     unsigned short first_key, key_count; /* in ROUTE_KEYS */
     bool has_subcommands;
+    bool is_readonly;
+    unsigned char spread, merge, key_step; /* as in struct command_traits */
 };
 
 #include "command_routes.h"
@@ -173,4 +175,19 @@ enum slot_result slot_of_command(const char *text, size_t size, unsigned *out_sl
         return SLOT_NO_KEY;
     *out_slot = slot_of_key(key.text, key.size);
     return SLOT_FOUND;
+}
+
+bool command_traits_of(const char *text, size_t size, struct command_traits *out) {
+    struct command command;
+    struct word name;
+    if (!open_command(text, size, &command) || !get_word(&command, 0, &name))
+        return false;
+    const struct route *route = route_of(&command, name);
+    if (route == NULL)
+        return false;
+    *out = (struct command_traits){.is_readonly = route->is_readonly,
+                                   .spread = (enum spread)route->spread,
+                                   .merge = (enum merge)route->merge,
+                                   .key_step = route->key_step};
+    return true;
 }

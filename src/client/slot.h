@@ -16,4 +16,36 @@ enum slot_result { SLOT_FOUND, SLOT_NO_KEY, SLOT_UNKNOWN_COMMAND, SLOT_MALFORMED
 enum slot_result slot_of_command(const char *command, size_t size, unsigned *out_slot,
                                  const char **out_name, size_t *out_name_size);
 
+/* Where a command goes that has no key, or keys of several slots; from its description's tips. */
+enum spread {
+    SPREAD_ONE,       /* any one node */
+    SPREAD_PRIMARIES, /* all nodes that serve slots */
+    SPREAD_NODES,     /* all nodes */
+    SPREAD_SPLIT,     /* in parts, by the slots of its keys */
+    SPREAD_SPECIAL,   /* it can't be sent to several nodes as it is */
+};
+
+/* How the replies of several nodes become one. */
+enum merge {
+    MERGE_ARRAYS, /* their elements in one array */
+    MERGE_NONE,   /* an array with one reply per node */
+    MERGE_ONE_SUCCEEDED,
+    MERGE_ALL_SUCCEEDED,
+    MERGE_SUM,
+    MERGE_MIN,
+    MERGE_MAX,
+    MERGE_AND,
+    MERGE_OR,
+};
+
+struct command_traits {
+    bool is_readonly; /* a replica may answer it */
+    enum spread spread;
+    enum merge merge;
+    int key_step; /* SPREAD_SPLIT: words per key; keys begin with word 1 */
+};
+
+/* False: an unknown or malformed command. */
+bool command_traits_of(const char *command, size_t size, struct command_traits *out);
+
 #endif

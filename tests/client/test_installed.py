@@ -23,6 +23,7 @@ EXPECTED = {
     "caching": "asked: old\nfrom memory: old\nasked again: new\n",
     "cluster": "SET: OK\nkeys: 101\n",
     "cluster_async": "answers: 100\n",
+    "cluster_spread": "value: 2\nvalue: 1\nvalue: 3\nkeys in all nodes: 3\ndeleted: 3\n",
     "pool": "counted: 800\n",
     "tls": "encrypted: PONG\n",
 }

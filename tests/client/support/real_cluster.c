@@ -55,6 +55,8 @@ static struct real_server *start_node(const struct real_cluster *cluster, int po
                                password,
                                "--masterauth",
                                password,
+                               "--cluster-announce-ip",
+                               cluster->address,
                                cluster->tls_folder == NULL ? NULL : "--tls-port",
                                tls_port,
                                "--tls-cluster",
@@ -86,11 +88,21 @@ void real_cluster_start(struct real_cluster *cluster, int first_port, const char
     real_cluster_start_tls(cluster, first_port, password, NULL);
 }
 
+static void start(struct real_cluster *cluster, int first_port);
+
 void real_cluster_start_tls(struct real_cluster *cluster, int first_port, const char *password,
                             const char *folder) {
-    memset(cluster, 0, sizeof *cluster);
-    cluster->tls_folder = folder;
-    cluster->password = password;
+    *cluster =
+        (struct real_cluster){.tls_folder = folder, .password = password, .address = "127.0.0.1"};
+    start(cluster, first_port);
+}
+
+void real_cluster_start_v6(struct real_cluster *cluster, int first_port) {
+    *cluster = (struct real_cluster){.address = "::1"};
+    start(cluster, first_port);
+}
+
+static void start(struct real_cluster *cluster, int first_port) {
     for (int i = 0; i < CLUSTER_NODES; i++) {
         cluster->servers[i] = start_node(cluster, first_port + i);
         valkeyContext *c = cluster->control[i] = control(cluster, first_port + i);
@@ -101,7 +113,8 @@ void real_cluster_start_tls(struct real_cluster *cluster, int first_port, const 
         (void)snprintf(cluster->ids[i], sizeof cluster->ids[i], "%s", id->str);
         freeReplyObject(id);
         if (i > 0)
-            RUN(c, "CLUSTER MEET 127.0.0.1 %d", first_port + (folder == NULL ? 0 : 100));
+            RUN(c, "CLUSTER MEET %s %d", cluster->address,
+                first_port + (cluster->tls_folder == NULL ? 0 : 100));
     }
     int tries = 0;
     for (int i = 0; i < CLUSTER_NODES; i++)
@@ -123,7 +136,7 @@ void real_cluster_add_replicas(struct real_cluster *cluster) {
         int port = first_port + CLUSTER_NODES + i;
         cluster->replicas[i] = start_node(cluster, port);
         valkeyContext *c = cluster->replica_control[i] = control(cluster, port);
-        RUN(c, "CLUSTER MEET 127.0.0.1 %d", first_port);
+        RUN(c, "CLUSTER MEET %s %d", cluster->address, first_port);
         while (!says(c, "CLUSTER NODES", cluster->ids[i]) || !says(c, "CLUSTER INFO", "state:ok"))
             wait_a_moment(&tries, "replica does not meet");
         RUN(c, "CLUSTER REPLICATE %s", cluster->ids[i]);

@@ -15,6 +15,7 @@ struct real_cluster {
     char ids[CLUSTER_NODES][41];
     const char *password;   /* borrowed; may be NULL */
     const char *tls_folder; /* borrowed; may be NULL */
+    const char *address;    /* that nodes tell about themselves, borrowed; NULL: 127.0.0.1 */
     struct real_server *replicas[CLUSTER_NODES];
     valkeyContext *replica_control[CLUSTER_NODES];
 };
@@ -26,6 +27,8 @@ void real_cluster_start(struct real_cluster *cluster, int first_port, const char
  */
 void real_cluster_start_tls(struct real_cluster *cluster, int first_port, const char *password,
                             const char *folder);
+/* Start it with nodes that know each other, and tell clients, by ::1. */
+void real_cluster_start_v6(struct real_cluster *cluster, int first_port);
 /* Give each primary a replica, on the three ports behind the primaries', and wait until they are in
  * step and all nodes know them. */
 void real_cluster_add_replicas(struct real_cluster *cluster);

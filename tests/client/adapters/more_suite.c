@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the asynchronous cluster interface has beyond commands by key, against scripted nodes, the
+ * same for every adapter. */
+#include "adapters/driver.h"
+#include "support/failing_allocator.h"
+#include "support/fake_cluster.h"
+#include "support/testing.h"
+
+#include <valkey/cluster_commands.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+
+enum { PATIENCE_MS = 5000 };
+
+static struct fake_cluster cluster;
+static valkeyClusterAsyncContext *acc;
+
+/* What callbacks saw. */
+static struct {
+    int ready, replies, nulls;
+    char log[1024], errstr[128];
+} seen;
+
+#define TURN_UNTIL(condition)                                                                      \
+    do {                                                                                           \
+        long long end_ = now_ms() + PATIENCE_MS;                                                   \
+        while (!(condition) && now_ms() < end_)                                                    \
+            driver_turn();                                                                         \
+        assert_true(condition);                                                                    \
+    } while (0)
+
+static void on_event(const valkeyClusterContext *cc, int event, void *privdata) {
+    (void)cc;
+    (void)privdata;
+    seen.ready += event == VALKEYCLUSTER_EVENT_READY;
+}
+
+static void note(const valkeyReply *reply) {
+    size_t used = strlen(seen.log);
+    if (reply->type == VALKEY_REPLY_INTEGER)
+        (void)snprintf(seen.log + used, sizeof seen.log - used, "%lld ", reply->integer);
+    else if (reply->str != NULL)
+        (void)snprintf(seen.log + used, sizeof seen.log - used, "%s ", reply->str);
+    for (size_t i = 0; i < reply->elements; i++)
+        note(reply->element[i]);
+}
+
+static void on_reply(valkeyClusterAsyncContext *context, void *data, void *privdata) {
+    (void)privdata;
+    seen.replies += data != NULL;
+    seen.nulls += data == NULL;
+    if (data != NULL)
+        note(data);
+    else
+        (void)snprintf(seen.errstr, sizeof seen.errstr, "%s", context->errstr);
+}
+
+static void on_reply_free(valkeyClusterAsyncContext *context, void *data, void *privdata) {
+    on_reply(context, data, privdata);
+    valkeyClusterAsyncFree(context);
+    acc = NULL;
+}
+
+static valkeyClusterOptions options_of_test(void) {
+    valkeyClusterOptions options = {.initial_nodes = cluster.seeds, .event_callback = on_event};
+    assert_int_equal(driver_use(&options), VALKEY_OK);
+    return options;
+}
+
+static void connect_ready(void) {
+    valkeyClusterOptions options = options_of_test();
+    acc = valkeyClusterAsyncConnectWithOptions(&options);
+    assert_int_equal(acc->err, 0);
+    TURN_UNTIL(seen.ready == 1);
+}
+
+static void answer(int node, const char *command, const char *reply) {
+    fake_cluster_add(&cluster, node, (struct fake_rule){.command = command, .reply = reply});
+}
+
+static int open_nodes(void **state) {
+    (void)state;
+    memset(&seen, 0, sizeof seen);
+    fake_cluster_start(&cluster);
+    acc = NULL;
+    return 0;
+}
+
+static int close_nodes(void **state) {
+    (void)state;
+    valkeyClusterAsyncFree(acc);
+    driver_turn();
+    fake_cluster_stop(&cluster);
+    return 0;
+}
+
+static void spread_commands_are_merged(void **state) {
+    (void)state;
+    static const char *const SIZES[] = {":1\r\n", ":2\r\n", ":4\r\n"};
+    answer(0, "MGET bar", "*1\r\n$1\r\n0\r\n");
+    answer(1, "MGET c", "*1\r\n$1\r\n1\r\n");
+    answer(2, "MGET foo", "*1\r\n$1\r\n2\r\n");
+    for (int i = 0; i < FAKE_NODES; i++)
+        answer(i, "DBSIZE", SIZES[i]);
+    connect_ready();
+    assert_int_equal(
+        valkeyClusterAsyncSpreadCommand(acc, on_reply, NULL, "MGET %s %s %s", "foo", "bar", "c"),
+        VALKEY_OK);
+    TURN_UNTIL(seen.replies == 1);
+    const char *words[] = {"DBSIZE"};
+    assert_int_equal(valkeyClusterAsyncSpreadCommandArgv(acc, on_reply, NULL, 1, words, NULL),
+                     VALKEY_OK);
+    TURN_UNTIL(seen.replies == 2);
+    assert_string_equal(seen.log, "2 0 1 7 ");
+    assert_int_equal(valkeyClusterAsyncSpreadCommand(acc, on_reply, NULL, "NOSUCH x"), VALKEY_ERR);
+    assert_string_equal(acc->errstr, "Unknown command NOSUCH");
+}
+
+static void a_lost_part_fails_a_spread_command(void **state) {
+    (void)state;
+    fake_cluster_add(&cluster, 2, (struct fake_rule){.command = "DEL", .after = FAKE_CLOSE});
+    answer(0, "DEL", ":1\r\n");
+    connect_ready();
+    assert_int_equal(valkeyClusterAsyncSpreadCommand(acc, on_reply, NULL, "DEL foo bar"),
+                     VALKEY_OK);
+    TURN_UNTIL(seen.nulls == 1);
+    assert_string_equal(seen.errstr, "Server closed the connection");
+}
+
+static void a_context_may_end_while_parts_are_missing(void **state) {
+    (void)state;
+    fake_cluster_add(&cluster, 2,
+                     (struct fake_rule){.command = "DEL", .reply = ":1\r\n", .delay_ms = 100});
+    answer(0, "DEL", ":1\r\n");
+    answer(0, "GET", "+x\r\n");
+    connect_ready();
+    assert_int_equal(valkeyClusterAsyncSpreadCommand(acc, on_reply, NULL, "DEL foo bar"),
+                     VALKEY_OK);
+    assert_int_equal(valkeyClusterAsyncCommand(acc, on_reply_free, NULL, "GET bar"), VALKEY_OK);
+    TURN_UNTIL(seen.replies == 1 && seen.nulls == 1);
+    assert_null(acc);
+}
+
+static void a_key_hint_says_where_a_command_goes(void **state) {
+    (void)state;
+    fake_cluster_answer(&cluster);
+    connect_ready();
+    static const char *const KEYS[] = {"foo", "bar", "c"};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(valkeyClusterAsyncCommandByKey(acc, KEYS[i], strlen(KEYS[i]), on_reply,
+                                                        NULL, "MODULE.X %d", i),
+                         VALKEY_OK);
+        TURN_UNTIL(seen.replies == i + 1);
+    }
+    assert_string_equal(seen.log, "n2 n0 n1 ");
+}
+
+static void every_allocation_of_a_spread_command_may_fail(void **state) {
+    (void)state;
+    answer(0, "MGET bar", "*1\r\n$1\r\n0\r\n");
+    answer(2, "MGET foo", "*1\r\n$1\r\n2\r\n");
+    bool has_failed = true;
+    for (int at = 0; has_failed; at++) {
+        memset(&seen, 0, sizeof seen);
+        valkeyClusterOptions options = options_of_test();
+        options.options = VALKEY_OPT_BLOCKING_INITIAL_UPDATE;
+        failing_allocator_install(at);
+        acc = valkeyClusterAsyncConnectWithOptions(&options);
+        bool is_sent = acc != NULL && valkeyClusterAsyncSpreadCommand(acc, on_reply, NULL,
+                                                                      "MGET foo bar") == VALKEY_OK;
+        for (int i = 0; i < 40 && is_sent && seen.replies + seen.nulls == 0; i++)
+            driver_turn();
+        assert_int_equal(seen.replies + seen.nulls, is_sent);
+        valkeyClusterAsyncFree(acc);
+        acc = NULL;
+        driver_turn();
+        has_failed = failing_allocator_has_failed();
+        assert_int_equal(failing_allocator_held(), 0);
+        failing_allocator_remove();
+        assert_true(has_failed || seen.replies == 1);
+    }
+}
+
+static int open_driver(void **state) {
+    (void)state;
+    driver_open();
+    return 0;
+}
+
+static int close_driver(void **state) {
+    (void)state;
+    driver_close();
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_nodes, close_nodes)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(spread_commands_are_merged),
+        TEST(a_lost_part_fails_a_spread_command),
+        TEST(a_context_may_end_while_parts_are_missing),
+        TEST(a_key_hint_says_where_a_command_goes),
+        TEST(every_allocation_of_a_spread_command_may_fail),
+    };
+    return cmocka_run_group_tests(tests, open_driver, close_driver);
+}
