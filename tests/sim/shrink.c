@@ -148,7 +148,7 @@ static void add(struct text *text, const char *format, ...) {
 void shrink_print_arguments(const struct swarm_options *options, char *out, size_t size) {
     struct text text = {out, size};
     const char *separator = " --without ";
-    if (options->subject != SIM_SUBJECTS[0])
+    if (options->subject != NULL && options->subject != SIM_SUBJECTS[0])
         add(&text, "--subject %s ", options->subject->name);
     add(&text, "--seed %" PRIu64, options->seed);
     if (options->only_round >= 0)
