@@ -24,7 +24,8 @@ enum {
     PARTITION_WHOLE = PARTITION_BUCKETS, /* "bucket" of a part that concerns no key in particular */
 };
 
-/* What came of executing a command. Borrowed until the store is next called. */
+/* What came of executing a command. Borrowed until the store is next called for anything else than
+ * next_part and bucket_of. */
 struct store_result {
     struct slice effect; /* empty: nothing was changed */
     struct slice reply;  /* RESP */
