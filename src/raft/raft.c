@@ -45,16 +45,20 @@ static enum larder_status check_entries(const struct raft_restored *restored) {
     return LARDER_OK;
 }
 
-/* How many entries at the start are covered by the snapshot; all of them if the log does not have
- * the snapshot's last entry. */
-static size_t covered_count(const struct raft_restored *restored) {
+/* Whether the log begins before the snapshot's end and does not have its last entry. */
+static bool is_log_replaced(const struct raft_restored *restored) {
     const struct raft_snapshot *snapshot = &restored->snapshot;
     if (restored->entry_count == 0 || restored->entries[0].index == snapshot->index + 1)
-        return 0;
+        return false;
     size_t last = (size_t)(snapshot->index - restored->entries[0].index);
-    if (last < restored->entry_count && restored->entries[last].term == snapshot->term)
-        return last + 1;
-    return restored->entry_count;
+    return last >= restored->entry_count || restored->entries[last].term != snapshot->term;
+}
+
+/* How many entries at the start are covered by the snapshot. */
+static size_t covered_count(const struct raft_restored *restored) {
+    if (restored->entry_count == 0 || is_log_replaced(restored))
+        return restored->entry_count;
+    return (size_t)(restored->snapshot.index + 1 - restored->entries[0].index);
 }
 
 static enum larder_status load_entries(struct raft *raft, const struct raft_restored *restored) {
@@ -86,6 +90,7 @@ static void restore(struct raft *raft, const struct raft_restored *restored) {
     raft->base_configuration_index = restored->snapshot.index;
     raft->storage.durable = raft_log_last_index(&raft->log);
     raft->storage.issue_from = raft->storage.durable + 1;
+    raft->storage.is_reset = raft->storage.is_cut = is_log_replaced(restored);
     raft_adopt_configuration(raft);
     raft_restart_election_timer(raft);
 }

@@ -52,7 +52,7 @@ struct raft_restored {
 };
 
 /* Returns owned in *out. Borrows everything for the call. Entries that contradict the snapshot or
- * do not reach it are ignored: they were being replaced by it.
+ * do not reach it are ignored: they were being replaced by it, and the first write says so again.
  * Errors: LARDER_NO_MEMORY; LARDER_INVALID (options); LARDER_CORRUPT (entries with gaps, of terms
  * that fall or exceed the hard state's, or an unreadable configuration). */
 LARDER_NODISCARD

@@ -290,6 +290,45 @@ static void contradicting_disk_contents_are_refused(void **state) {
     assert_int_equal(raft_create(&options, &restored, &ALLOCATOR_SYSTEM, &raft), LARDER_INVALID);
 }
 
+/* The first write of a node that finds these entries beside a snapshot of 5/2. */
+static struct raft_write first_write_behind(struct raft_entry *entries, size_t count) {
+    static struct raft_output out;
+    struct raft_options options = {.self = trace_id('A')};
+    struct raft_restored restored = {.hard_state = {.term = 3},
+                                     .snapshot = {.index = 5, .term = 2},
+                                     .entries = entries,
+                                     .entry_count = count};
+    struct raft *raft = NULL;
+    assert_int_equal(raft_create(&options, &restored, &ALLOCATOR_SYSTEM, &raft), LARDER_OK);
+    struct raft_input tick = {.type = RAFT_TICK};
+    assert_int_equal(raft_step(raft, &tick, &out), LARDER_OK);
+    raft_destroy(raft);
+    return out.write;
+}
+
+/* It crashed after a snapshot was stored and before its log began anew: what is appended from now
+ * on would leave a gap, or stand behind entries of another history. */
+static void log_that_a_snapshot_replaced_begins_anew_after_a_restart(void **state) {
+    (void)state;
+    struct raft_entry short_of_it[2] = {{2, 1, RAFT_ENTRY_NOOP, {NULL, 0}},
+                                        {3, 1, RAFT_ENTRY_NOOP, {NULL, 0}}};
+    struct raft_write write = first_write_behind(short_of_it, 2);
+    assert_true(write.has_log && write.is_reset);
+    assert_int_equal(write.after_index, 5);
+    assert_int_equal(write.entry_count, 0);
+    struct raft_entry of_another_history[2] = {{5, 1, RAFT_ENTRY_NOOP, {NULL, 0}},
+                                               {6, 1, RAFT_ENTRY_NOOP, {NULL, 0}}};
+    write = first_write_behind(of_another_history, 2);
+    assert_true(write.has_log && write.is_reset);
+    assert_int_equal(write.after_index, 5);
+    assert_int_equal(write.entry_count, 0);
+    struct raft_entry with_its_end[2] = {{5, 2, RAFT_ENTRY_NOOP, {NULL, 0}},
+                                         {6, 3, RAFT_ENTRY_NOOP, {NULL, 0}}};
+    assert_int_equal(first_write_behind(with_its_end, 1).number, 0);
+    assert_int_equal(first_write_behind(with_its_end, 2).number, 0);
+    assert_int_equal(first_write_behind(with_its_end + 1, 1).number, 0);
+}
+
 /* Allocations fail from the n-th on. */
 struct scarce {
     size_t left;
@@ -370,6 +409,7 @@ int main(void) {
         cmocka_unit_test(all_disks_full_and_emptied_again),
         cmocka_unit_test(log_that_was_durable_survives_a_restart_and_the_rest_does_not),
         cmocka_unit_test(contradicting_disk_contents_are_refused),
+        cmocka_unit_test(log_that_a_snapshot_replaced_begins_anew_after_a_restart),
         cmocka_unit_test(missing_memory_means_busy_and_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
