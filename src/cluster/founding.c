@@ -160,6 +160,7 @@ static void take_status(struct founding *f, uint32_t link, const struct founding
                                    .incarnation = m->incarnation,
                                    .state = m->state,
                                    .round = m->round,
+                                   .cluster = m->cluster,
                                    .seen = m->seen,
                                    .member = m->member};
     founding_lose(f, (uint8_t)link);

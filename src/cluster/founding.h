@@ -32,7 +32,8 @@
  *   BOOT of its own was sent, and after BOOT of the other's was: a circle.
  *
  * That wants: one process at a time at a seed's address; the same list of seeds everywhere (a
- * digest of it is compared); no directory thrown away while nodes are founding.
+ * digest of it is compared); no directory thrown away while nodes are founding. A single seed in
+ * memory founds anew whenever it restarts, though others that had joined it may live on.
  *
  * Links are numbered by the caller: 0 to seed_count - 1 are those that this node opens to the seeds
  * (opened again whenever they break; nothing is sent while they are down), other numbers are those

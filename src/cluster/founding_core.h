@@ -22,6 +22,7 @@ struct founding_peer {
     uint64_t incarnation;
     enum founding_state state;
     uint32_t round;
+    struct raft_id cluster; /* that it is founding, or nobody */
     uint64_t seen;
     struct member member;
 };
@@ -56,9 +57,10 @@ struct founding {
     struct founding_plan plan;                      /* PROPOSING, ACCEPTED, BOOTED; FORMED by it */
     struct founder_progress known[FOUNDING_SEEDS_MAX]; /* by founder */
     bool is_proposer;
-    uint32_t asker_link; /* ACCEPTED: to the proposer; BOOTED: whence BOOT came */
-    int64_t proposed_us; /* PROPOSING */
-    bool has_booted;     /* for the plan; when its mark is durable it may be told */
+    uint32_t asker_link;     /* ACCEPTED: to the proposer; BOOTED: whence BOOT came */
+    struct raft_id proposer; /* ACCEPTED */
+    int64_t proposed_us;     /* PROPOSING */
+    bool has_booted;         /* for the plan; when its mark is durable it may be told */
     uint64_t mark_number, boot_mark_number, persisted_number;
     /* FORMED */
     bool is_member; /* the configuration was said to name this process */
@@ -95,7 +97,7 @@ void founding_note_booted(struct founding *f, struct raft_id node);
 void founding_repeat(struct founding *f);
 /* Be in no founding: never come back to the present one. A proposer tells the others. */
 void founding_leave(struct founding *f);
-/* Seed `seed` is not, or not any more, the process that the plan means. */
+/* News of a seed: it may be another process than the plan means, or have left the plan. */
 void founding_lose(struct founding *f, uint8_t seed);
 /* START once enough have booted. */
 void founding_check_start(struct founding *f);

@@ -212,6 +212,7 @@ void founding_take_proposal(struct founding *f, uint32_t link, const struct foun
     memset(f->known, 0, sizeof(f->known));
     f->state = FOUNDING_ACCEPTED;
     f->asker_link = link;
+    f->proposer = m->node;
     f->proposed_us = f->now_us;
     founding_write(f, link, FOUNDING_ACCEPT);
 }
@@ -234,15 +235,25 @@ void founding_take_refusal(struct founding *f, const struct founding_message *m)
         founding_leave(f);
 }
 
+/* It has left the plan, for ever: each leaving raises the round. */
+static bool has_left(const struct founding *f, const struct founding_peer *peer,
+                     const struct founder *founder) {
+    return peer->round > founder->round && !raft_id_equal(peer->cluster, f->plan.cluster);
+}
+
 void founding_lose(struct founding *f, uint8_t seed) {
     const struct founding_peer *peer = &f->peers[seed];
     for (uint32_t i = 0; i < f->plan.founder_count; i++) {
         const struct founder *founder = &f->plan.founders[i];
+        if (founder->seed != seed || seed == f->self_seed)
+            continue;
         bool is_same = peer->is_heard && raft_id_equal(peer->node, founder->member.node) &&
                        peer->incarnation == founder->member.incarnation;
-        bool leaves =
+        bool needs_it =
             f->state == FOUNDING_PROPOSING || (f->state == FOUNDING_BOOTED && !f->is_durable);
-        if (founder->seed == seed && seed != f->self_seed && !is_same && leaves) {
+        bool is_proposer =
+            f->state == FOUNDING_ACCEPTED && raft_id_equal(f->proposer, founder->member.node);
+        if ((needs_it && !is_same) || (is_proposer && is_same && has_left(f, peer, founder))) {
             founding_leave(f);
             return;
         }

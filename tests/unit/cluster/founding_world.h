@@ -51,6 +51,7 @@ struct world_node {
 struct world {
     struct golden golden;
     bool is_quiet;
+    bool is_printed; /* instead of kept: to look at a run */
     struct random random;
     uint32_t node_count, seed_count;
     enum founding_mode modes[WORLD_NODES];
@@ -82,7 +83,9 @@ static char world_name(uint32_t node) {
 
 #define WORLD_SAY(w, ...)                                                                          \
     do {                                                                                           \
-        if (!(w)->is_quiet)                                                                        \
+        if ((w)->is_printed)                                                                       \
+            print_message(__VA_ARGS__);                                                            \
+        else if (!(w)->is_quiet)                                                                   \
             golden_say(&(w)->golden, __VA_ARGS__);                                                 \
     } while (0)
 
@@ -111,9 +114,10 @@ static uint32_t world_cluster(struct world *w, struct raft_id cluster) {
     return w->cluster_count;
 }
 
+/* In memory, what is left of a cluster when all its seeds are dead is nobody's care. */
 static void world_check(struct world *w) {
     struct raft_id found = RAFT_NOBODY;
-    for (uint32_t i = 0; i < w->node_count; i++) {
+    for (uint32_t i = 0; i < w->seed_count; i++) {
         const struct world_node *node = &w->nodes[i];
         if (node->founding == NULL || !raft_id_is_set(node->cluster))
             continue;
@@ -357,15 +361,22 @@ static void world_take(struct world *w, const struct world_event *event) {
     }
 }
 
+static void world_connect(struct world *w, uint32_t from, uint32_t to) {
+    uint64_t old = w->nodes[to].incoming[from];
+    w->nodes[from].dialled[to] = w->nodes[to].incoming[from] = ++w->serials;
+    w->busy_us[from][to][1] = w->busy_us[to][from][0] = w->now_us;
+    if (old != 0)
+        world_step(
+            w, to,
+            (struct founding_input){.type = FOUNDING_BROKEN, .link = (uint32_t)old * 100 + from});
+}
+
 static void world_dial(struct world *w) {
     for (uint32_t i = 0; i < w->node_count; i++)
-        for (uint32_t j = 0; j < w->seed_count; j++) {
-            if (i == j || w->nodes[i].founding == NULL || w->nodes[j].founding == NULL ||
-                w->nodes[i].dialled[j] != 0 || w->is_cut[i][j] || w->is_cut[j][i])
-                continue;
-            w->nodes[i].dialled[j] = w->nodes[j].incoming[i] = ++w->serials;
-            w->busy_us[i][j][1] = w->busy_us[j][i][0] = w->now_us;
-        }
+        for (uint32_t j = 0; j < w->seed_count; j++)
+            if (i != j && w->nodes[i].founding != NULL && w->nodes[j].founding != NULL &&
+                w->nodes[i].dialled[j] == 0 && !w->is_cut[i][j] && !w->is_cut[j][i])
+                world_connect(w, i, j);
 }
 
 /* The next event that is due, in order of time; false: none, or one at which to stop. */

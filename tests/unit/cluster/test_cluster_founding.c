@@ -695,6 +695,43 @@ static void test_an_accept_is_neither_given_twice_nor_released_by_time(void **st
            "  B>C REFUSE\n");
 }
 
+/* C did not hear the proposal: neither A nor B, which accepted, may count on anything yet. */
+static void test_nobody_boots_before_all_have_accepted(void **state) {
+    (void)state;
+    struct world *w = begin(3, 3, false);
+    start_all(w);
+    world_run_to(w, FOUNDING_PROPOSE);
+    world_lose(w, 0);
+    w->is_cut[0][2] = true;
+    world_run(w, 500 * 1000);
+    assert_int_equal(founding_state(w->nodes[0].founding), FOUNDING_PROPOSING);
+    assert_int_equal(founding_state(w->nodes[1].founding), FOUNDING_ACCEPTED);
+    world_finish(w);
+}
+
+/* It had accepted and was restarted, with its directory: BOOT means the process that is gone. */
+static void test_a_restarted_founder_does_not_boot_for_its_former_process(void **state) {
+    (void)state;
+    struct world *w = begin(5, 5, true);
+    w->is_quiet = true;
+    start_all(w);
+    world_run_to(w, FOUNDING_BOOT);
+    struct founding_message letter = {.type = FOUNDING_BOOT,
+                                      .node = w->nodes[0].id,
+                                      .incarnation = w->nodes[0].incarnation,
+                                      .cluster = {{1, 2}},
+                                      .target = w->nodes[2].id,
+                                      .target_incarnation = w->nodes[2].incarnation,
+                                      .target_round = 1};
+    world_crash(w, 2, true);
+    world_start(w, 2);
+    world_dial(w);
+    w->is_quiet = false;
+    world_step(w, 2,
+               (struct founding_input){.type = FOUNDING_MESSAGE, .link = 0, .message = &letter});
+    end(w, "  C>A REFUSE\n");
+}
+
 static void test_bad_options_and_bytes_are_refused(void **state) {
     (void)state;
     struct world *w = begin(3, 3, false);
@@ -751,6 +788,8 @@ int main(void) {
         cmocka_unit_test(test_a_named_founder_goes_on_with_its_mark),
         cmocka_unit_test(test_other_seeds_are_strangers),
         cmocka_unit_test(test_an_accept_is_neither_given_twice_nor_released_by_time),
+        cmocka_unit_test(test_nobody_boots_before_all_have_accepted),
+        cmocka_unit_test(test_a_restarted_founder_does_not_boot_for_its_former_process),
         cmocka_unit_test(test_bad_options_and_bytes_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
