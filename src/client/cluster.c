@@ -86,12 +86,13 @@ void cluster_release(struct cluster *cluster) {
     for (size_t i = 0; i < cluster->node_count; i++)
         cluster_node_destroy(cluster->nodes[i]);
     cluster->node_count = cluster->node_capacity = 0;
-    void *const owned[] = {cluster->nodes,      cluster->seeds, cc->table,   cc->connect_timeout,
-                           cc->command_timeout, cc->username,   cc->password};
+    void *const owned[] = {cluster->nodes,      cluster->seeds, cc->table,    cc->connect_timeout,
+                           cc->command_timeout, cc->username,   cc->password, cluster->zone};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         vk_free(owned[i]);
     cluster->nodes = NULL;
     cluster->seeds = NULL;
+    cluster->zone = NULL;
     cc->table = NULL;
     cc->connect_timeout = cc->command_timeout = NULL;
     cc->username = cc->password = NULL;

@@ -29,8 +29,9 @@ struct async_reply_to {
 struct async_request {
     struct async_request *next; /* in waiting or streams */
     struct cluster *cluster;
-    valkeyAsyncContext *on; /* of streams */
+    valkeyAsyncContext *on; /* the connection that it was sent over */
     int slot;               /* -1: for one node only */
+    bool is_read;           /* a replica may answer it */
     int channels;           /* of streams: how many have not ended; 0: no stream */
     struct retries retries;
     struct async_reply_to to;

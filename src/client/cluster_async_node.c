@@ -19,8 +19,12 @@ static void on_connect(valkeyAsyncContext *ac, int status) {
     struct cluster_node *node = ac->data;
     struct cluster *cluster = node->cluster;
     async_cluster_enter(cluster);
-    if (status != VALKEY_OK)
+    if (status != VALKEY_OK) {
         node->base.failure_count++;
+        node_note_error(node, ac->err, ac->errstr);
+    } else {
+        cluster_log(cluster, VALKEY_LOG_INFO, "connected to %s", node->base.addr);
+    }
     valkeyConnectCallback *fn = async_context_of(cluster)->onConnect;
     if (fn != NULL)
         fn(ac, status);
@@ -31,8 +35,10 @@ static void on_disconnect(const valkeyAsyncContext *ac, int status) {
     struct cluster_node *node = ac->data;
     struct cluster *cluster = node->cluster;
     async_cluster_enter(cluster);
-    if (status != VALKEY_OK)
+    if (status != VALKEY_OK) {
         node->base.failure_count++;
+        node_note_error(node, ac->err, ac->errstr);
+    }
     valkeyDisconnectCallback *fn = async_context_of(cluster)->onDisconnect;
     if (fn != NULL)
         fn(ac, status);
@@ -104,6 +110,8 @@ valkeyAsyncContext *async_node_connect(struct cluster *cluster, struct cluster_n
                              .command_timeout = cc->command_timeout};
     VALKEY_OPTIONS_SET_TCP(&options, node->base.host, node->base.port);
     node->base.lastConnectionAttempt = clock_now_ms() * 1000;
+    node->is_readonly = false;
+    node->statistics.connects++;
     valkeyAsyncContext *ac = valkeyAsyncConnectWithOptions(&options);
     if (ac == NULL) {
         (void)cluster_fail_memory(cluster);

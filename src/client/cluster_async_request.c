@@ -5,6 +5,7 @@
 #include "client/cluster_async.h"
 
 #include "client/async_internal.h"
+#include "client/cluster_read.h"
 #include "client/command_text.h"
 
 #include <limits.h>
@@ -30,17 +31,40 @@ static void finish(struct async_request *request, void *reply) {
         to.fn(async_context_of(cluster), reply, to.privdata);
 }
 
+static void on_zone(valkeyAsyncContext *ac, void *data, void *privdata) {
+    (void)privdata;
+    read_take_zone(ac->data, data);
+}
+
+/* What a node is told or asked before it gets a read. */
+static int send_before_read(struct cluster_node *node, valkeyAsyncContext *ac) {
+    if (!node->is_readonly && valkeyAsyncFormattedCommand(ac, NULL, NULL, READ_READONLY,
+                                                          sizeof READ_READONLY - 1) != VALKEY_OK)
+        return VALKEY_ERR;
+    node->is_readonly = true;
+    if (!read_wants_zone(node))
+        return VALKEY_OK;
+    node->is_zone_asked = true;
+    return valkeyAsyncFormattedCommand(ac, on_zone, NULL, READ_INFO, sizeof READ_INFO - 1);
+}
+
 /* VALKEY_ERR: cc->err is set, the request is where it was. */
 static int send_to(struct cluster *cluster, struct cluster_node *node,
                    struct async_request *request, bool is_asking) {
     valkeyAsyncContext *ac = async_node_connect(cluster, node);
     if (ac == NULL)
         return VALKEY_ERR;
-    if ((!is_asking || valkeyAsyncFormattedCommand(ac, NULL, NULL, CLUSTER_ASKING,
+    if (ac->replies.head == NULL && ac->c.flags & VALKEY_CONNECTED) {
+        node_timing_arm(node);
+        node_timing_start(node);
+    }
+    if ((!request->is_read || send_before_read(node, ac) == VALKEY_OK) &&
+        (!is_asking || valkeyAsyncFormattedCommand(ac, NULL, NULL, CLUSTER_ASKING,
                                                    sizeof CLUSTER_ASKING - 1) == VALKEY_OK) &&
         valkeyAsyncFormattedCommand(ac, on_answer, request, request->command, request->size) ==
             VALKEY_OK) {
         request->on = ac;
+        node->statistics.commands++;
         if (request->channels > 0) {
             request->next = cluster->async.streams;
             cluster->async.streams = request;
@@ -56,7 +80,13 @@ static int send_by_slot(struct cluster *cluster, struct async_request *request) 
     valkeyClusterNode *node = cluster->context.table[request->slot];
     if (node == NULL)
         return cluster_fail(cluster, VALKEY_ERR_OTHER, "slot not served by any node");
-    return send_to(cluster, (struct cluster_node *)(void *)node, request, false);
+    struct cluster_node *primary = (struct cluster_node *)(void *)node;
+    struct cluster_node *chosen = request->is_read ? read_choose(cluster, primary) : primary;
+    while (chosen != primary && async_node_connect(cluster, chosen) == NULL) {
+        read_avoid(chosen);
+        chosen = read_choose(cluster, primary);
+    }
+    return send_to(cluster, chosen, request, false);
 }
 
 struct shape {
@@ -112,6 +142,8 @@ int async_request_start(struct cluster *cluster, struct cluster_node *node, int 
                                       .channels = shape.channels,
                                       .to = *to,
                                       .size = size};
+    request->is_read =
+        node == NULL && shape.channels == 0 && read_may_choose(cluster, command, size);
     memcpy(request->command, command, size);
     int result =
         node != NULL ? send_to(cluster, node, request, false) : send_by_slot(cluster, request);
@@ -205,8 +237,11 @@ static int try_again(struct cluster *cluster, struct cluster_node *from,
                      struct async_request *request, const char *text, enum cluster_error error) {
     if (error == CLUSTER_ERROR_DOWN)
         async_map_want(cluster, from);
-    if (error != CLUSTER_ERROR_MOVED && error != CLUSTER_ERROR_ASK)
+    if (error != CLUSTER_ERROR_MOVED && error != CLUSTER_ERROR_ASK) {
+        from->statistics.retries++;
+        cluster_log(cluster, VALKEY_LOG_DEBUG, "%s answered %s", from->base.addr, text);
         return put_off(cluster, request);
+    }
     struct cluster_node *node = cluster_follow(cluster, from, text, error, &request->retries);
     if (node == NULL)
         return VALKEY_ERR;
@@ -241,11 +276,25 @@ static void continue_stream(struct cluster *cluster, struct async_request *reque
     }
 }
 
+/* A read whose replica failed is asked of whoever is there. False: nobody is. */
+static bool ask_another(struct cluster *cluster, struct cluster_node *from,
+                        struct async_request *request) {
+    if (!request->is_read || from->base.role != VALKEY_ROLE_REPLICA ||
+        async_cluster_is_ending(cluster) ||
+        ++request->retries.redirects > cluster->context.max_retry_count)
+        return false;
+    read_avoid(from);
+    return send_by_slot(cluster, request) == VALKEY_OK;
+}
+
 static void handle_answer(struct cluster *cluster, valkeyAsyncContext *ac,
                           struct async_request *request, valkeyReply *reply) {
     enum cluster_error error = CLUSTER_ERROR_NONE;
     if (reply != NULL && reply->type == VALKEY_REPLY_ERROR && request->slot >= 0)
         error = cluster_error_of(reply->str);
+    if (reply == NULL && ac->err != 0 && ac->err != VALKEY_ERR_TIMEOUT &&
+        ask_another(cluster, ac->data, request))
+        return;
     if (error != CLUSTER_ERROR_NONE) {
         if (request->channels > 0)
             unlink_request(&cluster->async.streams, request);
@@ -263,6 +312,8 @@ static void on_answer(valkeyAsyncContext *ac, void *data, void *privdata) {
     struct async_request *request = privdata;
     struct cluster *cluster = request->cluster;
     async_cluster_enter(cluster);
+    if (data != NULL)
+        node_timing_end(ac->data);
     if (data == NULL && ac->err != 0) {
         async_map_want(cluster, NULL);
         (void)cluster_fail(cluster, ac->err, ac->errstr);

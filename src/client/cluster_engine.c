@@ -4,7 +4,7 @@
  * once and keep their place in the pipeline, which is a matter of the list and not of the
  * connections; those that a node can't serve just now are sent again after a growing, randomised
  * delay. */
-#include "client/cluster_internal.h"
+#include "client/cluster_read.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,14 +13,16 @@
 
 enum { POLLED_MAX = 1024 };
 
-static void request_fail(struct request *request, int err, const char *text) {
-    request->state = REQUEST_FAILED;
-    request->err = err;
-    (void)snprintf(request->errstr, sizeof request->errstr, "%s", text);
-}
-
-static void fail_from_cluster(struct cluster *cluster, struct request *request) {
-    request_fail(request, cluster->context.err, cluster->context.errstr);
+/* A read whose replica failed is asked again at once, of whoever is there. */
+static bool ask_another(struct cluster *cluster, struct request *request) {
+    if (!request->is_read || request->at->base.role != VALKEY_ROLE_REPLICA ||
+        ++request->retries.redirects > cluster->context.max_retry_count)
+        return false;
+    request->retries.at_ms = 0;
+    request->state = REQUEST_WAITING;
+    request->next_waiting = cluster->waiting;
+    cluster->waiting = request;
+    return true;
 }
 
 void cluster_node_fail(struct cluster *cluster, struct cluster_node *node, int err,
@@ -31,97 +33,18 @@ void cluster_node_fail(struct cluster *cluster, struct cluster_node *node, int e
         struct owed owed = owed_pop(cluster, node);
         if (owed.kind == OWED_SLOTMAP)
             cluster->slotmaps_owed--;
-        else if (owed.request != NULL)
+        else if (owed.kind == OWED_ZONE)
+            node->is_zone_asked = false;
+        else if (owed.request != NULL &&
+                 !(err != VALKEY_ERR_TIMEOUT && ask_another(cluster, owed.request)))
             request_fail(owed.request, err, copy);
     }
+    read_avoid(node);
+    node_note_error(node, err, copy);
     node->base.failure_count++;
     cluster->context.need_update_route = 1;
     (void)cluster_fail(cluster, err, copy);
     cluster_node_disconnect(node);
-}
-
-/* Put bytes into a connected node's output, to be answered later. */
-static int put(struct cluster *cluster, struct cluster_node *node, enum owed_kind kind,
-               struct request *request, const char *command, size_t size) {
-    char *room = owed_reserve(node) ? output_reserve(node->base.con, size) : NULL;
-    if (room == NULL)
-        return cluster_fail_memory(cluster);
-    memcpy(room, command, size);
-    output_commit(node->base.con, size);
-    owed_push(cluster, node, kind, request);
-    return VALKEY_OK;
-}
-
-static void send_to(struct cluster *cluster, struct cluster_node *node, struct request *request,
-                    bool is_asking) {
-    if (cluster_node_connect(cluster, node) != VALKEY_OK) {
-        cluster->context.need_update_route = 1;
-        fail_from_cluster(cluster, request);
-        return;
-    }
-    if ((is_asking && put(cluster, node, OWED_ASKING, NULL, CLUSTER_ASKING,
-                          sizeof CLUSTER_ASKING - 1) != VALKEY_OK) ||
-        put(cluster, node, OWED_REPLY, request, request->command, request->size) != VALKEY_OK) {
-        fail_from_cluster(cluster, request);
-        return;
-    }
-    request->state = REQUEST_SENT;
-    request->at = node;
-}
-
-static void send_by_slot(struct cluster *cluster, struct request *request) {
-    valkeyClusterNode *node = cluster->context.table[request->slot];
-    if (node != NULL) {
-        send_to(cluster, (struct cluster_node *)(void *)node, request, false);
-        return;
-    }
-    cluster->context.need_update_route = 1;
-    request_fail(request, VALKEY_ERR_OTHER, "slot not served by any node");
-}
-
-struct request *request_create(struct cluster *cluster, struct cluster_node *node, int slot,
-                               const char *command, size_t size) {
-    struct request *request = size > SIZE_MAX / 2 ? NULL : vk_malloc(sizeof *request + size);
-    if (request == NULL) {
-        (void)cluster_fail_memory(cluster);
-        return NULL;
-    }
-    *request = (struct request){.slot = node != NULL ? -1 : slot, .size = size};
-    memcpy(request->command, command, size);
-    if (node != NULL)
-        send_to(cluster, node, request, false);
-    else
-        send_by_slot(cluster, request);
-    if (request->state != REQUEST_FAILED)
-        return request;
-    (void)cluster_fail(cluster, request->err, request->errstr);
-    vk_free(request);
-    return NULL;
-}
-
-static void stop_waiting(struct cluster *cluster, const struct request *request) {
-    struct request **link = &cluster->waiting;
-    while (*link != NULL && *link != request)
-        link = &(*link)->next_waiting;
-    if (*link != NULL)
-        *link = request->next_waiting;
-}
-
-void request_destroy(struct cluster *cluster, struct request *request) {
-    if (request == NULL)
-        return;
-    if (request->state == REQUEST_WAITING)
-        stop_waiting(cluster, request);
-    if (request->state == REQUEST_SENT) {
-        struct cluster_node *node = request->at;
-        for (size_t i = 0; i < node->owed_count; i++) {
-            struct owed *owed = &node->owed[(node->owed_head + i) % node->owed_capacity];
-            if (owed->request == request)
-                owed->request = NULL;
-        }
-    }
-    freeReplyObject(request->reply);
-    vk_free(request);
 }
 
 /* Ask a connected node for the map, unless one is under way. */
@@ -130,7 +53,7 @@ static int ask_slotmap(struct cluster *cluster, struct cluster_node *node) {
         return VALKEY_OK;
     size_t size;
     const char *command = cluster_map_command(cluster, &size);
-    if (put(cluster, node, OWED_SLOTMAP, NULL, command, size) != VALKEY_OK)
+    if (request_put(cluster, node, OWED_SLOTMAP, NULL, command, size) != VALKEY_OK)
         return VALKEY_ERR;
     cluster->slotmaps_owed++;
     return VALKEY_OK;
@@ -139,7 +62,7 @@ static int ask_slotmap(struct cluster *cluster, struct cluster_node *node) {
 /* Send the request again after a while, if there is time left for that. */
 static void put_off(struct cluster *cluster, struct request *request) {
     if (!retries_put_off(cluster, &request->retries)) {
-        fail_from_cluster(cluster, request);
+        request_fail_from_cluster(cluster, request);
         return;
     }
     request->state = REQUEST_WAITING;
@@ -151,7 +74,7 @@ static void redirect(struct cluster *cluster, struct cluster_node *from, struct 
                      const char *text, enum cluster_error error) {
     struct cluster_node *node = cluster_follow(cluster, from, text, error, &request->retries);
     if (node == NULL) {
-        fail_from_cluster(cluster, request);
+        request_fail_from_cluster(cluster, request);
         return;
     }
     /* Without memory the map stays old for now; that slot is right. */
@@ -160,7 +83,7 @@ static void redirect(struct cluster *cluster, struct cluster_node *from, struct 
     if (retries_are_many(&request->retries))
         put_off(cluster, request);
     else
-        send_to(cluster, node, request, error == CLUSTER_ERROR_ASK);
+        request_send_to(cluster, node, request, error == CLUSTER_ERROR_ASK);
 }
 
 /* An error that is about the cluster is acted on. False: it is the answer. */
@@ -174,6 +97,8 @@ static bool handle_cluster_error(struct cluster *cluster, struct cluster_node *f
     case CLUSTER_ERROR_DOWN: (void)ask_slotmap(cluster, from); break;
     case CLUSTER_ERROR_LATER: break;
     }
+    from->statistics.retries++;
+    cluster_log(cluster, VALKEY_LOG_DEBUG, "%s answered %s", from->base.addr, text);
     put_off(cluster, request);
     return true;
 }
@@ -181,7 +106,10 @@ static bool handle_cluster_error(struct cluster *cluster, struct cluster_node *f
 static void handle_answer(struct cluster *cluster, struct cluster_node *node, valkeyReply *reply) {
     struct owed owed = owed_pop(cluster, node);
     struct request *request = owed.request;
-    if (owed.kind == OWED_SLOTMAP) {
+    node_timing_end(node);
+    if (owed.kind == OWED_ZONE) {
+        read_take_zone(node, reply);
+    } else if (owed.kind == OWED_SLOTMAP) {
         cluster->slotmaps_owed--;
         cluster->was_slotmap_applied = cluster_map_apply(cluster, node, reply) == VALKEY_OK;
     } else if (request != NULL) {
@@ -214,6 +142,7 @@ static void take_answers(struct cluster *cluster, struct cluster_node *node) {
 static void wait_for_one(struct cluster *cluster, struct cluster_node *node) {
     void *reply = NULL;
     valkeyContext *c = node->base.con;
+    node_timing_start(node);
     if (valkeyGetReply(c, &reply) != VALKEY_OK)
         cluster_node_fail(cluster, node, c->err, c->errstr);
     else
@@ -249,6 +178,7 @@ static void wait_for_any(struct cluster *cluster, long long deadline) {
         if (node->owed_count == 0)
             continue;
         struct output *output = &connection_of(node->base.con)->output;
+        node_timing_start(node);
         if (output_pending(output) > 0 && connection_write_some(node->base.con) != VALKEY_OK) {
             cluster_node_fail(cluster, node, node->base.con->err, node->base.con->errstr);
             return;
@@ -271,8 +201,8 @@ static void resend_due(struct cluster *cluster) {
         next = at->next_waiting;
         if (at->retries.at_ms > now_ms)
             continue;
-        stop_waiting(cluster, at);
-        send_by_slot(cluster, at);
+        request_stop_waiting(cluster, at);
+        request_send_by_slot(cluster, at);
     }
 }
 
@@ -292,7 +222,7 @@ static bool is_pending(const struct cluster *cluster, const struct request *requ
 /* Time is up: give up the nodes that let us wait. */
 static void time_out(struct cluster *cluster, struct request *request) {
     if (request != NULL && request->state == REQUEST_WAITING) {
-        stop_waiting(cluster, request);
+        request_stop_waiting(cluster, request);
         request_fail(request, VALKEY_ERR_TIMEOUT, "Timeout");
         return;
     }

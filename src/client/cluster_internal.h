@@ -13,6 +13,7 @@
 
 #include "client/connection.h"
 #include "valkey/cluster.h"
+#include "valkey/cluster_statistics.h"
 
 struct async_request;
 
@@ -35,6 +36,7 @@ struct request {
     enum request_state state;
     struct cluster_node *at; /* REQUEST_SENT: which owes the answer */
     int slot;                /* -1: for one node only */
+    bool is_read;            /* a replica may answer it */
     struct retries retries;
     void *reply; /* REQUEST_DONE: owned */
     int err;     /* REQUEST_FAILED */
@@ -43,7 +45,7 @@ struct request {
     char command[];
 };
 
-enum owed_kind { OWED_REPLY, OWED_ASKING, OWED_SLOTMAP };
+enum owed_kind { OWED_REPLY, OWED_NOTHING, OWED_SLOTMAP, OWED_ZONE };
 
 struct owed {
     enum owed_kind kind;
@@ -57,7 +59,14 @@ struct cluster_node {
     bool is_gone;      /* was mapped once, and is not any more */
     int connections;   /* asynchronous ones whose data this is, those that end included */
     unsigned asked_in; /* the round of asking for the map in which it was asked */
-    struct owed *owed; /* ring */
+    struct cluster_node *primary; /* of a mapped replica */
+    bool is_readonly;             /* the connection was told READONLY */
+    bool is_zone_asked;
+    char *zone;               /* NULL: not known; owned */
+    long long avoid_until_ms; /* reads go elsewhere until then */
+    valkeyClusterNodeStatistics statistics;
+    long long timed_since_us; /* see cluster_observe.c */
+    struct owed *owed;        /* ring */
     size_t owed_head, owed_count, owed_capacity;
 };
 
@@ -87,6 +96,12 @@ struct cluster {
     int slotmaps_owed;        /* answers to CLUSTER SLOTS under way */
     bool was_slotmap_applied; /* by the last answer */
     bool is_ready;            /* READY was told */
+    int read_from;            /* VALKEYCLUSTER_READ_ */
+    char *zone;               /* owned; NULL: none */
+    size_t read_turn;
+    valkeyClusterLogFn *log; /* NULL: nobody listens */
+    int log_level;
+    void *log_privdata;
     alignas(max_align_t) valkeyClusterContext context;
 };
 
@@ -110,6 +125,17 @@ int cluster_fail(struct cluster *cluster, int err, const char *text);
 int cluster_fail_memory(struct cluster *cluster);
 void cluster_clear_error(struct cluster *cluster);
 void cluster_tell(struct cluster *cluster, int event);
+
+/* cluster_observe.c */
+long long cluster_now_us(void);
+/* A command is put to an idle node; it is written; the first answer is there; there is none. */
+void node_timing_arm(struct cluster_node *node);
+void node_timing_start(struct cluster_node *node);
+void node_timing_end(struct cluster_node *node);
+void node_timing_drop(struct cluster_node *node);
+void node_note_error(struct cluster_node *node, int err, const char *text);
+void cluster_log(struct cluster *cluster, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* cluster_node.c */
 /* The node of that address, made if it is new; NULL without memory. */
@@ -171,14 +197,26 @@ void cluster_begin_command(struct cluster *cluster);
 /* Wait for a request, take its reply, owned, and destroy it. NULL: cc->err is set. */
 void *cluster_finish_request(struct cluster *cluster, struct request *request);
 
-/* cluster_engine.c */
-/* Make the nodes of all seeds. False: cc->err is set. */
-bool cluster_add_seeds(struct cluster *cluster);
+/* cluster_request.c */
 /* Make a request and put it into its node's output. `node` NULL: by slot. NULL on errors. */
 struct request *request_create(struct cluster *cluster, struct cluster_node *node, int slot,
                                const char *command, size_t size);
 /* Nobody wants its answer any more. NULL is ignored. */
 void request_destroy(struct cluster *cluster, struct request *request);
+/* Send it (again). It fails when that does not work. */
+void request_send_to(struct cluster *cluster, struct cluster_node *node, struct request *request,
+                     bool is_asking);
+void request_send_by_slot(struct cluster *cluster, struct request *request);
+/* Put bytes into a connected node's output, to be answered later. */
+int request_put(struct cluster *cluster, struct cluster_node *node, enum owed_kind kind,
+                struct request *request, const char *command, size_t size);
+void request_stop_waiting(struct cluster *cluster, const struct request *request);
+void request_fail(struct request *request, int err, const char *text);
+void request_fail_from_cluster(struct cluster *cluster, struct request *request);
+
+/* cluster_engine.c */
+/* Make the nodes of all seeds. False: cc->err is set. */
+bool cluster_add_seeds(struct cluster *cluster);
 /* Work until the request has an answer or has failed. Blocks. */
 void cluster_drive(struct cluster *cluster, struct request *request);
 /* Fetch the map from any node. Blocks. */

@@ -9,16 +9,25 @@
 
 enum { PORT_MAX = 65535 };
 
+static const size_t NO_PRIMARY = SIZE_MAX;
+
 struct address {
     const char *host;
     size_t host_size;
     int port;
 };
 
+struct token {
+    const char *text;
+    size_t size;
+};
+
 struct range {
     struct address address;
     int start, end; /* -1: a replica, or a primary without slots */
     bool is_replica;
+    size_t primary;              /* of a replica: its index, once found */
+    struct token id, primary_id; /* in CLUSTER NODES */
 };
 
 struct ranges {
@@ -79,11 +88,12 @@ static enum add_result read_slots(const struct cluster_node *from, const valkeyR
         long long start = entry->element[0]->integer, end = entry->element[1]->integer;
         if (start < 0 || end < start || end >= VALKEYCLUSTER_SLOTS)
             return ADD_MALFORMED;
-        size_t last = wants_replicas ? entry->elements : 3;
+        size_t last = wants_replicas ? entry->elements : 3, primary = ranges->count;
         for (size_t j = 2; j < last; j++) {
             struct range range = {.start = j == 2 ? (int)start : -1,
                                   .end = j == 2 ? (int)end : -1,
-                                  .is_replica = j > 2};
+                                  .is_replica = j > 2,
+                                  .primary = primary};
             if (!read_endpoint(from, entry->element[j], &range.address))
                 return ADD_MALFORMED;
             enum add_result result = add(ranges, range);
@@ -93,11 +103,6 @@ static enum add_result read_slots(const struct cluster_node *from, const valkeyR
     }
     return ADDED;
 }
-
-struct token {
-    const char *text;
-    size_t size;
-};
 
 /* The next run of characters other than `separator` and line ends. */
 static bool next_token(const char **at, const char *end, struct token *out) {
@@ -170,7 +175,8 @@ static enum add_result read_line(const struct cluster_node *from, const char *at
             return ADD_MALFORMED;
     if (has_flag(tokens[2], "noaddr") || has_flag(tokens[2], "handshake"))
         return ADDED;
-    struct range range = {.start = -1, .end = -1};
+    struct range range = {
+        .start = -1, .end = -1, .primary = NO_PRIMARY, .id = tokens[0], .primary_id = tokens[3]};
     if (!read_address(from, tokens[1], &range.address))
         return ADD_MALFORMED;
     range.is_replica = has_flag(tokens[2], "slave") || has_flag(tokens[2], "replica");
@@ -188,6 +194,22 @@ static enum add_result read_line(const struct cluster_node *from, const char *at
     return ADDED;
 }
 
+static bool is_same(struct token left, struct token right) {
+    return left.size == right.size && memcmp(left.text, right.text, left.size) == 0;
+}
+
+/* Replicas name their primaries, which may stand behind them. */
+static void find_primaries(const struct ranges *ranges) {
+    for (size_t i = 0; i < ranges->count; i++) {
+        struct range *replica = &ranges->items[i];
+        for (size_t j = 0; replica->is_replica && j < ranges->count; j++)
+            if (!ranges->items[j].is_replica && is_same(ranges->items[j].id, replica->primary_id)) {
+                replica->primary = j;
+                break;
+            }
+    }
+}
+
 static enum add_result read_nodes(const struct cluster_node *from, const valkeyReply *reply,
                                   bool wants_replicas, struct ranges *ranges) {
     const char *at = reply->str, *end = reply->str + reply->len;
@@ -202,6 +224,7 @@ static enum add_result read_nodes(const struct cluster_node *from, const valkeyR
         }
         at = line_end + (line_end < end);
     }
+    find_primaries(ranges);
     return ADDED;
 }
 
@@ -237,12 +260,15 @@ static void fill_table(struct cluster *cluster, const struct ranges *ranges,
         struct cluster_node *node = cluster->nodes[i];
         node->is_gone = node->is_gone || node->is_mapped;
         node->is_mapped = false;
+        node->primary = NULL;
     }
     for (size_t i = 0; i < ranges->count; i++) {
         const struct range *range = &ranges->items[i];
         nodes[i]->is_mapped = true;
         nodes[i]->is_gone = false;
         nodes[i]->base.role = range->is_replica ? VALKEY_ROLE_REPLICA : VALKEY_ROLE_PRIMARY;
+        nodes[i]->primary =
+            range->is_replica && range->primary != NO_PRIMARY ? nodes[range->primary] : NULL;
         for (int slot = range->start; range->start >= 0 && slot <= range->end; slot++)
             table[slot] = &nodes[i]->base;
     }
@@ -267,6 +293,8 @@ static int apply_ranges(struct cluster *cluster, const struct ranges *ranges) {
     vk_free(nodes);
     cluster->context.route_version++;
     cluster->context.need_update_route = 0;
+    cluster_log(cluster, VALKEY_LOG_DEBUG, "map of slots updated, version %llu",
+                (unsigned long long)cluster->context.route_version);
     cluster_tell(cluster, VALKEYCLUSTER_EVENT_SLOTMAP_UPDATED);
     if (!cluster->is_ready) {
         cluster->is_ready = true;
@@ -293,6 +321,9 @@ int cluster_map_apply(struct cluster *cluster, struct cluster_node *from,
         status = cluster_fail_memory(cluster);
     else
         status = cluster_fail(cluster, VALKEY_ERR_PROTOCOL, "Malformed slot map");
+    if (status != VALKEY_OK)
+        cluster_log(cluster, VALKEY_LOG_WARNING, "map of slots from %s is of no use: %s",
+                    from->base.addr, cluster->context.errstr);
     vk_free(ranges.items);
     return status;
 }

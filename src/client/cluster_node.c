@@ -74,6 +74,7 @@ void cluster_node_destroy(struct cluster_node *node) {
     cluster_node_disconnect(node);
     vk_free(node->owed);
     vk_free(node->base.name);
+    vk_free(node->zone);
     vk_free(node->base.addr);
     vk_free(node->base.host);
     vk_free(node);
@@ -134,12 +135,17 @@ int cluster_node_connect(struct cluster *cluster, struct cluster_node *node) {
                              .command_timeout = cc->command_timeout};
     VALKEY_OPTIONS_SET_TCP(&options, node->base.host, node->base.port);
     node->base.lastConnectionAttempt = clock_now_ms() * 1000;
+    node->is_readonly = false;
+    node->statistics.connects++;
     node->base.con = valkeyConnectWithOptions(&options);
     if (node->base.con == NULL)
         return cluster_fail_memory(cluster);
-    if (prepare(cluster, node->base.con) == VALKEY_OK)
+    if (prepare(cluster, node->base.con) == VALKEY_OK) {
+        cluster_log(cluster, VALKEY_LOG_INFO, "connected to %s", node->base.addr);
         return VALKEY_OK;
+    }
     node->base.failure_count++;
+    node_note_error(node, cluster->context.err, cluster->context.errstr);
     cluster_node_disconnect(node);
     return VALKEY_ERR;
 }

@@ -49,6 +49,8 @@ struct cluster_node *cluster_follow(struct cluster *cluster, struct cluster_node
         (void)cluster_fail(cluster, ERROR_TOO_MANY_RETRIES, "too many cluster retries");
         return NULL;
     }
+    from->statistics.redirects++;
+    cluster_log(cluster, VALKEY_LOG_DEBUG, "%s answered %s", from->base.addr, text);
     struct cluster_node *node = cluster_node_get(cluster, host, host_size, port);
     if (node == NULL) {
         (void)cluster_fail_memory(cluster);
@@ -58,6 +60,7 @@ struct cluster_node *cluster_follow(struct cluster *cluster, struct cluster_node
         node->is_mapped = true;
         node->is_gone = false;
         node->base.role = VALKEY_ROLE_PRIMARY;
+        node->primary = NULL;
         cluster->context.table[slot] = &node->base;
     }
     return node;

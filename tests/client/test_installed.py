@@ -24,6 +24,7 @@ EXPECTED = {
     "cluster": "SET: OK\nkeys: 101\n",
     "cluster_async": "answers: 100\n",
     "cluster_spread": "value: 2\nvalue: 1\nvalue: 3\nkeys in all nodes: 3\ndeleted: 3\n",
+    "cluster_read": "value: 1\ncommands sent: 21\n",
     "pool": "counted: 800\n",
     "tls": "encrypted: PONG\n",
 }

@@ -7,6 +7,8 @@
 #include "support/testing.h"
 
 #include <valkey/cluster_commands.h>
+#include <valkey/cluster_read.h>
+#include <valkey/cluster_statistics.h>
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -156,6 +158,68 @@ static void a_key_hint_says_where_a_command_goes(void **state) {
     assert_string_equal(seen.log, "n2 n0 n1 ");
 }
 
+static int count_of(char node) {
+    int count = 0;
+    for (const char *at = seen.log; (at = strchr(at, 'n')) != NULL; at++)
+        count += at[1] == node;
+    return count;
+}
+
+static void get_foo(int times) {
+    for (int i = 0; i < times; i++) {
+        int before = seen.replies;
+        assert_int_equal(valkeyClusterAsyncCommand(acc, on_reply, NULL, "GET foo"), VALKEY_OK);
+        TURN_UNTIL(seen.replies == before + 1);
+    }
+}
+
+static void reads_go_to_replicas(void **state) {
+    (void)state;
+    fake_cluster_use_replicas(&cluster);
+    fake_cluster_answer(&cluster);
+    valkeyClusterOptions options = options_of_test();
+    options.options = VALKEY_OPT_USE_REPLICAS;
+    acc = valkeyClusterAsyncConnectWithOptions(&options);
+    TURN_UNTIL(seen.ready == 1);
+    assert_int_equal(valkeyClusterSetReadFrom(&acc->cc, VALKEYCLUSTER_READ_ANY, NULL), VALKEY_OK);
+    get_foo(9);
+    for (int i = 0; i < FAKE_NODES; i++) {
+        assert_int_equal(count_of((char)('0' + i)), 3);
+        assert_int_equal(fake_server_count(cluster.nodes[i], "READONLY"), 1);
+    }
+    assert_int_equal(valkeyClusterAsyncCommand(acc, on_reply, NULL, "SET foo x"), VALKEY_OK);
+    TURN_UNTIL(seen.replies == 10);
+    assert_int_equal(count_of('0'), 4);
+}
+
+static void a_failed_replica_is_passed_over(void **state) {
+    (void)state;
+    fake_cluster_use_replicas(&cluster);
+    fake_cluster_add(&cluster, 1, (struct fake_rule){.command = "GET", .after = FAKE_CLOSE});
+    fake_cluster_answer(&cluster);
+    valkeyClusterOptions options = options_of_test();
+    options.options = VALKEY_OPT_USE_REPLICAS;
+    acc = valkeyClusterAsyncConnectWithOptions(&options);
+    TURN_UNTIL(seen.ready == 1);
+    assert_int_equal(valkeyClusterSetReadFrom(&acc->cc, VALKEYCLUSTER_READ_ANY, NULL), VALKEY_OK);
+    get_foo(9);
+    assert_int_equal(seen.nulls, 0);
+    assert_int_equal(fake_server_count(cluster.nodes[1], "GET"), 1);
+    valkeyClusterNode *nodes[FAKE_NODES];
+    assert_int_equal(valkeyClusterGetNodes(&acc->cc, nodes, FAKE_NODES), FAKE_NODES);
+    uint64_t commands = 0, errors = 0, samples = 0;
+    for (int i = 0; i < FAKE_NODES; i++) {
+        valkeyClusterNodeStatistics numbers;
+        assert_int_equal(valkeyClusterGetNodeStatistics(&acc->cc, nodes[i], &numbers), VALKEY_OK);
+        commands += numbers.commands;
+        errors += numbers.errors;
+        samples += numbers.samples;
+    }
+    assert_int_equal(commands, 10);
+    assert_int_equal(errors, 1);
+    assert_true(samples >= 5);
+}
+
 static void every_allocation_of_a_spread_command_may_fail(void **state) {
     (void)state;
     answer(0, "MGET bar", "*1\r\n$1\r\n0\r\n");
@@ -202,6 +266,8 @@ int main(void) {
         TEST(a_lost_part_fails_a_spread_command),
         TEST(a_context_may_end_while_parts_are_missing),
         TEST(a_key_hint_says_where_a_command_goes),
+        TEST(reads_go_to_replicas),
+        TEST(a_failed_replica_is_passed_over),
         TEST(every_allocation_of_a_spread_command_may_fail),
     };
     return cmocka_run_group_tests(tests, open_driver, close_driver);

@@ -50,3 +50,10 @@ void fake_cluster_stop(struct fake_cluster *cluster) {
     for (int i = 0; i < FAKE_NODES; i++)
         fake_server_stop(cluster->nodes[i]);
 }
+
+void fake_cluster_use_replicas(struct fake_cluster *cluster) {
+    size_t used = (size_t)snprintf(cluster->map, FAKE_TEXT, "*1\r\n*5\r\n:0\r\n:16383\r\n");
+    for (int i = 0; i < FAKE_NODES; i++)
+        used += (size_t)snprintf(cluster->map + used, FAKE_TEXT - used,
+                                 "*3\r\n$9\r\n127.0.0.1\r\n:%d\r\n$2\r\nid\r\n", cluster->ports[i]);
+}

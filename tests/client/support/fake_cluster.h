@@ -28,4 +28,7 @@ void fake_cluster_answer(struct fake_cluster *cluster);
 /* Write a map in which node owners[i] has the i-th third of the slots. */
 void fake_cluster_write_map(const struct fake_cluster *cluster, char *out, const int *owners);
 
+/* From now on the map says that node 0 has all slots and the others replicate it. */
+void fake_cluster_use_replicas(struct fake_cluster *cluster);
+
 #endif
