@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* larder-sim: run seeds and scenarios of the simulator. `larder-sim --help` tells. */
+#include "sim/exhaustive.h"
 #include "sim/scenario.h"
 #include "sim/shrink.h"
 
@@ -11,6 +12,9 @@ static const char USAGE[] =
     "usage: larder-sim [--seed N] [--seeds COUNT] [--minutes M] [--round R] [--without NAME,...]\n"
     "                  [--scenario NAME] [--list] [--only I,I,...] [--until SECONDS] [--verbose]\n"
     "                  [--subject NAME] [--figures] [--counters] [--shrink]\n"
+    "                  [--exhaustive [--decisions D] [--deviations K] [--crashes C] [--machines "
+    "N]\n"
+    "                  [--runs R] [--choices LIST]]\n"
     "  --seed     the seed to run (1)           --seeds    so many seeds from there on (1)\n"
     "  --minutes  virtual minutes a seed (60)   --round    only this round of the seed\n"
     "  --without  leave out kinds of faults     --only     only these faults of the round\n"
@@ -18,14 +22,20 @@ static const char USAGE[] =
     "  --figures  print counters and speed      --shrink   make a failing seed smaller\n"
     "  --subject  what is simulated: config-group\n"
     "  --counters print how often rare events happened in all seeds, and whether often enough\n"
+    "  --exhaustive   all runs of a small world (3 machines) that differ from the usual one in at\n"
+    "                 most K (2) of the first D (60) decisions, with at most C (2) crashes; no "
+    "more\n"
+    "                 than R of them; or only the run with these choices\n"
     "  --scenario run a script (or: all)        --list     names of the scripts\n";
 
 struct settings {
     struct swarm_options swarm;
     uint64_t seeds;
-    bool has_figures, has_counters, shrinks;
+    bool has_figures, has_counters, shrinks, is_exhaustive, has_choices;
     const char *scenario;
     uint32_t only[SIM_FAULTS_MAX];
+    struct exhaustive_options exhaustive;
+    struct exhaustive_choices choices;
 };
 
 static void fail(const char *what, const char *value) {
@@ -71,53 +81,88 @@ static const struct sim_subject_type *find_subject(const char *name) {
     return found;
 }
 
+static void list_scenarios(void) {
+    for (size_t k = 0; k < SCENARIO_COUNT; k++)
+        printf("%-24s %s\n", SCENARIOS[k].name, SCENARIOS[k].about);
+    exit(0);
+}
+
+/* Arguments without a value. */
+static bool read_flag_argument(struct settings *settings, const char *name) {
+    if (strcmp(name, "--verbose") == 0)
+        settings->swarm.trace_out = stdout;
+    else if (strcmp(name, "--shrink") == 0)
+        settings->shrinks = true;
+    else if (strcmp(name, "--figures") == 0)
+        settings->has_figures = true;
+    else if (strcmp(name, "--counters") == 0)
+        settings->has_counters = true;
+    else if (strcmp(name, "--exhaustive") == 0)
+        settings->is_exhaustive = true;
+    else if (strcmp(name, "--list") == 0)
+        list_scenarios();
+    else
+        return false;
+    return true;
+}
+
+static bool read_exhaustive_argument(struct settings *settings, const char *name,
+                                     const char *value) {
+    struct exhaustive_options *options = &settings->exhaustive;
+    if (strcmp(name, "--decisions") == 0)
+        options->decisions = (uint32_t)number_of(value);
+    else if (strcmp(name, "--deviations") == 0)
+        options->deviations = (uint32_t)number_of(value);
+    else if (strcmp(name, "--crashes") == 0)
+        options->crashes = (uint32_t)number_of(value);
+    else if (strcmp(name, "--machines") == 0)
+        options->machine_count = (uint32_t)number_of(value);
+    else if (strcmp(name, "--runs") == 0)
+        options->run_limit = number_of(value);
+    else if (strcmp(name, "--choices") == 0)
+        settings->has_choices = true;
+    else
+        return false;
+    if (options->decisions > EXHAUSTIVE_DECISIONS_MAX ||
+        options->deviations > EXHAUSTIVE_DEVIATIONS_MAX ||
+        options->machine_count > SIM_MACHINES_MAX)
+        fail("too many", value);
+    if (strcmp(name, "--choices") == 0 && !exhaustive_parse(value, &settings->choices))
+        fail("not a list of choices", value);
+    return true;
+}
+
+static void read_value_argument(struct settings *settings, const char *name, char *value) {
+    if (strcmp(name, "--seed") == 0)
+        settings->swarm.seed = number_of(value);
+    else if (strcmp(name, "--seeds") == 0)
+        settings->seeds = number_of(value);
+    else if (strcmp(name, "--subject") == 0)
+        settings->swarm.subject = find_subject(value);
+    else if (strcmp(name, "--scenario") == 0)
+        settings->scenario = value;
+    else if (strcmp(name, "--minutes") == 0)
+        settings->swarm.length_us = (int64_t)number_of(value) * 60000000;
+    else if (strcmp(name, "--round") == 0)
+        settings->swarm.only_round = (int32_t)number_of(value);
+    else if (strcmp(name, "--without") == 0)
+        leave_out(&settings->swarm, value);
+    else if (strcmp(name, "--only") == 0)
+        keep_only(settings, value);
+    else if (strcmp(name, "--until") == 0)
+        settings->swarm.round_us = (int64_t)number_of(value) * 1000000;
+    else if (!read_exhaustive_argument(settings, name, value))
+        fail("what is this", name);
+}
+
 static void read_arguments(struct settings *settings, int count, char **values) {
     for (int i = 1; i < count; i++) {
         const char *name = values[i];
-        if (strcmp(name, "--verbose") == 0) {
-            settings->swarm.trace_out = stdout;
+        if (read_flag_argument(settings, name))
             continue;
-        }
-        if (strcmp(name, "--shrink") == 0) {
-            settings->shrinks = true;
-            continue;
-        }
-        if (strcmp(name, "--figures") == 0) {
-            settings->has_figures = true;
-            continue;
-        }
-        if (strcmp(name, "--counters") == 0) {
-            settings->has_counters = true;
-            continue;
-        }
-        if (strcmp(name, "--list") == 0) {
-            for (size_t k = 0; k < SCENARIO_COUNT; k++)
-                printf("%-24s %s\n", SCENARIOS[k].name, SCENARIOS[k].about);
-            exit(0);
-        }
         if (i + 1 == count)
             fail("what is this", name);
-        char *value = values[++i];
-        if (strcmp(name, "--seed") == 0)
-            settings->swarm.seed = number_of(value);
-        else if (strcmp(name, "--seeds") == 0)
-            settings->seeds = number_of(value);
-        else if (strcmp(name, "--subject") == 0)
-            settings->swarm.subject = find_subject(value);
-        else if (strcmp(name, "--scenario") == 0)
-            settings->scenario = value;
-        else if (strcmp(name, "--minutes") == 0)
-            settings->swarm.length_us = (int64_t)number_of(value) * 60000000;
-        else if (strcmp(name, "--round") == 0)
-            settings->swarm.only_round = (int32_t)number_of(value);
-        else if (strcmp(name, "--without") == 0)
-            leave_out(&settings->swarm, value);
-        else if (strcmp(name, "--only") == 0)
-            keep_only(settings, value);
-        else if (strcmp(name, "--until") == 0)
-            settings->swarm.round_us = (int64_t)number_of(value) * 1000000;
-        else
-            fail("what is this", name);
+        read_value_argument(settings, name, values[++i]);
     }
 }
 
@@ -222,6 +267,33 @@ static bool run_scenarios(const struct settings *settings) {
     return is_clean;
 }
 
+static bool explore(const struct settings *settings) {
+    struct exhaustive_options options = settings->exhaustive;
+    struct exhaustive_result result;
+    char choices[200];
+    options.subject = settings->swarm.subject;
+    options.seed = settings->swarm.seed;
+    if (settings->has_choices) {
+        options.trace_out = settings->swarm.trace_out;
+        exhaustive_replay(&options, &settings->choices, &result);
+    } else {
+        exhaustive_run(&options, &result);
+    }
+    exhaustive_print(&result.choices, choices, sizeof(choices));
+    if (result.violation != NULL)
+        printf("%s, seed %" PRIu64 ", choices %s: at %.6f s, machine %" PRId32 ": %s\n"
+               "again: larder-sim --verbose and the same arguments with --choices %s\n",
+               options.subject->name, options.seed, choices, (double)result.violation_us / 1e6,
+               result.machine, result.violation, choices);
+    printf("%s, seed %" PRIu64 ": %" PRIu64 " runs, %" PRIu64 " distinct, %" PRIu64
+           " histories, %" PRIu64 " events, %.2f virtual hours, all with up to %" PRIu32
+           " deviations%s\n",
+           options.subject->name, options.seed, result.run_count, result.distinct_count,
+           result.history_count, result.event_count, (double)result.length_us / 3.6e9,
+           result.deviations, result.is_complete ? ": complete" : "");
+    return result.violation == NULL;
+}
+
 int main(int count, char **values) {
     struct settings settings = {
         .seeds = 1,
@@ -230,6 +302,8 @@ int main(int count, char **values) {
     read_arguments(&settings, count, values);
     if (settings.scenario != NULL)
         return run_scenarios(&settings) ? 0 : 1;
+    if (settings.is_exhaustive)
+        return explore(&settings) ? 0 : 1;
     uint64_t passed = 0;
     struct totals totals = {0};
     for (uint64_t i = 0; i < settings.seeds; i++) {

@@ -27,8 +27,8 @@ struct sim_subject_type {
     const char *name;
     uint32_t machine_count, client_count;
     uint64_t refused_faults; /* a bit for each kind of fault that makes no sense for it */
-    /* What the world is to be made with: fills type, settings, oracle. Returns the subject, owned.
-     */
+    /* What the world is to be made with: fills type, settings, oracle; the numbers of machines and
+     * clients are set, and may be smaller than the above. Returns the subject, owned. */
     void *(*create)(uint64_t seed, struct sim_world_options *options);
     void (*destroy)(void *subject);
     /* The world exists; machines have no processes yet. */

@@ -36,21 +36,38 @@ static void push(struct sim_world *world, const struct sim_event *event) {
     events[at] = *event;
 }
 
-static struct sim_event pop(struct sim_world *world) {
+/* Put the event where it belongs at or below `at`. */
+static void sink(struct sim_world *world, size_t at, const struct sim_event *event) {
     struct sim_event *events = world->events;
-    struct sim_event first = events[0];
-    const struct sim_event *last = &events[--world->event_count];
-    size_t at = 0;
-    for (size_t child = 1; child < world->event_count; child = 2 * at + 1) {
+    for (size_t child = 2 * at + 1; child < world->event_count; child = 2 * at + 1) {
         if (child + 1 < world->event_count && event_is_before(&events[child + 1], &events[child]))
             child++;
-        if (!event_is_before(&events[child], last))
+        if (!event_is_before(&events[child], event))
             break;
         events[at] = events[child];
         at = child;
     }
-    events[at] = *last;
+    events[at] = *event;
+}
+
+static struct sim_event pop(struct sim_world *world) {
+    struct sim_event first = world->events[0];
+    const struct sim_event *last = &world->events[--world->event_count];
+    sink(world, 0, last);
     return first;
+}
+
+void world_order_events(struct sim_world *world) {
+    for (size_t i = world->event_count / 2; i > 0; i--) {
+        struct sim_event event = world->events[i - 1];
+        sink(world, i - 1, &event);
+    }
+}
+
+void world_drop_first(struct sim_world *world) {
+    struct sim_event event = pop(world);
+    if (event.type == SIM_EVENT_FRAME)
+        free(event.bytes);
 }
 
 void world_schedule(struct sim_world *world, const struct sim_event *event) {
@@ -249,6 +266,8 @@ static void handle(struct sim_world *world, const struct sim_event *event) {
 void world_run_until(struct sim_world *world, int64_t time_us) {
     while (world->violation == NULL && world->event_count > 0 &&
            world->events[0].time_us <= time_us) {
+        if (world->before_event != NULL && world->before_event(world->before_event_context))
+            continue;
         struct sim_event event = pop(world);
         world->now_us = event.time_us;
         if (is_put_off(world, &event))

@@ -94,6 +94,10 @@ struct sim_world {
     uint64_t order;
     size_t event_count, event_capacity;
     struct sim_event *events;
+    /* Called before each event is taken, if set. It may change which one is the first, and returns
+     * whether it wants to see the one that is it then. */
+    bool (*before_event)(void *context);
+    void *before_event_context;
     struct sim_machine *machines;
     struct sim_client clients[SIM_CLIENTS_MAX];
     struct sim_network network;
@@ -134,6 +138,10 @@ static inline void world_count(struct sim_world *world, enum rare_event event) {
 }
 /* Faults of all kinds so far: made by calls and drawn by network, disks and memory. */
 uint64_t world_fault_count(const struct sim_world *world);
+
+/* For before_event: times in the heap were changed; the first event never happens. */
+void world_order_events(struct sim_world *world);
+void world_drop_first(struct sim_world *world);
 
 /* ---- machines ---- */
 
