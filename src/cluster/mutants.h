@@ -59,6 +59,18 @@ enum cluster_mutant {
     MUTANT_APPLY_UNCOMMITTED = 161,      /* a backup applies what may be cut */
     MUTANT_STALE_SYNC_COUNTED = 162,     /* a sync of records that were cut since counts */
     MUTANT_ACK_ANY_INCARNATION = 163,    /* acknowledgements of a dead process count */
+    /* requests, sessions and time of a partition */
+    MUTANT_RESULT_NOT_STORED = 191,       /* what a request answered is not remembered */
+    MUTANT_KNOWN_EXECUTED = 192,          /* a request that is known is executed again */
+    MUTANT_PRUNED_EXECUTED = 193,         /* a request below the lowest is executed again */
+    MUTANT_FLOOR_IGNORED = 194,           /* ... or of a session that was forgotten */
+    MUTANT_OLD_REQUEST_EXECUTED = 195,    /* a request of long ago is executed */
+    MUTANT_RESULTS_AT_PRIMARY_ONLY = 196, /* backups do not remember results */
+    MUTANT_CLOCK_RUNS_BACK = 197,         /* a new primary begins with its own wall clock */
+    MUTANT_CLOCK_STEPS = 198,             /* cluster time follows a wall clock that is set */
+    MUTANT_CLOCK_IGNORES_MEDIAN = 199,    /* a term begins with whatever the wall clock shows */
+    MUTANT_EFFECTS_LEAVE_EARLY = 200,     /* side effects leave before commit */
+    MUTANT_WATCH_OVER_TERMS = 201,        /* EXEC believes a WATCH of an older term */
     /* copying and anti-entropy */
     MUTANT_ITEM_OVER_NEWER = 171,        /* an item from before a left out record is taken */
     MUTANT_APPLY_TWICE = 172,            /* a record that an item has already is applied again */

@@ -27,7 +27,7 @@ enum larder_status replica_create(const struct replica_options *options, struct 
     set_defaults(&r->options);
     r->allocator = allocator;
     r->leases = leases;
-    r->dirty_from = UINT64_MAX;
+    r->dirty_from = r->held_from = UINT64_MAX;
     r->blocked_until_us = INT64_MIN;
     size_t requests = r->options.requests_max;
     r->requests = allocator_allocate_zeroed(allocator, requests * sizeof(*r->requests));
@@ -78,6 +78,17 @@ struct replica_record replica_get_record(const struct partition_replica *r, uint
     return replica_log_get(&r->log, sequence);
 }
 
+enum larder_status replica_add(struct partition_replica *r, const struct replica_input *input) {
+    if (input->type != REPLICA_WRITE && input->type != REPLICA_READ)
+        return LARDER_INVALID;
+    r->now_us = input->now_us;
+    return requests_add(r, input);
+}
+
+void replica_hold(struct partition_replica *r, uint64_t sequence) {
+    r->held_from = sequence;
+}
+
 enum larder_status replica_admit(const struct partition_replica *r, size_t payload_bytes,
                                  int64_t now_us) {
     if (!replica_is_primary(r))
@@ -88,7 +99,7 @@ enum larder_status replica_admit(const struct partition_replica *r, size_t paylo
         return LARDER_DENIED;
     if (r->settings.quorum_policy == QUORUM_MAJORITY && !lease_config_holds(r->leases, now_us))
         return LARDER_DENIED;
-    uint64_t keep_after = r->commit < r->applied ? r->commit : r->applied;
+    uint64_t keep_after = replica_keep_after(r);
     /* Some records stay free for the beginning of terms. */
     bool has_room = payload_bytes <= r->options.bytes_max / 8 &&
                     replica_log_has_room(&r->log, 8, payload_bytes, keep_after) &&
@@ -153,6 +164,7 @@ static enum larder_status take(struct partition_replica *r, const struct replica
     case REPLICA_HAND_OFF: return hand_off(r, input->member);
     case REPLICA_COPIED: take_copied(r, input->sequence); return LARDER_OK;
     case REPLICA_DIVERGED: take_diverged(r); return LARDER_OK;
+    case REPLICA_SETTLE: return LARDER_OK;
     case REPLICA_SILENT:
         if (replica_is_primary(r) && input->member != r->options.self &&
             member_set_has(&r->view.in_sync, input->member))

@@ -119,7 +119,8 @@ struct partition_replica {
     /* the log */
     struct replica_log log;
     uint64_t commit;
-    uint64_t applied;       /* in the store: records up to here */
+    uint64_t applied;       /* in the store, or given out to be: records up to here */
+    uint64_t held_from;     /* records from here on stay in the log; UINT64_MAX: as it wants */
     uint64_t executed;      /* in the store ahead of `applied`: own records up to here ... */
     uint64_t executed_term; /* ... of this term; 0: none */
     bool is_unsynced;       /* the store lacks something or has too much: can't be in sync */
@@ -180,6 +181,7 @@ enum replica_input_type {
     REPLICA_HAND_OFF, /* stop, drain, let `member` go on */
     REPLICA_COPIED,   /* the store has everything as of `sequence` or newer */
     REPLICA_SILENT,   /* evidence that the process of `member` is gone */
+    REPLICA_SETTLE,   /* nothing new: what was added by replica_add goes out */
     REPLICA_DIVERGED, /* the store differs from the primary's: out of sync until COPIED */
 };
 
@@ -189,7 +191,7 @@ struct replica_input {
     union {
         const struct configuration *configuration;
         struct {
-            uint64_t context;
+            uint64_t context;     /* WRITE: 0 if nobody waits for it */
             struct slice payload; /* WRITE; borrowed for the call */
             int64_t deadline_us;
         } request;
@@ -259,6 +261,16 @@ enum larder_status replica_admit(const struct partition_replica *replica, size_t
 LARDER_NODISCARD
 enum larder_status replica_step(struct partition_replica *replica,
                                 const struct replica_input *input, struct replica_output *out);
+
+/* WRITE or READ as a step takes them, without what follows from it: that is left to the next step,
+ * so that what many commands did goes out at once. Errors as of replica_step: nothing changed. */
+LARDER_NODISCARD
+enum larder_status replica_add(struct partition_replica *replica,
+                               const struct replica_input *input);
+
+/* The records from `sequence` on could not be put into the store yet: keep them. UINT64_MAX: all
+ * were. */
+void replica_hold(struct partition_replica *replica, uint64_t sequence);
 
 /* A record of the log; borrowed until the next step. `sequence` is of `apply` or `write`. */
 struct replica_record replica_get_record(const struct partition_replica *replica,

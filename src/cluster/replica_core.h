@@ -15,6 +15,8 @@ void replica_take_view(struct partition_replica *r, const struct configuration *
 
 /* replica_records.c: the log, for primaries and backups */
 uint64_t replica_durable(const struct partition_replica *r);
+/* The log may drop records up to here. */
+uint64_t replica_keep_after(const struct partition_replica *r);
 /* False: no room. */
 bool replica_append(struct partition_replica *r, const struct replica_record *record);
 void replica_forget_log(struct partition_replica *r, struct log_position base);

@@ -10,14 +10,18 @@ uint64_t replica_durable(const struct partition_replica *r) {
     return r->synced;
 }
 
+uint64_t replica_keep_after(const struct partition_replica *r) {
+    uint64_t done = r->commit < r->applied ? r->commit : r->applied;
+    return r->held_from <= done ? r->held_from - 1 : done;
+}
+
 static void set_dirty(struct partition_replica *r, uint64_t from) {
     if (from < r->dirty_from)
         r->dirty_from = from;
 }
 
 bool replica_append(struct partition_replica *r, const struct replica_record *record) {
-    uint64_t keep_after = r->commit < r->applied ? r->commit : r->applied;
-    if (!replica_log_append(&r->log, record, r->write_number + 1, keep_after))
+    if (!replica_log_append(&r->log, record, r->write_number + 1, replica_keep_after(r)))
         return false;
     set_dirty(r, r->log.last);
     return true;

@@ -26,7 +26,8 @@ enum larder_status requests_add(struct partition_replica *r, const struct replic
     bool is_read = input->type == REPLICA_READ;
     if (r->role != REPLICA_OPEN)
         return LARDER_AGAIN;
-    if (r->request_count == r->options.requests_max)
+    bool has_waiter = is_read || input->request.context != 0;
+    if (has_waiter && r->request_count == r->options.requests_max)
         return LARDER_BUSY;
     if (!is_read) {
         struct replica_record record = {
@@ -36,6 +37,8 @@ enum larder_status requests_add(struct partition_replica *r, const struct replic
         r->executed = r->log.last;
         r->executed_term = r->view.term;
     }
+    if (!has_waiter)
+        return LARDER_OK;
     r->requests[r->request_count++] =
         (struct replica_request){.context = input->request.context,
                                  .is_read = is_read,

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One partition at one member: what its files share. For this folder only. */
+#ifndef LARDER_CLUSTER_PARTITION_CORE_H
+#define LARDER_CLUSTER_PARTITION_CORE_H
+
+#include "cluster/partition.h"
+
+enum { PARTITION_REPLY_SMALL = 64, PARTITION_EXPIRE_MAX = 64 };
+
+enum slot_state {
+    SLOT_FREE,
+    SLOT_PARKED,
+    SLOT_WAITING,  /* executed; the replica knows it as its index + 1 */
+    SLOT_ANSWERED, /* free with the next step */
+};
+
+struct partition_slot {
+    enum slot_state state;
+    struct partition_request request; /* PARKED: argv points into bytes, id to the one here */
+    struct request_id id;
+    int64_t parked_until_us;
+    enum partition_answer done; /* what to say when it is settled well */
+    bool is_round;              /* a read that went as a record */
+    uint8_t small[PARTITION_REPLY_SMALL];
+    struct slice reply; /* in `small` or `bytes` */
+    uint8_t *bytes;     /* owned; NULL if size is 0 */
+    size_t size;
+};
+
+struct cluster_partition {
+    struct partition_options options;
+    const struct allocator *allocator;
+    struct partition_store store;
+    struct partition_replica *replica;
+    struct cluster_clock clock;
+    struct request_memory *requests;
+    struct copying *copying;
+    /* applying: records apply_from to apply_to are given out by the replica, not all stored */
+    uint64_t apply_from, apply_to;
+    size_t applied_bytes; /* of the first one's effect */
+    bool is_effect_applied, is_rest_wanted;
+    bool has_diverged; /* the replica is to be told */
+    uint8_t *beside;   /* what lies beside the data, as bytes */
+    size_t beside_size;
+    uint64_t announced; /* committed records were put out up to here */
+    /* requests */
+    size_t held_bytes;
+    uint32_t slot_count, free_count, parked_count;
+    struct partition_slot *slots;
+    uint32_t *free_slots;
+    uint32_t *parked;        /* slots in order of arrival */
+    uint64_t successor_term; /* handed off: park until this term has begun; 0: no */
+    int64_t successor_until_us;
+    /* as primary */
+    uint8_t *record; /* room for one */
+    size_t record_max;
+    int64_t next_sweep_us, next_expiry_us;
+    bool is_broken;
+    /* during a step */
+    struct partition_output *out;
+    int64_t now_us;
+    uint32_t reply_count;
+    struct partition_reply *replies;
+    uint32_t *reply_slots; /* UINT32_MAX: none */
+};
+
+static inline bool partition_is_behind(const struct cluster_partition *p) {
+    return p->apply_from <= p->apply_to;
+}
+
+/* Executes now: open, everything applied, a clock that runs. */
+static inline bool partition_is_ready(const struct cluster_partition *p) {
+    return p->replica->role == REPLICA_OPEN && p->clock.is_running && !partition_is_behind(p) &&
+           !p->is_broken;
+}
+
+/* partition_apply.c */
+/* Put into the store what the replica gave out, as far as memory lasts. */
+void partition_apply_pending(struct cluster_partition *p);
+/* What copying asks of what lies beside the data; the context is the partition. */
+enum larder_status partition_read_rest(void *context, struct slice *out);
+enum larder_status partition_replace_rest(void *context, struct slice bytes);
+/* What a record says beside its effect: clock, request memory. Errors: LARDER_NO_MEMORY (nothing
+ * changed), LARDER_CORRUPT. */
+LARDER_NODISCARD
+enum larder_status partition_apply_beside(struct cluster_partition *p,
+                                          const struct partition_record *record);
+
+/* partition_execute.c: the primary's commands */
+/* Execute in the slot. 0: the replica will settle it; else the answer, nothing was changed. */
+enum partition_answer partition_execute(struct cluster_partition *p, uint32_t slot,
+                                        const struct partition_request *request);
+/* Sweep and forget sessions, when it is time. */
+void partition_keep_house(struct cluster_partition *p);
+
+/* partition_requests.c: parking, slots, replies */
+void partition_take_request(struct cluster_partition *p, const struct partition_request *request);
+/* Execute those that are parked, or let them go. */
+void partition_run_parked(struct cluster_partition *p);
+void partition_settle_parked(struct cluster_partition *p);
+void partition_take_replies(struct cluster_partition *p, const struct replica_output *out);
+/* Free what the last step answered. */
+void partition_forget_replies(struct cluster_partition *p);
+void partition_release_slot(struct cluster_partition *p, uint32_t slot);
+/* Keep the reply with the slot. False: no room. */
+bool partition_hold_reply(struct cluster_partition *p, uint32_t slot, struct slice reply);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the primary executes, and how it becomes a record: whatever changed something, also a read
+ * that deleted an expired key, is one. */
+#include "cluster/mutants.h"
+#include "cluster/partition_core.h"
+
+enum { SESSION_BYTES_BOUND = 512 + REQUEST_RESULT_MAX, EXPIRY_EVERY_US = 1000000 };
+
+static int64_t time_now(struct cluster_partition *p) {
+    return cluster_clock_now(&p->clock, p->now_us);
+}
+
+static bool add(struct cluster_partition *p, enum replica_input_type type, uint64_t context,
+                int64_t deadline_us, struct slice payload) {
+    struct replica_input input = {
+        .type = type, .now_us = p->now_us, .request = {context, payload, deadline_us}};
+    return replica_add(p->replica, &input) == LARDER_OK;
+}
+
+/* The store has it already and cannot go back: if it does not fit into the log this member is of no
+ * more use. */
+static void write_record(struct cluster_partition *p, uint64_t context, int64_t deadline_us,
+                         const struct partition_record *record) {
+    struct partition_record written = *record;
+    bool fits = partition_record_encoded_size(record) <= p->record_max;
+    if (fits) {
+        size_t size = partition_record_encode(record, p->record);
+        fits = add(p, REPLICA_WRITE, context, deadline_us, slice_of(p->record, size)) &&
+               partition_record_decode(slice_of(p->record, size), &written) == LARDER_OK;
+    }
+    if (!fits || partition_apply_beside(p, &written) != LARDER_OK)
+        p->is_broken = true;
+    else if (written.kind == PARTITION_RECORD_EFFECT)
+        copying_note_executed(p->copying, p->replica->log.last, written.body);
+}
+
+static enum partition_answer read_answer(struct cluster_partition *p, uint32_t slot,
+                                         const struct partition_request *request) {
+    struct partition_slot *s = &p->slots[slot];
+    bool is_added = true;
+    if (request->read_mode == PARTITION_READ_ROUND) {
+        s->is_round = true;
+        struct partition_record record = {.kind = PARTITION_RECORD_CONFIRM, .time_us = time_now(p)};
+        write_record(p, slot + 1, request->deadline_us, &record);
+    } else {
+        is_added = add(p, REPLICA_READ, slot + 1, request->deadline_us, slice_of(NULL, 0));
+    }
+    return is_added ? 0 : PARTITION_BUSY;
+}
+
+/* Make room for one more result: the quietest sessions go. */
+static void forget_sessions(struct cluster_partition *p, size_t extra_bytes) {
+    uint8_t clients[PARTITION_EXPIRE_MAX * REQUEST_CLIENT_BYTES];
+    int64_t time_us = time_now(p);
+    uint32_t count =
+        request_memory_choose(p->requests, time_us, extra_bytes, PARTITION_EXPIRE_MAX, clients);
+    if (count == 0)
+        return;
+    struct partition_record record = {.kind = PARTITION_RECORD_SESSION_EXPIRE,
+                                      .time_us = time_us,
+                                      .body =
+                                          slice_of(clients, (size_t)count * REQUEST_CLIENT_BYTES)};
+    write_record(p, 0, INT64_MAX, &record);
+}
+
+/* 0: it is new, and there is room for its result. */
+static enum partition_answer look_up(struct cluster_partition *p, uint32_t slot,
+                                     const struct partition_request *request, bool *out_is_known) {
+    struct request_result known;
+    *out_is_known = false;
+    forget_sessions(p, SESSION_BYTES_BOUND);
+    switch (request_memory_find(p->requests, request->id, time_now(p), &known)) {
+    case REQUEST_KNOWN: break;
+    case REQUEST_UNKNOWN: return PARTITION_UNKNOWN_SESSION;
+    case REQUEST_TOO_MANY: return PARTITION_BUSY;
+    default:
+        return request_memory_reserve(p->requests, request->id) == LARDER_OK ? 0 : PARTITION_BUSY;
+    }
+    if (CLUSTER_MUTATED(MUTANT_KNOWN_EXECUTED))
+        return 0;
+    *out_is_known = true;
+    if (known.kind == REQUEST_RESULT_LOST)
+        p->slots[slot].done = PARTITION_RESULT_LOST;
+    else if (!partition_hold_reply(p, slot, known.bytes))
+        return PARTITION_BUSY;
+    return read_answer(p, slot, request);
+}
+
+static struct request_result result_of(struct slice reply) {
+    if (reply.size > REQUEST_RESULT_MAX)
+        return (struct request_result){.kind = REQUEST_RESULT_LOST};
+    return (struct request_result){REQUEST_RESULT_STORED, reply};
+}
+
+static enum partition_answer run_command(struct cluster_partition *p, uint32_t slot,
+                                         const struct partition_request *request) {
+    struct store_result result = {0};
+    int64_t time_us = time_now(p);
+    enum larder_status status = p->store.type->execute(p->store.context, time_us / 1000,
+                                                       request->argv, request->argc, &result);
+    if (status != LARDER_OK && status != LARDER_INVALID)
+        return PARTITION_BUSY;
+    bool is_held = partition_hold_reply(p, slot, result.reply);
+    if (result.effect.size == 0)
+        return is_held ? read_answer(p, slot, request) : PARTITION_BUSY;
+    if (!is_held)
+        p->slots[slot].done = PARTITION_RESULT_LOST;
+    struct partition_record record = {
+        .kind = PARTITION_RECORD_EFFECT, .time_us = time_us, .body = result.effect};
+    if (request->id != NULL) {
+        record.has_request = true;
+        record.id = *request->id;
+        record.result = result_of(result.reply);
+    }
+    write_record(p, slot + 1, request->deadline_us, &record);
+    return 0;
+}
+
+enum partition_answer partition_execute(struct cluster_partition *p, uint32_t slot,
+                                        const struct partition_request *request) {
+    p->slots[slot].done = PARTITION_DONE;
+    p->slots[slot].is_round = false;
+    if (request->watched_term != 0 && request->watched_term != p->replica->view.term &&
+        !CLUSTER_MUTATED(MUTANT_WATCH_OVER_TERMS))
+        return PARTITION_WATCH_BROKEN;
+    if (request->id != NULL) {
+        bool is_known;
+        enum partition_answer answer = look_up(p, slot, request, &is_known);
+        if (answer != 0 || is_known)
+            return answer;
+    }
+    return run_command(p, slot, request);
+}
+
+static void log_digest(struct cluster_partition *p) {
+    struct copying_digest digest;
+    uint8_t bytes[COPYING_DIGEST_BYTES];
+    if (!copying_take_digest(p->copying, p->now_us, &digest))
+        return;
+    copying_digest_encode(&digest, bytes);
+    struct partition_record record = {.kind = PARTITION_RECORD_DIGEST,
+                                      .time_us = time_now(p),
+                                      .body = slice_of(bytes, sizeof(bytes))};
+    write_record(p, 0, INT64_MAX, &record);
+}
+
+void partition_keep_house(struct cluster_partition *p) {
+    if (!partition_is_ready(p) || p->now_us < p->next_sweep_us ||
+        replica_admit(p->replica, p->record_max, p->now_us) != LARDER_OK)
+        return;
+    p->next_sweep_us = p->now_us + p->options.sweep_every_us;
+    if (p->now_us >= p->next_expiry_us) {
+        p->next_expiry_us = p->now_us + EXPIRY_EVERY_US;
+        forget_sessions(p, 0);
+    }
+    log_digest(p);
+    struct store_result result = {0};
+    int64_t time_us = time_now(p);
+    if (p->store.type->sweep(p->store.context, time_us / 1000, &result) != LARDER_OK ||
+        result.effect.size == 0)
+        return;
+    struct partition_record record = {
+        .kind = PARTITION_RECORD_EFFECT, .time_us = time_us, .body = result.effect};
+    write_record(p, 0, INT64_MAX, &record);
+}
