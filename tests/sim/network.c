@@ -243,9 +243,13 @@ bool network_accept(struct sim_network *n, const struct sim_event *event, bool *
     return true;
 }
 
+/* The number is used up: nothing else that was sent on it arrives, whoever listens by then. */
 void network_refuse(struct sim_network *n, const struct sim_event *event) {
-    if (event->stamp != DATAGRAM)
-        tell(n, event->target, event->source, event->stamp, SIM_LINK_REFUSED);
+    if (event->stamp == DATAGRAM)
+        return;
+    if (event->stamp == *pair_number(n, event->target, event->source))
+        (void)end_connection(n, event->target, event->source);
+    tell(n, event->target, event->source, event->stamp, SIM_LINK_REFUSED);
 }
 
 bool network_accept_event(struct sim_network *n, const struct sim_event *event) {

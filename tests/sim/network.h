@@ -68,7 +68,7 @@ void network_send_datagram(struct sim_network *network, uint32_t from, uint32_t 
  * connection that the target did not know. */
 bool network_accept(struct sim_network *network, const struct sim_event *event,
                     bool *out_is_opened);
-/* Nobody listens at the target's machine, which is up. */
+/* Nobody listens at the target's machine, which is up: the connection ends before it began. */
 void network_refuse(struct sim_network *network, const struct sim_event *event);
 /* A LINK event reached its target. Whether it tells it anything new. */
 bool network_accept_event(struct sim_network *network, const struct sim_event *event);

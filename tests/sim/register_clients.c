@@ -3,6 +3,7 @@
  * was scheduled for an earlier one finds that it is stale. */
 #include "sim/register_clients.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 enum { TIMEOUT_US = 1500000 };
@@ -202,6 +203,29 @@ bool register_clients_are_idle(const struct register_clients *clients) {
     return true;
 }
 
+/* Into the trace, in the order of calls. */
+static void print_history(const struct register_clients *clients, uint64_t key,
+                          const struct register_history *history) {
+    static const char *const KINDS[] = {"?",   "read",    "write",     "compare",
+                                        "add", "set add", "set remove"};
+    struct sim_world *world = clients->world;
+    trace_print(&world->trace, world->now_us, "history of key %" PRIu64 ":", key);
+    for (size_t i = 0; i < history->count; i++) {
+        const struct operation *o = &history->operations[i];
+        if (o->return_us == OPERATION_UNKNOWN)
+            trace_print(&world->trace, o->call_us,
+                        "client %" PRIu32 " %s %" PRIu64 " %" PRIu64 ": not known", o->client,
+                        KINDS[o->kind], o->a, o->b);
+        else
+            trace_print(&world->trace, o->call_us,
+                        "client %" PRIu32 " %s %" PRIu64 " %" PRIu64 ": %s %" PRIu64
+                        " after %" PRId64 " us",
+                        o->client, KINDS[o->kind], o->a, o->b,
+                        o->result.is_done ? "done" : "not done", o->result.value,
+                        o->return_us - o->call_us);
+    }
+}
+
 void register_clients_check(struct register_clients *clients) {
     for (size_t i = 0; i < ROUND_KEYS; i++) {
         struct register_history *history = &clients->histories[i];
@@ -209,6 +233,8 @@ void register_clients_check(struct register_clients *clients) {
             continue;
         clients->counters.histories++;
         enum history_verdict verdict = history_check(history->operations, history->count, 0, NULL);
+        if (verdict == HISTORY_NOT_LINEARIZABLE)
+            print_history(clients, clients->round * ROUND_KEYS + 1 + i, history);
         if (verdict == HISTORY_NOT_LINEARIZABLE)
             world_violate(clients->world, -1, "I10: the history of a key is not linearizable");
         clients->counters.undecided += verdict == HISTORY_UNDECIDED;
