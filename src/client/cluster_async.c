@@ -5,6 +5,7 @@
 #include "client/cluster_async.h"
 
 #include "client/async_internal.h"
+#include "client/cluster_pubsub.h"
 
 void async_cluster_enter(struct cluster *cluster) {
     cluster->async.depth++;
@@ -26,7 +27,14 @@ static void settle(struct cluster *cluster) {
     struct cluster_async *async = &cluster->async;
     if (cluster->swept_version != cluster->context.route_version) {
         cluster->swept_version = cluster->context.route_version;
+        subscriptions_sweep(cluster);
         async_nodes_sweep(cluster);
+    }
+    if (async_cluster_is_ending(cluster)) {
+        subscriptions_end(cluster);
+        cluster_timer_end(cluster);
+    } else {
+        subscriptions_place(cluster);
     }
     if (async->is_disconnecting && !async->is_freeing && async->pending == 0)
         end_connections(cluster, valkeyAsyncDisconnect);

@@ -47,6 +47,10 @@ bool async_cluster_is_ending(const struct cluster *cluster);
 
 /* cluster_async_node.c: the connection of a node, opened if need be. NULL: cc->err is set. */
 valkeyAsyncContext *async_node_connect(struct cluster *cluster, struct cluster_node *node);
+/* A new connection to a node, attached to the loop, for the caller. NULL: cc->err is set. */
+valkeyAsyncContext *async_node_open(struct cluster *cluster, struct cluster_node *node);
+/* AUTH and SELECT, in front of all other commands. On VALKEY_ERR cc->err is set. */
+int async_node_log_in(struct cluster *cluster, valkeyAsyncContext *ac);
 /* Its connection if that accepts commands, or NULL. */
 valkeyAsyncContext *async_node_usable(const struct cluster_node *node);
 /* Disconnect nodes that serve nothing any more and owe no answers; forget those without a

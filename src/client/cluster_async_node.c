@@ -69,7 +69,8 @@ static void on_set_up(valkeyAsyncContext *ac, void *data, void *privdata) {
         valkeySetError(&ac->c, VALKEY_ERR_OTHER, reply->str);
 }
 
-static int log_in(const valkeyClusterContext *cc, valkeyAsyncContext *ac) {
+int async_node_log_in(struct cluster *cluster, valkeyAsyncContext *ac) {
+    const valkeyClusterContext *cc = &cluster->context;
     int result = VALKEY_OK;
     if (cc->password != NULL && cc->username != NULL)
         result = valkeyAsyncCommand(ac, on_set_up, NULL, "AUTH %s %s", cc->username, cc->password);
@@ -77,11 +78,11 @@ static int log_in(const valkeyClusterContext *cc, valkeyAsyncContext *ac) {
         result = valkeyAsyncCommand(ac, on_set_up, NULL, "AUTH %s", cc->password);
     if (result == VALKEY_OK && cc->select_db > 0)
         result = valkeyAsyncCommand(ac, on_set_up, NULL, "SELECT %d", cc->select_db);
-    return result;
+    return result == VALKEY_OK ? VALKEY_OK : cluster_fail(cluster, ac->c.err, ac->c.errstr);
 }
 
-/* TLS, the event loop, callbacks, then AUTH and SELECT in front of all commands. */
-static int prepare(struct cluster *cluster, struct cluster_node *node, valkeyAsyncContext *ac) {
+/* TLS and the event loop. */
+static int prepare(struct cluster *cluster, valkeyAsyncContext *ac) {
     valkeyClusterAsyncContext *acc = async_context_of(cluster);
     if (ac->err == 0 && acc->cc.tls != NULL && acc->cc.tls_init_fn != NULL &&
         acc->cc.tls_init_fn(&ac->c, acc->cc.tls) != VALKEY_OK && ac->c.err == 0)
@@ -90,34 +91,44 @@ static int prepare(struct cluster *cluster, struct cluster_node *node, valkeyAsy
         return cluster_fail(cluster, ac->c.err, ac->c.errstr);
     if (acc->attach_fn(ac, acc->attach_data) != VALKEY_OK)
         return cluster_fail(cluster, VALKEY_ERR_OTHER, "Attaching to the event loop failed");
-    ac->data = node;
-    ac->dataCleanup = on_gone;
-    node->connections++;
-    cluster->async.connections++;
-    (void)valkeyAsyncSetConnectCallback(ac, on_connect);
-    (void)valkeyAsyncSetDisconnectCallback(ac, on_disconnect);
-    if (log_in(&acc->cc, ac) != VALKEY_OK)
-        return cluster_fail(cluster, ac->c.err, ac->c.errstr);
     return VALKEY_OK;
 }
 
-valkeyAsyncContext *async_node_connect(struct cluster *cluster, struct cluster_node *node) {
+valkeyAsyncContext *async_node_open(struct cluster *cluster, struct cluster_node *node) {
     const valkeyClusterContext *cc = &cluster->context;
-    if (is_usable(node->base.acon))
-        return node->base.acon;
     valkeyOptions options = {.options = cc->options,
                              .connect_timeout = cc->connect_timeout,
                              .command_timeout = cc->command_timeout};
     VALKEY_OPTIONS_SET_TCP(&options, node->base.host, node->base.port);
     node->base.lastConnectionAttempt = clock_now_ms() * 1000;
-    node->is_readonly = false;
     node->statistics.connects++;
     valkeyAsyncContext *ac = valkeyAsyncConnectWithOptions(&options);
     if (ac == NULL) {
         (void)cluster_fail_memory(cluster);
         return NULL;
     }
-    if (prepare(cluster, node, ac) != VALKEY_OK) {
+    if (prepare(cluster, ac) == VALKEY_OK)
+        return ac;
+    node->base.failure_count++;
+    node_note_error(node, cluster->context.err, cluster->context.errstr);
+    valkeyAsyncFree(ac);
+    return NULL;
+}
+
+valkeyAsyncContext *async_node_connect(struct cluster *cluster, struct cluster_node *node) {
+    if (is_usable(node->base.acon))
+        return node->base.acon;
+    node->is_readonly = false;
+    valkeyAsyncContext *ac = async_node_open(cluster, node);
+    if (ac == NULL)
+        return NULL;
+    ac->data = node;
+    ac->dataCleanup = on_gone;
+    node->connections++;
+    cluster->async.connections++;
+    (void)valkeyAsyncSetConnectCallback(ac, on_connect);
+    (void)valkeyAsyncSetDisconnectCallback(ac, on_disconnect);
+    if (async_node_log_in(cluster, ac) != VALKEY_OK) {
         node->base.failure_count++;
         valkeyAsyncFree(ac);
         return NULL;

@@ -16,6 +16,8 @@
 #include "valkey/cluster_statistics.h"
 
 struct async_request;
+struct subscription;
+struct subscription_link;
 
 enum {
     ERROR_TOO_MANY_RETRIES = 100, /* in cc->err */
@@ -80,6 +82,14 @@ struct cluster_async {
     unsigned round;                /* of asking for the map */
     struct async_request *waiting; /* to be sent again, in no order */
     struct async_request *streams; /* those with more than one reply */
+    /* see cluster_pubsub.h */
+    struct subscription *subscriptions;
+    struct subscription_link *links;
+    long long place_at_ms, place_delay_ms; /* when and how soon to try again */
+    long long ping_at_ms;
+    valkeyAsyncContext *timer; /* see cluster_timer.c */
+    int timer_peer;            /* descriptor */
+    long long timer_at_ms;     /* 0: it is not set */
 };
 
 struct cluster {

@@ -25,6 +25,7 @@ EXPECTED = {
     "cluster_async": "answers: 100\n",
     "cluster_spread": "value: 2\nvalue: 1\nvalue: 3\nkeys in all nodes: 3\ndeleted: 3\n",
     "cluster_read": "value: 1\ncommands sent: 21\n",
+    "cluster_pubsub": "news: hello\nended\n",
     "pool": "counted: 800\n",
     "tls": "encrypted: PONG\n",
 }
@@ -98,7 +99,7 @@ def arguments_of(name, folder):
 
 def libraries_of(name):
     """pkg-config modules of an example, and further linker flags."""
-    loop = "libevent" if name == "cluster_async" else name.removeprefix("async_")
+    loop = "libevent" if name in ("cluster_async", "cluster_pubsub") else name.removeprefix("async_")
     own = ["larder-valkey-tls"] if name in ("tls", "sample") else ["larder-valkey"]
     return own, ([LOOPS[loop]] if LOOPS.get(loop) else []), (["-lev"] if loop == "libev" else [])
 

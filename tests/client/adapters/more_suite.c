@@ -7,6 +7,7 @@
 #include "support/testing.h"
 
 #include <valkey/cluster_commands.h>
+#include <valkey/cluster_pubsub.h>
 #include <valkey/cluster_read.h>
 #include <valkey/cluster_statistics.h>
 
@@ -220,6 +221,215 @@ static void a_failed_replica_is_passed_over(void **state) {
     assert_true(samples >= 5);
 }
 
+/* What a subscription saw: a letter per event, and messages as channel=data. */
+static char heard[1024];
+static int ended;
+
+static void on_message(valkeyClusterAsyncContext *context, const valkeyClusterMessage *message,
+                       void *privdata) {
+    (void)context;
+    assert_ptr_equal(privdata, heard);
+    if (message == NULL) {
+        ended++;
+        return;
+    }
+    size_t used = strlen(heard);
+    if (message->event == VALKEY_MESSAGE_DATA)
+        (void)snprintf(heard + used, sizeof heard - used, "%s=%s ", message->channel,
+                       message->data);
+    else
+        (void)snprintf(heard + used, sizeof heard - used, "%c:%s ", "DSLR"[message->event],
+                       message -> subscription);
+}
+
+static void subscribe(int kind, const char *name) {
+    if (valkeyClusterAsyncSubscribe(acc, kind, name, strlen(name), on_message, heard) != VALKEY_OK)
+        fail_msg("%s: %s", name, acc->errstr);
+}
+
+#define SUBSCRIBED(word, name) ">3\r\n+" word "\r\n+" name "\r\n:1\r\n"
+#define MESSAGE(name, data)    ">3\r\n+message\r\n+" name "\r\n+" data "\r\n"
+
+static void subscriptions_get_messages_until_they_end(void **state) {
+    (void)state;
+    heard[0] = '\0', ended = 0;
+    for (int i = 0; i < FAKE_NODES; i++) {
+        answer(i, "SUBSCRIBE news", SUBSCRIBED("subscribe", "news") MESSAGE("news", "a"));
+        answer(i, "PSUBSCRIBE n*",
+               SUBSCRIBED("psubscribe", "n*") ">4\r\n+pmessage\r\n+n*\r\n+now\r\n+b\r\n");
+        answer(i, "UNSUBSCRIBE news", SUBSCRIBED("unsubscribe", "news"));
+        answer(i, "SUBSCRIBE secret", "-NOPERM no\r\n");
+    }
+    answer(1, "SSUBSCRIBE c", SUBSCRIBED("ssubscribe", "c") ">3\r\n+smessage\r\n+c\r\n+d\r\n");
+    valkeyClusterOptions options = options_of_test();
+    acc = valkeyClusterAsyncConnectWithOptions(&options);
+    /* Before the map is there. */
+    subscribe(VALKEY_SUBSCRIBE_CHANNEL, "news");
+    subscribe(VALKEY_SUBSCRIBE_SHARD, "c");
+    TURN_UNTIL(strstr(heard, "news=a") != NULL && strstr(heard, "c=d") != NULL);
+    assert_non_null(strstr(heard, "S:news news=a "));
+    assert_non_null(strstr(heard, "S:c c=d "));
+    subscribe(VALKEY_SUBSCRIBE_PATTERN, "n*");
+    TURN_UNTIL(strstr(heard, "S:n* now=b ") != NULL);
+    subscribe(VALKEY_SUBSCRIBE_CHANNEL, "secret");
+    TURN_UNTIL(ended == 1);
+    assert_non_null(strstr(heard, "R:secret"));
+    assert_int_equal(valkeyClusterAsyncUnsubscribe(acc, VALKEY_SUBSCRIBE_CHANNEL, "news", 4),
+                     VALKEY_OK);
+    TURN_UNTIL(ended == 2);
+    assert_int_equal(valkeyClusterAsyncUnsubscribe(acc, VALKEY_SUBSCRIBE_CHANNEL, "news", 4),
+                     VALKEY_ERR);
+    valkeyClusterAsyncFree(acc);
+    acc = NULL;
+    assert_int_equal(ended, 4);
+}
+
+static void lost_subscriptions_are_made_again(void **state) {
+    (void)state;
+    heard[0] = '\0', ended = 0;
+    for (int i = 0; i < FAKE_NODES; i++) {
+        fake_cluster_add(&cluster, i,
+                         (struct fake_rule){.command = "SUBSCRIBE news",
+                                            .reply = SUBSCRIBED("subscribe", "news"),
+                                            .after = FAKE_CLOSE,
+                                            .times = 1});
+        answer(i, "SUBSCRIBE news", SUBSCRIBED("subscribe", "news") MESSAGE("news", "a"));
+    }
+    connect_ready();
+    subscribe(VALKEY_SUBSCRIBE_CHANNEL, "news");
+    TURN_UNTIL(strstr(heard, "news=a") != NULL);
+    assert_non_null(strstr(heard, "S:news L:news S:news "));
+    valkeyClusterAsyncDisconnect(acc);
+    TURN_UNTIL(ended == 1);
+}
+
+static void a_shard_channel_follows_its_slot(void **state) {
+    (void)state;
+    heard[0] = '\0', ended = 0;
+    char moved[FAKE_TEXT], redirection[64];
+    fake_cluster_write_map(&cluster, moved, (int[]){0, 1, 0});
+    (void)snprintf(redirection, sizeof redirection, "-MOVED 7365 127.0.0.1:%d\r\n",
+                   cluster.ports[2]);
+    /* foo: the server ends it, as the slot leaves; c: refused with a redirection. */
+    answer(2, "SSUBSCRIBE foo", SUBSCRIBED("ssubscribe", "foo") SUBSCRIBED("sunsubscribe", "foo"));
+    answer(0, "SSUBSCRIBE foo", SUBSCRIBED("ssubscribe", "foo"));
+    answer(1, "SSUBSCRIBE c", redirection);
+    answer(2, "SSUBSCRIBE c", SUBSCRIBED("ssubscribe", "c"));
+    connect_ready();
+    for (int i = 0; i < FAKE_NODES; i++)
+        answer(i, "CLUSTER SLOTS", moved);
+    memcpy(cluster.map, moved, sizeof moved);
+    subscribe(VALKEY_SUBSCRIBE_SHARD, "foo");
+    TURN_UNTIL(fake_server_count(cluster.nodes[0], "SSUBSCRIBE foo") > 0);
+    assert_non_null(strstr(heard, "S:foo L:foo "));
+    TURN_UNTIL(strcmp(heard + strlen(heard) - 6, "S:foo ") == 0);
+    subscribe(VALKEY_SUBSCRIBE_SHARD, "c");
+    TURN_UNTIL(strstr(heard, "S:c ") != NULL);
+}
+
+static void a_silent_node_is_left(void **state) {
+    (void)state;
+    heard[0] = '\0', ended = 0;
+    for (int i = 0; i < FAKE_NODES; i++) {
+        fake_cluster_add(&cluster, i,
+                         (struct fake_rule){.command = "SUBSCRIBE news",
+                                            .reply = SUBSCRIBED("subscribe", "news")});
+        if (i == 0)
+            fake_cluster_add(&cluster, i, (struct fake_rule){.command = "PING"});
+        answer(i, "PING", "+PONG\r\n");
+    }
+    valkeyClusterOptions options = options_of_test();
+    struct timeval timeout = {.tv_usec = 60000};
+    options.command_timeout = &timeout;
+    acc = valkeyClusterAsyncConnectWithOptions(&options);
+    TURN_UNTIL(seen.ready == 1);
+    int tries = 0;
+    /* Sooner or later the choice falls on the silent one. */
+    for (; tries < 40 && strstr(heard, "L:news") == NULL; tries++) {
+        subscribe(VALKEY_SUBSCRIBE_CHANNEL, "news");
+        TURN_UNTIL(strstr(heard, "S:news") != NULL);
+        for (long long end = now_ms() + 150; now_ms() < end;)
+            driver_turn();
+        if (strstr(heard, "L:news") != NULL)
+            break;
+        assert_int_equal(fake_server_count(cluster.nodes[0], "SUBSCRIBE"), 0);
+        heard[0] = '\0';
+        valkeyClusterAsyncFree(acc);
+        seen.ready = 0;
+        acc = valkeyClusterAsyncConnectWithOptions(&options);
+        TURN_UNTIL(seen.ready == 1);
+    }
+    assert_non_null(strstr(heard, "L:news"));
+    TURN_UNTIL(strstr(strstr(heard, "L:news"), "S:news") != NULL);
+}
+
+static void nobody_is_there_for_a_while(void **state) {
+    (void)state;
+    heard[0] = '\0', ended = 0;
+    for (int i = 0; i < FAKE_NODES; i++)
+        answer(i, "SUBSCRIBE news", SUBSCRIBED("subscribe", "news"));
+    connect_ready();
+    subscribe(VALKEY_SUBSCRIBE_CHANNEL, "news");
+    TURN_UNTIL(strstr(heard, "S:news ") != NULL);
+    for (int i = 0; i < FAKE_NODES; i++)
+        fake_server_stop(cluster.nodes[i]);
+    TURN_UNTIL(strstr(heard, "L:news ") != NULL);
+    for (long long end = now_ms() + 200; now_ms() < end;)
+        driver_turn();
+    for (int i = 0; i < FAKE_NODES; i++) {
+        cluster.nodes[i] = fake_server_start(cluster.ports[i], NULL, 0);
+        answer(i, "none", "+OK\r\n");
+    }
+    TURN_UNTIL(strstr(heard, "S:news L:news S:news ") != NULL);
+}
+
+static void unsubscribing_can_be_taken_back(void **state) {
+    (void)state;
+    heard[0] = '\0', ended = 0;
+    for (int i = 0; i < FAKE_NODES; i++) {
+        answer(i, "SUBSCRIBE news", SUBSCRIBED("subscribe", "news"));
+        answer(i, "UNSUBSCRIBE news", SUBSCRIBED("unsubscribe", "news"));
+    }
+    connect_ready();
+    subscribe(VALKEY_SUBSCRIBE_CHANNEL, "news");
+    TURN_UNTIL(strcmp(heard, "S:news ") == 0);
+    assert_int_equal(valkeyClusterAsyncUnsubscribe(acc, VALKEY_SUBSCRIBE_CHANNEL, "news", 4),
+                     VALKEY_OK);
+    subscribe(VALKEY_SUBSCRIBE_CHANNEL, "news");
+    TURN_UNTIL(strcmp(heard, "S:news S:news ") == 0);
+    assert_int_equal(ended, 0);
+    assert_int_equal(valkeyClusterAsyncUnsubscribe(acc, VALKEY_SUBSCRIBE_CHANNEL, "news", 4),
+                     VALKEY_OK);
+    TURN_UNTIL(ended == 1);
+}
+
+static void every_allocation_of_a_subscription_may_fail(void **state) {
+    (void)state;
+    for (int i = 0; i < FAKE_NODES; i++)
+        answer(i, "SUBSCRIBE news", SUBSCRIBED("subscribe", "news") MESSAGE("news", "a"));
+    bool has_failed = true;
+    for (int at = 0; has_failed; at++) {
+        heard[0] = '\0', ended = 0;
+        valkeyClusterOptions options = options_of_test();
+        options.options = VALKEY_OPT_BLOCKING_INITIAL_UPDATE;
+        failing_allocator_install(at);
+        acc = valkeyClusterAsyncConnectWithOptions(&options);
+        bool is_made =
+            acc != NULL && valkeyClusterAsyncSubscribe(acc, VALKEY_SUBSCRIBE_CHANNEL, "news", 4,
+                                                       on_message, heard) == VALKEY_OK;
+        for (int i = 0; i < 40 && is_made && strstr(heard, "news=a") == NULL; i++)
+            driver_turn();
+        valkeyClusterAsyncFree(acc);
+        acc = NULL;
+        driver_turn();
+        has_failed = failing_allocator_has_failed();
+        assert_int_equal(failing_allocator_held(), 0);
+        failing_allocator_remove();
+        assert_int_equal(ended, is_made);
+        assert_true(has_failed || strstr(heard, "news=a") != NULL);
+    }
+}
+
 static void every_allocation_of_a_spread_command_may_fail(void **state) {
     (void)state;
     answer(0, "MGET bar", "*1\r\n$1\r\n0\r\n");
@@ -268,6 +478,13 @@ int main(void) {
         TEST(a_key_hint_says_where_a_command_goes),
         TEST(reads_go_to_replicas),
         TEST(a_failed_replica_is_passed_over),
+        TEST(subscriptions_get_messages_until_they_end),
+        TEST(lost_subscriptions_are_made_again),
+        TEST(a_shard_channel_follows_its_slot),
+        TEST(a_silent_node_is_left),
+        TEST(nobody_is_there_for_a_while),
+        TEST(unsubscribing_can_be_taken_back),
+        TEST(every_allocation_of_a_subscription_may_fail),
         TEST(every_allocation_of_a_spread_command_may_fail),
     };
     return cmocka_run_group_tests(tests, open_driver, close_driver);
