@@ -99,6 +99,21 @@ enum cluster_mutant {
     MUTANT_FOUNDING_FORMED_IGNORED = 229,    /* a cluster that answers is not joined */
     MUTANT_FOUNDING_ANY_INCARNATION = 230,   /* a restarted process boots for the former one */
     MUTANT_FOUNDING_MARK_IGNORED = 231,      /* a restart forgets what it had booted for */
+    /* locks */
+    MUTANT_LOCK_TOKEN_RESTARTS = 232,     /* a new primary does not know the last token */
+    MUTANT_LOCK_HOLD_NOT_RESTARTED = 233, /* holds of the former primary's time run out at once */
+    MUTANT_LOCK_HOLD_FROM_REQUEST = 234,  /* a hold counts from the request, not from the commit */
+    MUTANT_LOCK_GRANTED_TWICE = 235,      /* a repeated request is granted once more */
+    MUTANT_LOCK_SERVED_LAST = 236,        /* who came last is served first */
+    MUTANT_LOCK_QUEUE_IGNORED = 237,      /* a new request takes what others wait for */
+    MUTANT_LOCK_ABOVE_CEILING = 238,      /* tokens above the ceiling are given */
+    MUTANT_LOCK_FORCE_KEEPS_TOKEN = 239,  /* FORCE frees the lock and leaves its token valid */
+    MUTANT_LOCK_RESET_FORGETS = 240,      /* tokens begin anew after a total loss */
+    MUTANT_LOCK_ANY_TOKEN = 241,          /* an old token renews and releases */
+    MUTANT_LOCK_CANCEL_IGNORED = 242,     /* a grant that came too late is not given back */
+    MUTANT_FENCE_OLDER_ACCEPTED = 243,    /* a write with an old token is accepted */
+    MUTANT_FENCE_FLOOR_IGNORED = 244,     /* a mark is forgotten instead of raising the floor */
+    MUTANT_FENCE_MARKS_NOT_COPIED = 245,  /* a copied partition has no marks */
 };
 
 #ifdef CLUSTER_MUTANT
