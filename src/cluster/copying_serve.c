@@ -3,6 +3,7 @@
  * its log, all of which its store has. It keeps nothing about who asks, but for the image of an
  * entry that goes in pieces. */
 #include "cluster/copying_core.h"
+#include "cluster/mutants.h"
 
 enum { IMAGE_AGE_US = 10 * 1000 * 1000 };
 
@@ -121,7 +122,8 @@ static enum larder_status answer_piece(struct copying *c, int64_t now_us,
     struct copying_image *image = image_of(c, m->from);
     struct slice key, effect;
     size_t at = 0;
-    if (is_image_of(image, m)) {
+    bool is_kept = is_image_of(image, m) && !CLUSTER_MUTATED(MUTANT_PIECES_MIXED);
+    if (is_kept) {
         image->used_us = now_us;
         send_piece(c, m, image, (size_t)m->offset, out);
         return LARDER_OK;
@@ -131,8 +133,13 @@ static enum larder_status answer_piece(struct copying *c, int64_t now_us,
     enum larder_status status = store->type->read_key(store->context, key, &effect);
     if (status == LARDER_OK)
         status = make_image(c, now_us, m, key, effect, &image);
-    if (status == LARDER_OK)
+    if (status == LARDER_OK && CLUSTER_MUTATED(MUTANT_PIECES_MIXED)) {
+        image->as_of = m->as_of;
+        send_piece(c, m, image,
+                   m->offset < image->bytes.size ? (size_t)m->offset : image->bytes.size, out);
+    } else if (status == LARDER_OK) {
         send_piece(c, m, image, 0, out);
+    }
     return status;
 }
 

@@ -24,7 +24,7 @@ enum {
     QUEUE_MAX = 512,
     STEPS = 3000,
     TICK_US = 1000,
-    ROUNDS = 60,
+    ROUNDS = 100,
 };
 
 enum kind { EFFECT, TERM_START, DIGEST };
@@ -68,7 +68,8 @@ struct world {
     struct envelope queue[QUEUE_MAX];
     size_t queued;
     int64_t now_us;
-    unsigned loss_percent, keys, advance_weight;
+    unsigned loss_percent, keys, advance_weight, elect_weight;
+    bool commits_slowly;
     struct workload_line line;
     struct copying_counters seen;
     unsigned terms, restarts, forks;
@@ -272,7 +273,9 @@ static void execute(struct world *w, struct peer *m) {
     follow(w, m);
 }
 
-static void log_digest(struct world *w, struct peer *m) {
+static void log_digest(struct world *w, struct peer *any) {
+    struct peer *m = primary_of(w);
+    (void)any;
     struct copying_digest digest;
     uint8_t bytes[COPYING_DIGEST_BYTES];
     if (m->r.role != REPLICA_OPEN || w->last + 2 >= RECORDS_MAX ||
@@ -295,11 +298,15 @@ static void open_primary(struct world *w) {
     follow(w, m);
 }
 
-static void commit_some(struct world *w) {
+static void commit_some(struct world *w, struct peer *any) {
+    (void)any;
     struct peer *m = primary_of(w);
     if (m->r.role != REPLICA_OPEN)
         return;
-    w->commit += random_below(&w->random, w->last - w->commit + 1);
+    uint64_t ready = w->last - w->commit;
+    if (w->commits_slowly && ready > 2)
+        ready = 2;
+    w->commit += random_below(&w->random, ready + 1);
     move_reference(w);
     m->r.commit = m->r.applied = w->commit;
     follow(w, m);
@@ -321,8 +328,7 @@ static void see(struct world *w, struct peer *m) {
     follow(w, m);
 }
 
-static void elect(struct world *w) {
-    struct peer *next = &w->members[1 + random_below(&w->random, MEMBERS)];
+static void elect(struct world *w, struct peer *next) {
     if (next->r.role >= REPLICA_ELECTED || !is_complete(next))
         return;
     w->last = w->commit + random_below(&w->random, w->last - w->commit + 1);
@@ -400,7 +406,8 @@ static void deliver(struct world *w) {
     }
 }
 
-static void tick(struct world *w) {
+static void tick(struct world *w, struct peer *any) {
+    (void)any;
     struct copying_output out;
     w->now_us += TICK_US;
     deliver(w);
@@ -412,38 +419,52 @@ static void tick(struct world *w) {
 
 /* ---- the run ---- */
 
+static void advance_some(struct world *w, struct peer *m) {
+    advance(w, m, m->r.commit + random_below(&w->random, w->commit - m->r.commit + 1));
+}
+
+static void open_if_elected(struct world *w, struct peer *any) {
+    (void)any;
+    if (primary_of(w)->r.role == REPLICA_ELECTED)
+        open_primary(w);
+}
+
 static void random_step(struct world *w) {
     struct peer *any = &w->members[1 + random_below(&w->random, MEMBERS)];
-    uint64_t draw = random_below(&w->random, 1000);
-    if (draw < 450)
-        execute(w, any);
-    else if (draw < 500 + w->advance_weight / 3)
-        commit_some(w);
-    else if (draw < 500 + w->advance_weight)
-        advance(w, any, any->r.commit + random_below(&w->random, w->commit - any->r.commit + 1));
-    else if (draw < 870)
-        see(w, any);
-    else if (draw < 880 && primary_of(w)->r.role == REPLICA_ELECTED)
-        open_primary(w);
-    else if (draw < 885)
-        elect(w);
-    else if (draw < 890)
-        restart(w, any);
-    else if (draw < 900)
-        log_digest(w, primary_of(w));
-    else
-        tick(w);
+    const struct {
+        unsigned weight;
+        void (*run)(struct world *, struct peer *);
+    } steps[] = {
+        {450, execute},
+        {w->advance_weight / 3, commit_some},
+        {w->advance_weight, advance_some},
+        {60, see},
+        {20, open_if_elected},
+        {w->elect_weight, elect},
+        {3, restart},
+        {10, log_digest},
+        {100, tick},
+    };
+    enum { COUNT = sizeof(steps) / sizeof(*steps) };
+    unsigned total = 0, i = 0;
+    for (unsigned k = 0; k < COUNT; k++)
+        total += steps[k].weight;
+    unsigned draw = (unsigned)random_below(&w->random, total);
+    while (draw >= steps[i].weight)
+        draw -= steps[i++].weight;
+    steps[i].run(w, any);
 }
 
 static void settle(struct world *w) {
     unsigned ticks = 0, complete = 0;
     w->loss_percent = 0;
+    w->commits_slowly = false;
     if (primary_of(w)->r.role == REPLICA_ELECTED)
         open_primary(w);
     for (; ticks < 4000 && complete < MEMBERS && w->failure[0] == '\0'; ticks++) {
         complete = 0;
-        commit_some(w);
-        tick(w);
+        commit_some(w, NULL);
+        tick(w, NULL);
         for (uint32_t i = 1; i <= MEMBERS; i++) {
             struct peer *m = &w->members[i];
             see(w, m);
@@ -466,6 +487,8 @@ static void set_up(struct world *w, uint64_t seed) {
     w->next_incarnation = 100;
     w->loss_percent = (unsigned)random_below(&w->random, 3) * 12;
     w->keys = 10 + (unsigned)random_below(&w->random, 2) * 200;
+    w->commits_slowly = random_below(&w->random, 2) == 0;
+    w->elect_weight = 2 + (unsigned)random_below(&w->random, 2) * 40;
     w->advance_weight = 100 + (unsigned)random_below(&w->random, 250);
     w->options = (struct copying_options){
         .allocator = &ALLOCATOR_SYSTEM,

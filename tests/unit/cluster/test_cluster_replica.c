@@ -613,6 +613,18 @@ static void a_learner_must_acknowledge_from_before_it_is_added(void **state) {
     assert_int_equal(fixture.nodes[A].replica->pending.count, 0);
 }
 
+static void a_backup_found_to_differ_is_removed_until_it_was_repaired(void **state) {
+    (void)state;
+    assert_int_equal(step(B, (struct replica_input){.type = REPLICA_DIVERGED}), LARDER_OK);
+    tick(B);
+    deliver("");
+    expect("  B>A ACK t1 1.1 unsynced\n"
+           "  A proposes SHRINK B@1\n");
+    commit_change(CONFIG_SHRINK, B);
+    assert_int_equal(step(A, (struct replica_input){.type = REPLICA_DIVERGED}), LARDER_OK);
+    assert_false(fixture.nodes[A].replica->is_unsynced); /* a primary's data is what there is */
+}
+
 static void a_hand_off_drains_and_the_next_one_opens_at_once(void **state) {
     (void)state;
     assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
@@ -719,6 +731,7 @@ int main(void) {
         TEST(an_answer_waits_for_min_insync),
         TEST(without_the_config_group_nothing_is_admitted),
         TEST(a_learner_must_acknowledge_from_before_it_is_added),
+        TEST(a_backup_found_to_differ_is_removed_until_it_was_repaired),
         TEST(a_hand_off_drains_and_the_next_one_opens_at_once),
         TEST(what_is_not_synced_is_not_acknowledged),
         TEST(an_older_term_is_told_so),
