@@ -71,6 +71,15 @@ enum cluster_mutant {
     MUTANT_CLOCK_IGNORES_MEDIAN = 199,    /* a term begins with whatever the wall clock shows */
     MUTANT_EFFECTS_LEAVE_EARLY = 200,     /* side effects leave before commit */
     MUTANT_WATCH_OVER_TERMS = 201,        /* EXEC believes a WATCH of an older term */
+    MUTANT_EXPIRED_READ_UNRECORDED = 202, /* a read says that a key expired, and nobody knows */
+    MUTANT_PARKED_STAYS = 203,            /* a parked request is executed, and stays parked */
+    MUTANT_STORED_ANSWER_AT_ONCE = 204,   /* a stored answer leaves before it is committed */
+    MUTANT_REPLY_BEFORE_COMMIT = 205,     /* a reply leaves before its record is committed */
+    MUTANT_BACKUP_EXPIRES = 206,          /* a backup removes keys by its own clock */
+    MUTANT_SESSIONS_EXPIRE_LOCALLY = 207, /* each replica forgets sessions by its own clock */
+    MUTANT_EXECUTES_BEHIND = 208,         /* a primary opens before its store has its log */
+    MUTANT_ROUND_BY_LEASE = 209,          /* a read that asked for a round trusts the lease */
+    MUTANT_TIME_NOT_REPLICATED = 210,     /* backups do not keep the time of records */
     /* copying and anti-entropy */
     MUTANT_ITEM_OVER_NEWER = 171,        /* an item from before a left out record is taken */
     MUTANT_APPLY_TWICE = 172,            /* a record that an item has already is applied again */

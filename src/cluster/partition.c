@@ -152,7 +152,8 @@ static void follow_role(struct cluster_partition *p, enum replica_role before) {
     bool leads = role == REPLICA_OPEN || role == REPLICA_DRAINING;
     if (!leads)
         cluster_clock_end(&p->clock);
-    else if (!p->clock.is_running && p->clock.has_sample && !partition_is_behind(p))
+    else if (!p->clock.is_running && p->clock.has_sample &&
+             (!partition_is_behind(p) || CLUSTER_MUTATED(MUTANT_EXECUTES_BEHIND)))
         cluster_clock_begin(&p->clock, p->now_us);
     if (before == REPLICA_DRAINING && role < REPLICA_ELECTED && p->replica->view.is_released) {
         p->successor_term = p->replica->view.term;

@@ -31,6 +31,8 @@
 
 struct cluster_partition;
 
+/* A record is at most an eighth of the log's bytes. A command whose effect would be larger must be
+ * refused by the store: give it partition_effect_max. */
 struct partition_options {
     struct replica_options replica; /* partition, self, incarnation, waits_for_sync, sizes */
     size_t bytes_max;               /* held for replies and parked requests; 0: 4 MiB */
@@ -124,6 +126,12 @@ struct partition_output {
     bool wants_step;   /* there is more to do: step again now with CONTINUE */
     bool has_diverged; /* data differed from the primary's, which cannot happen: it is copied */
 };
+
+/* Longest effect, with log_bytes_max as of the replica's options. */
+static inline size_t partition_effect_max(size_t log_bytes_max) {
+    size_t record = (log_bytes_max == 0 ? REPLICA_LOG_BYTES : log_bytes_max) / 8;
+    return record > PARTITION_RECORD_OVERHEAD ? record - PARTITION_RECORD_OVERHEAD : 0;
+}
 
 /* Borrows `leases` for its life and takes what `store` points to for its life, which is empty.
  * Returns owned in *out. Errors: LARDER_NO_MEMORY. */

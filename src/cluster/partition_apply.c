@@ -15,7 +15,8 @@ enum larder_status partition_apply_beside(struct cluster_partition *p,
     bool is_skipped = CLUSTER_MUTATED(MUTANT_RESULTS_AT_PRIMARY_ONLY) && !p->clock.is_running;
     if (status == LARDER_OK && record->has_request && !is_skipped)
         status = request_memory_add(p->requests, &record->id, record->time_us, &record->result);
-    if (status == LARDER_OK)
+    bool is_untimed = CLUSTER_MUTATED(MUTANT_TIME_NOT_REPLICATED) && !p->clock.is_running;
+    if (status == LARDER_OK && !is_untimed)
         cluster_clock_note(&p->clock, record->time_us);
     return status;
 }

@@ -3,6 +3,7 @@
 #ifndef LARDER_CLUSTER_PARTITION_CORE_H
 #define LARDER_CLUSTER_PARTITION_CORE_H
 
+#include "cluster/mutants.h"
 #include "cluster/partition.h"
 
 enum { PARTITION_REPLY_SMALL = 64, PARTITION_EXPIRE_MAX = 64 };
@@ -70,8 +71,8 @@ static inline bool partition_is_behind(const struct cluster_partition *p) {
 
 /* Executes now: open, everything applied, a clock that runs. */
 static inline bool partition_is_ready(const struct cluster_partition *p) {
-    return p->replica->role == REPLICA_OPEN && p->clock.is_running && !partition_is_behind(p) &&
-           !p->is_broken;
+    return p->replica->role == REPLICA_OPEN && p->clock.is_running && !p->is_broken &&
+           (!partition_is_behind(p) || CLUSTER_MUTATED(MUTANT_EXECUTES_BEHIND));
 }
 
 /* partition_apply.c */

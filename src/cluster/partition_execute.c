@@ -38,7 +38,7 @@ static enum partition_answer read_answer(struct cluster_partition *p, uint32_t s
                                          const struct partition_request *request) {
     struct partition_slot *s = &p->slots[slot];
     bool is_added = true;
-    if (request->read_mode == PARTITION_READ_ROUND) {
+    if (request->read_mode == PARTITION_READ_ROUND && !CLUSTER_MUTATED(MUTANT_ROUND_BY_LEASE)) {
         s->is_round = true;
         struct partition_record record = {.kind = PARTITION_RECORD_CONFIRM, .time_us = time_now(p)};
         write_record(p, slot + 1, request->deadline_us, &record);
@@ -83,6 +83,8 @@ static enum partition_answer look_up(struct cluster_partition *p, uint32_t slot,
         p->slots[slot].done = PARTITION_RESULT_LOST;
     else if (!partition_hold_reply(p, slot, known.bytes))
         return PARTITION_BUSY;
+    if (CLUSTER_MUTATED(MUTANT_STORED_ANSWER_AT_ONCE))
+        return p->slots[slot].done;
     return read_answer(p, slot, request);
 }
 
@@ -111,6 +113,10 @@ static enum partition_answer run_command(struct cluster_partition *p, uint32_t s
         record.has_request = true;
         record.id = *request->id;
         record.result = result_of(result.reply);
+    }
+    if (CLUSTER_MUTATED(MUTANT_REPLY_BEFORE_COMMIT)) {
+        write_record(p, 0, request->deadline_us, &record);
+        return p->slots[slot].done;
     }
     write_record(p, slot + 1, request->deadline_us, &record);
     return 0;
@@ -144,7 +150,23 @@ static void log_digest(struct cluster_partition *p) {
     write_record(p, 0, INT64_MAX, &record);
 }
 
+/* Only for the mutants. */
+static void keep_house_at_backup(struct cluster_partition *p) {
+    uint8_t clients[PARTITION_EXPIRE_MAX * REQUEST_CLIENT_BYTES];
+    struct store_result result;
+    int64_t time_us = p->now_us + p->clock.offset_us;
+    if (CLUSTER_MUTATED(MUTANT_BACKUP_EXPIRES))
+        (void)p->store.type->sweep(p->store.context, time_us / 1000, &result);
+    uint32_t count = 0;
+    if (CLUSTER_MUTATED(MUTANT_SESSIONS_EXPIRE_LOCALLY))
+        count = request_memory_choose(p->requests, time_us, 0, PARTITION_EXPIRE_MAX, clients);
+    (void)request_memory_expire(p->requests,
+                                slice_of(clients, (size_t)count * REQUEST_CLIENT_BYTES));
+}
+
 void partition_keep_house(struct cluster_partition *p) {
+    if (CLUSTER_MUTATED(MUTANT_BACKUP_EXPIRES) || CLUSTER_MUTATED(MUTANT_SESSIONS_EXPIRE_LOCALLY))
+        keep_house_at_backup(p);
     if (!partition_is_ready(p) || p->now_us < p->next_sweep_us ||
         replica_admit(p->replica, p->record_max, p->now_us) != LARDER_OK)
         return;

@@ -9,7 +9,7 @@
 
 static void set_defaults(struct replica_options *o) {
     o->records_max = o->records_max == 0 ? 4096 : o->records_max;
-    o->bytes_max = o->bytes_max == 0 ? 1 << 20 : o->bytes_max;
+    o->bytes_max = o->bytes_max == 0 ? REPLICA_LOG_BYTES : o->bytes_max;
     o->requests_max = o->requests_max == 0 ? 256 : o->requests_max;
     o->shrink_after_us = o->shrink_after_us == 0 ? 250000 : o->shrink_after_us;
     o->resend_after_us = o->resend_after_us == 0 ? 100000 : o->resend_after_us;

@@ -32,6 +32,7 @@
 #include "cluster/replica_log.h"
 
 enum {
+    REPLICA_LOG_BYTES = 1 << 20,
     REPLICA_BATCH_RECORDS = 64,
     REPLICA_BATCH_BYTES = 256 * 1024,
     REPLICA_PEERS_MAX = 2 * CLUSTER_REPLICAS_MAX,

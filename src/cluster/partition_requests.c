@@ -177,6 +177,8 @@ void partition_run_parked(struct cluster_partition *p) {
     uint32_t done = 0;
     while (done < p->parked_count && admit(p) == 0)
         run_parked(p, p->parked[done++]);
+    if (CLUSTER_MUTATED(MUTANT_PARKED_STAYS) && done > 0)
+        done--;
     p->parked_count -= done;
     memmove(p->parked, p->parked + done, p->parked_count * sizeof(*p->parked));
 }

@@ -6,6 +6,7 @@
 #include "node/partition_store.h"
 
 #include "base/command_keys.h"
+#include "cluster/mutants.h"
 #include "node/section.h"
 #include "store/eviction.h"
 #include "store/expiry.h"
@@ -36,6 +37,7 @@ static enum larder_status init_host(struct store_host *host,
         return status;
     }
     host->thread.store.random = random_seeded(options->random_seed);
+    host->thread.effects.limit = options->effect_bytes_max;
     atomic_store(&host->node->max_memory_bytes, options->max_memory_bytes);
     atomic_store(&host->node->keyspace.policy, (uint32_t)options->policy);
     uint32_t count = host->node->keyspace.partition_count;
@@ -254,7 +256,9 @@ static void run(struct hosted_partition *hosted, const struct command_spec *spec
                 const struct slice *argv, size_t argc, const struct key_list *keys) {
     struct store_host *host = hosted->host;
     bool has_memory = true;
-    for (size_t i = 0; i < keys->count && has_memory; i++)
+    bool is_unrecorded = CLUSTER_MUTATED(MUTANT_EXPIRED_READ_UNRECORDED) &&
+                         (spec->flags & COMMAND_FLAG_READONLY) != 0;
+    for (size_t i = 0; i < keys->count && has_memory && !is_unrecorded; i++)
         has_memory = remove_expired(hosted, argv[keys->items[i].position]);
     if (has_memory && (spec->flags & COMMAND_FLAG_DENYOOM) != 0)
         has_memory = make_room(hosted);

@@ -18,7 +18,8 @@ void effects_finish(struct effects *effects) {
 }
 
 static enum larder_status promise(struct effects *effects, size_t size) {
-    if (size > UINT32_MAX || effects->promised_end - effects->used > UINT32_MAX - size)
+    size_t limit = effects->limit == 0 ? UINT32_MAX : effects->limit + RECORD_HEADER_BYTES;
+    if (size > limit || effects->promised_end - effects->used > limit - size)
         return LARDER_NO_MEMORY;
     size_t end = effects->promised_end + size;
     if (end > effects->capacity) {

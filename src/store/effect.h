@@ -23,6 +23,7 @@ struct effects {
     uint8_t *data;
     size_t used; /* complete records */
     size_t capacity;
+    size_t limit;        /* bytes of parts that one record may be promised; 0: 4 GiB */
     size_t record_end;   /* end of the record being written; equals `used` when none is */
     size_t promised_end; /* data up to here may be written without asking; <= capacity */
     uint32_t part_count; /* of the record being written */
@@ -35,7 +36,7 @@ void effects_finish(struct effects *effects);
  * LARDER_NO_MEMORY. */
 enum larder_status effects_begin(struct effects *effects, size_t size) LARDER_NODISCARD;
 /* More room for the record begun: reservations add up. Errors: LARDER_NO_MEMORY (also for a record
- * that would exceed 4 GiB), the record is as it was. */
+ * that would exceed the limit), the record is as it was. */
 enum larder_status effects_reserve(struct effects *effects, size_t size) LARDER_NODISCARD;
 
 /* Bytes that a part with arguments of this total size takes at most. */

@@ -28,7 +28,7 @@ struct world_member {
     struct lease_table *leases;
     struct configuration *view;
     struct store_host *host;
-    struct test_allocator allocator;
+    struct test_allocator allocator, store_allocator;
     uint64_t written;
     int64_t wall_ahead_ms;
 };
@@ -333,6 +333,7 @@ __attribute__((unused)) static void world_promise_all(void) {
 static void world_make_member(uint32_t n, const struct partition_options *given) {
     struct world_member *m = &world.members[n];
     test_allocator_init(&m->allocator);
+    test_allocator_init(&m->store_allocator);
     m->view = world_configuration();
     assert_int_equal(lease_table_create(WORLD_MEMBERS, 250000, 2000000, world.now_ms * 1000,
                                         &ALLOCATOR_SYSTEM, &m->leases),
@@ -340,8 +341,12 @@ static void world_make_member(uint32_t n, const struct partition_options *given)
     for (uint32_t peer = A; peer <= C; peer++)
         if (peer != n)
             assert_true(lease_set_peer(m->leases, peer, 1));
-    struct store_host_options host = {
-        .partition_count = 1, .hash_seed = 1, .random_seed = n, .allocator = &ALLOCATOR_SYSTEM};
+    struct store_host_options host = {.partition_count = 1,
+                                      .hash_seed = 1,
+                                      .random_seed = n,
+                                      .effect_bytes_max =
+                                          partition_effect_max(given->replica.bytes_max),
+                                      .allocator = &m->store_allocator.base};
     assert_int_equal(store_host_create(&host, &m->host), LARDER_OK);
     struct partition_options options = *given;
     options.replica.self = n;
