@@ -317,7 +317,7 @@ __attribute__((unused)) static void world_promise(uint32_t to, uint32_t from, in
 }
 
 __attribute__((unused)) static void world_hear_coordinator(uint32_t n) {
-    lease_take_config(world.members[n].leases, world.now_ms * 1000, world.members[n].view->index,
+    lease_take_config(world.members[n].leases, world.now_ms * 1000, world.entry_count,
                       world.now_ms * 1000);
 }
 

@@ -18,6 +18,11 @@ static void expect(const char *text) {
     golden_expect(&world.golden, text);
 }
 
+static void forget(void) {
+    world.golden.size = 0;
+    world.golden.text[0] = 0;
+}
+
 /* B goes on, as if A had fallen silent; A does not know. */
 static void fail_over_to_b(void) {
     world.is_quiet = true;
@@ -119,6 +124,311 @@ static void a_deposed_primary_fetches_what_was_cut(void **state) {
     assert_true(world_agree(A, B));
 }
 
+static void a_stored_answer_waits_for_its_record(void **state) {
+    (void)state;
+    struct request_id id = {.client = {7, 7}, .number = 1, .lowest = 1};
+    world_do_as(A, 1, "INCR n", id);
+    world_do_as(A, 2, "INCR n", id);
+    expect("");
+    world_deliver("");
+    expect("  A: 1 DONE :1\n"
+           "  A: 2 DONE :1\n");
+}
+
+static void a_request_of_a_forgotten_session_is_not_executed(void **state) {
+    (void)state;
+    struct request_id id = {.client = {7, 7}, .number = 2, .lowest = 2};
+    world_do_as(A, 1, "INCR n", id);
+    world_deliver("");
+    id = (struct request_id){.client = {7, 7}, .number = 1, .lowest = 1};
+    world_do_as(A, 2, "INCR n", id);
+    id = (struct request_id){
+        .client = {8, 8}, .number = 1, .lowest = 1, .first_sent_us = world_time_us(-300001)};
+    world_do_as(A, 3, "INCR n", id);
+    expect("  A: 1 DONE :1\n"
+           "  A: 2 UNKNOWN SESSION\n"
+           "  A: 3 UNKNOWN SESSION\n");
+}
+
+static void a_result_that_is_too_long_is_not_kept(void **state) {
+    (void)state;
+    char command[6000] = "SET k ";
+    struct request_id id = {.client = {7, 7}, .number = 1, .lowest = 1};
+    memset(command + 6, 'x', 5000);
+    world_do(A, 1, command);
+    world_deliver("");
+    forget();
+    world_do_as(A, 2, "GETDEL k", id);
+    world_deliver("");
+    assert_int_equal(world.answer, PARTITION_DONE);
+    assert_int_equal(strlen(world.reply), WORLD_REPLY_MAX - 1);
+    forget();
+    world_do_as(A, 3, "GETDEL k", id);
+    expect("  A: 3 RESULT LOST\n");
+    assert_true(world_agree(A, B));
+}
+
+/* ---- parking ---- */
+
+/* B is elected and waits for what it promised to A. */
+static void elect_b(void) {
+    world.is_quiet = true;
+    world_promise(B, A, world.now_ms);
+    world_change(CONFIG_ELECT, B);
+    world_see(B);
+    world_see(C);
+    world_deliver("A");
+    world_hear_coordinator(B);
+    world_tick(B);
+    world_deliver("A");
+    world.is_quiet = false;
+    assert_int_equal(partition_replica(world.members[B].partition)->role, REPLICA_ELECTED);
+}
+
+static void requests_are_parked_until_the_primary_opens(void **state) {
+    (void)state;
+    elect_b();
+    world_do(B, 1, "INCR n");
+    world_do(B, 2, "INCR n");
+    expect("");
+    world.now_ms += 250;
+    world_tick(B);
+    world_deliver("A");
+    world_do(B, 3, "INCR n");
+    world_deliver("A");
+    expect("  B is open\n"
+           "  B: 1 DONE :1\n"
+           "  B: 2 DONE :2\n"
+           "  B: 3 DONE :3\n");
+}
+
+static void a_request_is_parked_for_a_second_at_most(void **state) {
+    (void)state;
+    elect_b();
+    world_change(CONFIG_ELECT, C); /* C does not learn of it, nor B of C */
+    struct configuration *view = world.members[B].view;
+    (void)view;
+    world.members[B].leases->opens_from_us = INT64_MAX;
+    world_do(B, 1, "INCR n");
+    world.now_ms += 999;
+    world_tick(B);
+    expect("");
+    world.now_ms += 1;
+    world_tick(B);
+    expect("  B: 1 CLOSED\n");
+    world.members[B].leases->opens_from_us = 0;
+    world_tick(B);
+    world_deliver("A");
+    world_promise(C, B, world.now_ms);
+    world_hear_coordinator(B);
+    world_do(B, 2, "GET n");
+    expect("  B is open\n"
+           "  B: 2 DONE $-1\n");
+}
+
+static void no_more_is_parked_than_there_is_room_for(void **state) {
+    (void)state;
+    elect_b();
+    char command[120000] = "SET k ";
+    memset(command + 6, 'x', sizeof(command) - 7);
+    for (uint64_t context = 1; context <= 40; context++)
+        world_do(B, context, command);
+    assert_int_equal(world.answer, PARTITION_BUSY);
+    forget();
+    world_do(B, 99, "GET k");
+    expect(""); /* parked: a small one finds room */
+}
+
+static void a_hand_off_parks_requests_until_the_next_primary_is_open(void **state) {
+    (void)state;
+    world.is_quiet = true;
+    world_do(A, 1, "INCR n");
+    (void)world_step(A, (struct partition_input){.type = PARTITION_HAND_OFF, .member = B});
+    world.is_quiet = false;
+    world_do(A, 2, "INCR n");
+    world_deliver("");
+    expect("  A proposes TRANSFER B\n"
+           "  A: 1 DONE :1\n");
+    assert_int_equal(world_commit(&world.proposed), CONFIG_APPLIED);
+    world_see(A);
+    world_do(A, 3, "INCR n");
+    expect("  A is backup\n");
+    world_see(B);
+    world_see(C);
+    world_tick(B);
+    world_deliver("");
+    expect("  B is elected\n"
+           "  B is open\n"
+           "  A: 2 MOVED\n"
+           "  A: 3 MOVED\n");
+}
+
+static void after_a_hand_off_that_did_not_apply_parked_requests_are_executed(void **state) {
+    (void)state;
+    world.is_quiet = true;
+    (void)world_step(A, (struct partition_input){.type = PARTITION_HAND_OFF, .member = B});
+    world.is_quiet = false;
+    world_do(A, 1, "INCR n");
+    world_change(CONFIG_NOP, 0);
+    world_promise_all();
+    world_see(A);
+    world_deliver("");
+    expect("  A is open\n"
+           "  A: 1 DONE :1\n");
+}
+
+/* ---- time ---- */
+
+static void what_a_read_says_expired_is_gone_after_a_failover(void **state) {
+    (void)state;
+    world_do(A, 1, "SET k v PX 500");
+    world_deliver("");
+    world.now_ms += 600;
+    world_promise_all();
+    world_do(A, 2, "GET k");
+    expect("  A: 1 DONE +OK\n"); /* the second waits for the record of the deletion */
+    world_deliver("A");
+    world.members[B].wall_ahead_ms = -1000;
+    fail_over_to_b();
+    world_do(B, 3, "GET k");
+    expect("  B: 3 DONE $-1\n");
+}
+
+static void time_does_not_run_back_over_a_failover(void **state) {
+    (void)state;
+    world.members[A].wall_ahead_ms = 900;
+    world_tick(A);
+    for (int i = 0; i < 400; i++) { /* A's time creeps up to its wall clock */
+        world.now_ms += 100;
+        world_promise_all();
+        world_tick(A);
+        world_deliver("");
+    }
+    world_promise_all();
+    world_do(A, 1, "SET k v");
+    world_deliver("");
+    int64_t time_us = partition_time_us(world.members[A].partition);
+    assert_true(time_us > world_time_us(world.now_ms) + 890000);
+    fail_over_to_b(); /* takes a quarter of a second */
+    assert_true(partition_time_us(world.members[B].partition) >= time_us);
+    forget();
+}
+
+static void backups_decide_nothing_by_their_own_clocks(void **state) {
+    (void)state;
+    struct request_id id = {.client = {7, 7}, .number = 1, .lowest = 1};
+    world_do(A, 1, "SET k v PX 500");
+    world_do_as(A, 2, "INCR n", id);
+    world_deliver("");
+    world.now_ms += 700000;
+    world_tick(B);
+    world_tick(C);
+    world_lose_all();
+    assert_true(world_agree(A, B));
+    assert_true(world_agree(A, C));
+    world_promise_all();
+    world_tick(A);
+    world_deliver("");
+    world_tick(A);
+    world_deliver("");
+    assert_true(world_agree(A, B));
+    world_promise_all();
+    forget();
+    world_do(A, 3, "EXISTS k");
+    world_do_as(
+        A, 4, "INCR n",
+        (struct request_id){
+            .client = {7, 7}, .number = 1, .lowest = 1, .first_sent_us = world_time_us(1000)});
+    expect("  A: 3 DONE :0\n"
+           "  A: 4 UNKNOWN SESSION\n");
+}
+
+/* ---- reads, watches ---- */
+
+static void a_read_by_a_round_needs_no_lease(void **state) {
+    (void)state;
+    world.now_ms += 1000; /* all promises have run out, the coordinator's answer has not */
+    world_do(A, 1, "GET k");
+    world_request(A, 2, "GET k", (struct partition_request){.read_mode = PARTITION_READ_ROUND});
+    expect("");
+    world_deliver("");
+    expect("  A: 2 DONE $-1\n");
+    world_promise_all();
+    world_request(A, 3, "GET k", (struct partition_request){.read_mode = PARTITION_READ_ROUND});
+    expect("  A: 1 DONE $-1\n"); /* the lease alone is not enough for the third */
+    world_lose_all();
+    world.now_ms += 2000;
+    world_tick(A);
+    world_lose_all();
+    expect("  A proposes SHRINK B\n"
+           "  A: 3 REFUSED\n");
+}
+
+static void a_watch_of_another_term_is_broken(void **state) {
+    (void)state;
+    uint64_t term = partition_term(world.members[B].partition);
+    fail_over_to_b();
+    world_request(B, 1, "SET k v", (struct partition_request){.watched_term = term});
+    world_request(B, 2, "SET k v", (struct partition_request){.watched_term = term + 1});
+    world_deliver("A");
+    expect("  B: 1 WATCH BROKEN\n"
+           "  B: 2 DONE +OK\n");
+}
+
+/* ---- limits ---- */
+
+static void a_command_that_would_change_too_much_is_refused(void **state) {
+    (void)state;
+    static char command[300000] = "SET k ";
+    memset(command + 6, 'x', sizeof(command) - 7);
+    world_do(A, 1, command);
+    world_do(A, 2, "EXISTS k");
+    expect("  A: 1 DONE -OOM command not allowed when used memory > 'maxmemory'.\n"
+           "  A: 2 DONE :0\n");
+}
+
+static void requests_beyond_the_room_are_refused_and_not_applied(void **state) {
+    (void)state;
+    world.is_quiet = true;
+    unsigned refused = 0, taken = 0;
+    for (uint64_t context = 1; context <= 400; context++) {
+        world_do(A, context, "INCR n");
+        refused += world.answer == PARTITION_BUSY;
+        taken += world.answer == 0;
+    }
+    world_deliver("");
+    world.is_quiet = false;
+    assert_int_equal(refused + taken, 400);
+    assert_int_equal(taken, 256);
+    world_do(A, 500, "GET n");
+    expect("  A: 500 DONE $3| 256\n");
+}
+
+static void a_primary_whose_store_is_behind_executes_nothing(void **state) {
+    (void)state;
+    char command[3000] = "SET k ";
+    memset(command + 6, 'x', 2900);
+    test_allocator_fail_in(&world.members[B].store_allocator, 1, 1);
+    for (uint64_t context = 1; context <= 20; context++) {
+        world_do(A, context, command);
+        command[6] = (char)('a' + context % 26);
+        world_deliver("");
+        world_promise_all();
+    }
+    forget();
+    const struct cluster_partition *b = world.members[B].partition;
+    assert_true(partition_stored(b) < partition_replica(b)->commit);
+    fail_over_to_b();
+    forget();
+    world_do(B, 1000, "STRLEN k");
+    expect("");
+    test_allocator_fail_never(&world.members[B].store_allocator);
+    world_tick(B);
+    world_tick(B);
+    expect("  B: 1000 DONE :2900\n");
+    assert_true(world_agree(B, C));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
@@ -128,6 +438,22 @@ int main(void) {
         TEST(a_backup_sends_requests_away),
         TEST(a_retry_after_failover_is_applied_once),
         TEST(a_deposed_primary_fetches_what_was_cut),
+        TEST(a_stored_answer_waits_for_its_record),
+        TEST(a_request_of_a_forgotten_session_is_not_executed),
+        TEST(a_result_that_is_too_long_is_not_kept),
+        TEST(requests_are_parked_until_the_primary_opens),
+        TEST(a_request_is_parked_for_a_second_at_most),
+        TEST(no_more_is_parked_than_there_is_room_for),
+        TEST(a_hand_off_parks_requests_until_the_next_primary_is_open),
+        TEST(after_a_hand_off_that_did_not_apply_parked_requests_are_executed),
+        TEST(what_a_read_says_expired_is_gone_after_a_failover),
+        TEST(time_does_not_run_back_over_a_failover),
+        TEST(backups_decide_nothing_by_their_own_clocks),
+        TEST(a_read_by_a_round_needs_no_lease),
+        TEST(a_watch_of_another_term_is_broken),
+        TEST(a_command_that_would_change_too_much_is_refused),
+        TEST(requests_beyond_the_room_are_refused_and_not_applied),
+        TEST(a_primary_whose_store_is_behind_executes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
