@@ -174,8 +174,9 @@ static void use_output(struct config_group *group) {
     }
     struct raft_status before = *raft_oracle_seen(group->oracle, group->number);
     raft_oracle_step(group->oracle, group->number, group->raft, out, state);
-    config_group_count_step(group->machine, &before, raft_oracle_seen(group->oracle, group->number),
-                            out);
+    const struct raft_status *after = raft_oracle_seen(group->oracle, group->number);
+    config_group_count_step(group->machine, &before, after, out);
+    config_group_print_step(group->machine, group->raft, &before, after, out);
     for (size_t i = 0; i < out->apply_count; i++)
         apply(group, &out->apply[i]);
     for (size_t i = 0; i < out->read_count; i++)
@@ -192,8 +193,7 @@ static void use_output(struct config_group *group) {
     if (out->has_new_role) {
         struct raft_status status;
         raft_get_status(group->raft, &status);
-        machine_trace(group->machine, raft_role_name(status.role), status.term,
-                      status.commit_index);
+        machine_note(group->machine, status.term, status.commit_index);
     }
 }
 

@@ -4,6 +4,8 @@
  * from the run that reached it with the same choices before. */
 #include "sim/exhaustive.h"
 
+#include "sim/text.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -366,12 +368,12 @@ void exhaustive_run(const struct exhaustive_options *options, struct exhaustive_
 /* ---- choices as text ---- */
 
 void exhaustive_print(const struct exhaustive_choices *choices, char *out, size_t size) {
-    size_t used = 0;
-    snprintf(out, size, "none");
-    for (uint32_t i = 0; i < choices->count && used < size; i++)
-        used +=
-            (size_t)snprintf(out + used, size - used, "%s%" PRIu32 ":%" PRIu32, i == 0 ? "" : ",",
-                             choices->each[i].decision, choices->each[i].option);
+    struct sim_text text = text_of(out, size);
+    if (choices->count == 0)
+        text_add(&text, "none");
+    for (uint32_t i = 0; i < choices->count; i++)
+        text_add(&text, "%s%" PRIu32 ":%" PRIu32, i == 0 ? "" : ",", choices->each[i].decision,
+                 choices->each[i].option);
 }
 
 bool exhaustive_parse(const char *text, struct exhaustive_choices *out) {

@@ -3,6 +3,10 @@
  * is stale when the round is over. */
 #include "sim/fault_actions.h"
 
+#include "sim/text.h"
+
+#include <inttypes.h>
+
 /* Stamps of ends: round and index. */
 static uint64_t stamp_of(const struct swarm *swarm, uint64_t index) {
     return (uint64_t)swarm->round_number << 32 | index;
@@ -92,6 +96,28 @@ static void restart_empty(struct swarm *swarm, const struct sim_fault *fault) {
     machine_replace(machine);
 }
 
+/* A line about what a fault does to a machine. */
+static void tell(const struct swarm *swarm, uint32_t machine, const char *what) {
+    trace_print(&swarm->world->trace, swarm->world->now_us, "* %" PRIu32 ": %s", machine, what);
+}
+
+/* Which links are cut, as a line: pairs in both directions once. */
+static void tell_cuts(const struct swarm *swarm) {
+    const struct sim_network *network = &swarm->world->network;
+    uint32_t machines = swarm->world->options.machine_count;
+    char line[400];
+    struct sim_text text = text_of(line, sizeof(line));
+    for (uint32_t a = 0; a < machines; a++)
+        for (uint32_t b = 0; b < machines; b++) {
+            bool there = network_link(network, a, b)->is_cut;
+            bool back = network_link(network, b, a)->is_cut;
+            if (there && (!back || a < b))
+                text_add(&text, " %" PRIu32 "%s%" PRIu32, a, back ? "|" : ">", b);
+        }
+    trace_print(&swarm->world->trace, swarm->world->now_us, "* cut between machines:%s",
+                line[0] == '\0' ? " none" : line);
+}
+
 /* Links from machines of one side to those of the other; clients belong to a side too. */
 static void cut_sides(struct swarm *swarm, uint64_t sides, bool is_one_way, bool is_cut) {
     uint32_t count = swarm->world->network.endpoint_count;
@@ -170,6 +196,7 @@ static void make_lossy(struct swarm *swarm, const struct sim_fault *fault, bool 
             disk_stop_lying(&machine->disk);
         else if (!swarm->is_loss_spent)
             machine->disk.is_lying = true;
+        tell(swarm, swarm->lossy_machine, is_on ? "its disk may lie" : "its disk tells the truth");
         return;
     }
     if (!is_on || swarm->is_loss_spent)
@@ -199,6 +226,7 @@ static void set_disk(struct swarm *swarm, const struct sim_fault *fault, bool is
         }
         return;
     }
+    tell(swarm, target, "its disk is at fault");
     if (fault->kind == FAULT_DISK_FULL) {
         disk->is_full = true;
     } else if (fault->kind == FAULT_DISK_ERRORS) {
@@ -289,8 +317,10 @@ static void act(struct swarm *swarm, const struct sim_fault *fault, bool is_on) 
                                                                         : target],
                           fault->for_us);
         break;
-    case FAULT_CUT: cut_sides(swarm, fault->draw >> 8, false, is_on); break;
-    case FAULT_CUT_ONE_WAY: cut_sides(swarm, fault->draw >> 8, true, is_on); break;
+    case FAULT_CUT:
+    case FAULT_CUT_ONE_WAY:
+        cut_sides(swarm, fault->draw >> 8, fault->kind == FAULT_CUT_ONE_WAY, is_on);
+        break;
     case FAULT_BRIDGE: cut_but_bridge(swarm, fault, is_on); break;
     case FAULT_ISOLATE_LEADER:
         if (is_on)
@@ -309,6 +339,7 @@ static void act(struct swarm *swarm, const struct sim_fault *fault, bool is_on) 
             clog_links(swarm, fault);
         break;
     case FAULT_SLOW_READER:
+        tell(swarm, target, is_on ? "reads slowly" : "reads as fast as it can");
         network_set_reading(&world->network, target,
                             is_on ? (int64_t)(fault->draw >> 24 & 0x7fff) : 0);
         break;
@@ -319,6 +350,7 @@ static void act(struct swarm *swarm, const struct sim_fault *fault, bool is_on) 
     case FAULT_DISK_LIES:
     case FAULT_DISK_LOST: make_lossy(swarm, fault, is_on); break;
     case FAULT_MEMORY_SHORT:
+        tell(swarm, target, is_on ? "has little memory" : "has enough memory");
         world->machines[target].memory.failure_rate =
             is_on ? 1 + (uint32_t)(fault->draw >> 24 & 0x7fff) : 0;
         break;
@@ -331,14 +363,23 @@ static void act(struct swarm *swarm, const struct sim_fault *fault, bool is_on) 
     }
 }
 
+static bool is_cut(enum sim_fault_kind kind) {
+    return kind == FAULT_CUT || kind == FAULT_CUT_ONE_WAY || kind == FAULT_BRIDGE ||
+           kind == FAULT_ISOLATE_LEADER || kind == FAULT_CUT_LINK;
+}
+
 void fault_begin(void *context, uint64_t index) {
     struct swarm *swarm = context;
     const struct sim_fault *fault = &swarm->round.faults[index];
     if (swarm->is_calm)
         return;
-    world_note(swarm->world, fault_kind_name(fault->kind), index, (uint64_t)fault->for_us);
+    world_note_quietly(swarm->world, fault_kind_name(fault->kind), index, (uint64_t)fault->for_us);
+    trace_print(&swarm->world->trace, swarm->world->now_us, "* fault %" PRIu64 ": %s for %.3f s",
+                index, fault_kind_name(fault->kind), (double)fault->for_us / 1e6);
     swarm->world->fault_count++;
     act(swarm, fault, true);
+    if (is_cut(fault->kind) && trace_is_printing(&swarm->world->trace, swarm->world->now_us))
+        tell_cuts(swarm);
     world_call_at(swarm->world, swarm->world->now_us + fault->for_us, fault_end, swarm,
                   stamp_of(swarm, index));
 }
@@ -349,8 +390,12 @@ void fault_end(void *context, uint64_t stamp) {
     if (swarm->is_calm || stamp != stamp_of(swarm, index))
         return;
     const struct sim_fault *fault = &swarm->round.faults[index];
-    world_note(swarm->world, "end of fault", index, 0);
+    world_note_quietly(swarm->world, "end of fault", index, 0);
+    trace_print(&swarm->world->trace, swarm->world->now_us, "* end of fault %" PRIu64 ": %s", index,
+                fault_kind_name(fault->kind));
     act(swarm, fault, false);
+    if (is_cut(fault->kind) && trace_is_printing(&swarm->world->trace, swarm->world->now_us))
+        tell_cuts(swarm);
 }
 
 void fault_heal_disk(struct sim_disk *disk) {

@@ -140,8 +140,8 @@ bool machine_start(struct sim_machine *machine) {
     enum larder_status status =
         world->options.type->start(machine, world->options.settings, &process);
     trace_event(&world->trace, world->now_us, SIM_EVENT_START, who(machine), (uint64_t)status);
-    trace_print(&world->trace, world->now_us, "%" PRIu32 ": starts: %s", machine->address,
-                larder_status_text(status));
+    trace_print(&world->trace, world->now_us, "%" PRIu32 ": starts as n%" PRIu64 ": %s",
+                machine->address, machine->node_id.words[1], larder_status_text(status));
     if (status == LARDER_OK) {
         machine->process = process;
         count_restart(machine);
@@ -194,7 +194,9 @@ void machine_pause(struct sim_machine *machine, int64_t us) {
     if (machine_is_running(machine) && us > LEASE_US)
         machine_count_event(machine, RARE_PAUSE_PAST_LEASE);
     machine->paused_until_us = machine->world->now_us + us;
-    world_note(machine->world, "pause", machine->address, (uint64_t)us);
+    world_note_quietly(machine->world, "pause", machine->address, (uint64_t)us);
+    trace_print(&machine->world->trace, machine->world->now_us, "%" PRIu32 ": sleeps for %.3f s",
+                machine->address, (double)us / 1e6);
 }
 
 /* ---- clocks ---- */
@@ -217,7 +219,10 @@ void machine_wake_at(struct sim_machine *machine, int64_t time_us) {
 
 void machine_set_drift(struct sim_machine *machine, int64_t drift_ppm) {
     machine->world->fault_count++;
-    world_note(machine->world, "drift", machine->address, (uint64_t)drift_ppm);
+    world_note_quietly(machine->world, "drift", machine->address, (uint64_t)drift_ppm);
+    trace_print(&machine->world->trace, machine->world->now_us,
+                "%" PRIu32 ": its clock gains %" PRId64 " us per second", machine->address,
+                drift_ppm);
     clock_set_drift(&machine->clock, machine->world->now_us, drift_ppm);
     if (machine->wake_boot_us != INT64_MAX)
         schedule_wake(machine);
@@ -225,7 +230,10 @@ void machine_set_drift(struct sim_machine *machine, int64_t drift_ppm) {
 
 void machine_jump_wall(struct sim_machine *machine, int64_t by_us) {
     machine->world->fault_count++;
-    world_note(machine->world, "wall clock jumps", machine->address, (uint64_t)by_us);
+    world_note_quietly(machine->world, "wall clock jumps", machine->address, (uint64_t)by_us);
+    trace_print(&machine->world->trace, machine->world->now_us,
+                "%" PRIu32 ": its wall clock jumps by %.3f s", machine->address,
+                (double)by_us / 1e6);
     clock_jump_wall(&machine->clock, by_us);
 }
 
@@ -347,6 +355,10 @@ void machine_violate(struct sim_machine *machine, const char *text) {
 void machine_trace(struct sim_machine *machine, const char *what, uint64_t a, uint64_t b) {
     trace_print(&machine->world->trace, machine->world->now_us,
                 "%" PRIu32 ": %s %" PRIu64 " %" PRIu64, machine->address, what, a, b);
+    machine_note(machine, a, b);
+}
+
+void machine_note(struct sim_machine *machine, uint64_t a, uint64_t b) {
     trace_event(&machine->world->trace, machine->world->now_us, SIM_EVENT_NOTE, who(machine),
                 a * 0x9e3779b97f4a7c15u ^ b);
 }

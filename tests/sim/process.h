@@ -136,6 +136,8 @@ void machine_violate(struct sim_machine *machine, const char *text);
 void machine_trace(struct sim_machine *machine, const char *what, uint64_t a, uint64_t b);
 /* One of the events that a run should meet happened. */
 void machine_count_event(struct sim_machine *machine, enum rare_event event);
+/* The same without a line for people. */
+void machine_note(struct sim_machine *machine, uint64_t a, uint64_t b);
 /* What oracles share: given to world_create. NULL if nothing was. */
 void *machine_oracle(const struct sim_machine *machine);
 

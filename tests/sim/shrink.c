@@ -2,8 +2,9 @@
 /* Every attempt is a change of the options that is kept if the same violation shows again. */
 #include "sim/shrink.h"
 
+#include "sim/text.h"
+
 #include <inttypes.h>
-#include <stdarg.h>
 
 struct shrinker {
     struct shrunk *best;
@@ -127,46 +128,28 @@ void shrink(const struct swarm_options *options, const struct swarm_result *fail
     out->is_same_violation = out->run_count > 0 && out->options.only_round >= 0;
 }
 
-struct text {
-    char *at;
-    size_t left;
-};
-
-static void add(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void add(struct text *text, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    int size = vsnprintf(text->at, text->left, format, arguments);
-    va_end(arguments);
-    if (size < 0 || (size_t)size >= text->left)
-        size = (int)text->left - 1;
-    text->at += size;
-    text->left -= (size_t)size;
-}
-
 void shrink_print_arguments(const struct swarm_options *options, char *out, size_t size) {
-    struct text text = {out, size};
+    struct sim_text text = text_of(out, size);
     const char *separator = " --without ";
     if (options->subject != NULL && options->subject != SIM_SUBJECTS[0])
-        add(&text, "--subject %s ", options->subject->name);
-    add(&text, "--seed %" PRIu64, options->seed);
+        text_add(&text, "--subject %s ", options->subject->name);
+    text_add(&text, "--seed %" PRIu64, options->seed);
     if (options->only_round >= 0)
-        add(&text, " --round %" PRId32, options->only_round);
+        text_add(&text, " --round %" PRId32, options->only_round);
     if (options->round_us > 0)
-        add(&text, " --until %" PRId64, options->round_us / 1000000);
+        text_add(&text, " --until %" PRId64, options->round_us / 1000000);
     for (uint32_t i = 0; i < RATE_COUNT; i++)
         if (options->is_rate_off[i]) {
-            add(&text, "%s%s", separator, rate_name((enum sim_rate)i));
+            text_add(&text, "%s%s", separator, rate_name((enum sim_rate)i));
             separator = ",";
         }
     for (uint32_t i = 0; i < FAULT_KIND_COUNT && options->only_faults == NULL; i++)
         if (options->is_kind_off[i]) {
-            add(&text, "%s%s", separator, fault_kind_name((enum sim_fault_kind)i));
+            text_add(&text, "%s%s", separator, fault_kind_name((enum sim_fault_kind)i));
             separator = ",";
         }
     for (size_t i = 0; i < options->only_count; i++)
-        add(&text, "%s%" PRIu32, i == 0 ? " --only " : ",", options->only_faults[i]);
+        text_add(&text, "%s%" PRIu32, i == 0 ? " --only " : ",", options->only_faults[i]);
     if (options->only_faults != NULL && options->only_count == 0)
-        add(&text, " --only none");
+        text_add(&text, " --only none");
 }

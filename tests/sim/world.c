@@ -135,9 +135,13 @@ void world_violate(struct sim_world *world, int32_t machine, const char *text) {
 }
 
 void world_note(struct sim_world *world, const char *what, uint64_t a, uint64_t b) {
+    world_note_quietly(world, what, a, b);
+    trace_print(&world->trace, world->now_us, "* %s %" PRIu64 " %" PRIu64, what, a, b);
+}
+
+void world_note_quietly(struct sim_world *world, const char *what, uint64_t a, uint64_t b) {
     trace_event(&world->trace, world->now_us, SIM_EVENT_NOTE,
                 hash_key(&TRACE_SEED, slice_of_string(what), 0), hash_fold(a + 1, b ^ 0x9e3779b9));
-    trace_print(&world->trace, world->now_us, "* %s %" PRIu64 " %" PRIu64, what, a, b);
 }
 
 uint64_t world_fault_count(const struct sim_world *world) {
@@ -173,6 +177,21 @@ static void trace_of(struct sim_world *world, const struct sim_event *event, uin
                 (uint64_t)event->target << 32 | event->source, detail);
 }
 
+/* Machines by their number, clients as c0, c1, ... */
+struct name {
+    char text[16];
+};
+
+static struct name name_of(const struct sim_world *world, uint32_t endpoint) {
+    uint32_t machines = world->options.machine_count;
+    struct name name;
+    if (endpoint < machines)
+        snprintf(name.text, sizeof(name.text), "%" PRIu32, endpoint);
+    else
+        snprintf(name.text, sizeof(name.text), "c%" PRIu32, endpoint - machines);
+    return name;
+}
+
 static void deliver_link(struct sim_world *world, const struct sim_event *event,
                          enum sim_link_event what) {
     bool is_machine = event->target < world->options.machine_count;
@@ -182,8 +201,9 @@ static void deliver_link(struct sim_world *world, const struct sim_event *event,
     trace_event(&world->trace, world->now_us, SIM_EVENT_LINK,
                 (uint64_t)event->target << 32 | event->source, what);
     uint32_t from = address_of(world, event->source);
-    trace_print(&world->trace, world->now_us, "%u: connection with %u %s",
-                address_of(world, event->target), from, NAMES[what]);
+    trace_print(&world->trace, world->now_us, "%s: connection with %s %s",
+                name_of(world, event->target).text, name_of(world, event->source).text,
+                NAMES[what]);
     if (is_machine) {
         machine_take_link(&world->machines[event->target], from, what);
         return;
@@ -195,15 +215,15 @@ static void deliver_link(struct sim_world *world, const struct sim_event *event,
 
 static void print_frame(struct sim_world *world, const struct sim_event *event,
                         struct slice frame) {
-    char text[200];
+    char text[500];
     if (!trace_is_printing(&world->trace, world->now_us))
         return;
     if (world->options.type->describe_frame != NULL)
         world->options.type->describe_frame(frame, text, sizeof(text));
     else
         snprintf(text, sizeof(text), "%zu bytes", frame.size);
-    trace_print(&world->trace, world->now_us, "%u -> %u: %s", address_of(world, event->source),
-                address_of(world, event->target), text);
+    trace_print(&world->trace, world->now_us, "%s -> %s: %s", name_of(world, event->source).text,
+                name_of(world, event->target).text, text);
 }
 
 static void handle_frame(struct sim_world *world, const struct sim_event *event) {

@@ -132,6 +132,8 @@ void world_call_at(struct sim_world *world, int64_t time_us,
 void world_violate(struct sim_world *world, int32_t machine, const char *text);
 /* Add to the trace. */
 void world_note(struct sim_world *world, const char *what, uint64_t a, uint64_t b);
+/* The same without a line for people. */
+void world_note_quietly(struct sim_world *world, const char *what, uint64_t a, uint64_t b);
 /* One of the events that a run should meet happened. */
 static inline void world_count(struct sim_world *world, enum rare_event event) {
     world->rare_events[event]++;
