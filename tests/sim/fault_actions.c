@@ -43,6 +43,12 @@ static void note_fault(const struct swarm *swarm, enum sim_fault_kind kind, uint
         swarm->options->subject->note_fault(swarm->subject, kind, machine);
 }
 
+/* Whether the round's one disk was lost, by a fault or by its lies. */
+static bool is_loss_spent(const struct swarm *swarm) {
+    return swarm->is_loss_spent ||
+           !raft_id_equal(swarm->world->machines[swarm->lossy_machine].node_id, swarm->lossy_node);
+}
+
 /* The process is down until the fault ends. */
 static void keep_down(struct swarm *swarm, uint32_t machine, const struct sim_fault *fault) {
     swarm->start_us[machine] = swarm->world->now_us + fault->for_us;
@@ -86,7 +92,7 @@ static void restart_empty(struct swarm *swarm, const struct sim_fault *fault) {
     if ((fault->draw >> 20 & 1) != 0 && swarm->world->machines[target_of(swarm, fault)].is_diskless)
         target = target_of(swarm, fault);
     struct sim_machine *machine = &swarm->world->machines[target];
-    if (!machine_is_running(machine) || (!machine->is_diskless && swarm->is_loss_spent))
+    if (!machine_is_running(machine) || (!machine->is_diskless && is_loss_spent(swarm)))
         return;
     crash(swarm, target, fault);
     swarm->start_us[target] = swarm->world->now_us + (int64_t)(fault->draw >> 24 & 0x3ffff);
@@ -194,12 +200,12 @@ static void make_lossy(struct swarm *swarm, const struct sim_fault *fault, bool 
     if (fault->kind == FAULT_DISK_LIES) {
         if (!is_on)
             disk_stop_lying(&machine->disk);
-        else if (!swarm->is_loss_spent)
+        else if (!is_loss_spent(swarm))
             machine->disk.is_lying = true;
         tell(swarm, swarm->lossy_machine, is_on ? "its disk may lie" : "its disk tells the truth");
         return;
     }
-    if (!is_on || swarm->is_loss_spent)
+    if (!is_on || is_loss_spent(swarm))
         return;
     swarm->is_loss_spent = true;
     note_fault(swarm, fault->kind, swarm->lossy_machine);

@@ -17,6 +17,7 @@ struct swarm {
     bool stays_down[SIM_MACHINES_MAX];
     /* Only one disk a round may lose what was synced: what is promised ends there. */
     uint32_t lossy_machine;
+    struct raft_id lossy_node; /* its node when the round began */
     bool is_loss_spent;
     uint32_t reign_rate; /* per 1,000 looks at who matters: it crashes; 0: off */
 };

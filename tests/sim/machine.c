@@ -179,6 +179,8 @@ void machine_lose_power(struct sim_machine *machine) {
     machine->has_power = false;
     network_forget(&machine->world->network, machine->address, false);
     disk_lose_power(&machine->disk);
+    if (machine->disk.has_lied)
+        machine->disk.is_lying = false;
     if (machine->disk.has_lied || machine->is_diskless)
         machine_replace(machine);
 }

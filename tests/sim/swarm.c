@@ -45,6 +45,7 @@ static void begin_round(struct swarm *swarm, uint32_t number) {
     swarm->ends_us = world->now_us + swarm->round.length_us;
     swarm->is_calm = false;
     swarm->lossy_machine = (uint32_t)(swarm->round.seed % world->options.machine_count);
+    swarm->lossy_node = world->machines[swarm->lossy_machine].node_id;
     swarm->is_loss_spent = false;
     swarm->reign_rate = 0;
     set_weather(swarm);

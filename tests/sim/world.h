@@ -155,7 +155,8 @@ static inline bool machine_is_running(const struct sim_machine *machine) {
 bool machine_start(struct sim_machine *machine);
 /* The process ends at once (kill -9); what it wrote stays in the cache, its connections reset. */
 void machine_crash(struct sim_machine *machine);
-/* The machine goes dark: caches are lost, nobody is told. */
+/* The machine goes dark: caches are lost, nobody is told. A disk that lied is found out and
+ * replaced. */
 void machine_lose_power(struct sim_machine *machine);
 /* With an empty disk, as a new node. Only while it is down. */
 void machine_replace(struct sim_machine *machine);
