@@ -132,7 +132,9 @@ size_t locks_encode(const struct locks *l, uint8_t *out) {
 
 static enum larder_status read_lock(struct byte_reader *r, struct locks *l) {
     struct slice name = read_name(r, false);
-    struct lock read = {.token = read_unsigned(r, 8), .owner = read_id(r)};
+    struct lock read = {0};
+    read.token = read_unsigned(r, 8);
+    read.owner = read_id(r);
     read.hold_ms = (uint32_t)read_unsigned(r, 4);
     read.depth = (uint32_t)read_unsigned(r, 4);
     read.request_count = (uint8_t)read_unsigned(r, 1);
