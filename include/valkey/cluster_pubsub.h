@@ -19,10 +19,11 @@ extern "C" {
 #define VALKEY_MESSAGE_DATA       0
 #define VALKEY_MESSAGE_SUBSCRIBED 1 /* messages arrive from here on */
 #define VALKEY_MESSAGE_LOST                                                                        \
-    2                            /* the connection ended; until it is subscribed again nothing     \
-                                    arrives */
-#define VALKEY_MESSAGE_REFUSED 3 /* the server refuses it, `data` says why; the subscription ends  \
-                                  */
+    2 /* the connection ended; until it is subscribed again nothing                                \
+         arrives */
+#define VALKEY_MESSAGE_REFUSED                                                                     \
+    3 /* the server refuses it, `data` says why; the subscription ends                             \
+       */
 
 /* Borrowed for the callback. Texts end with a NUL that is not counted. */
 typedef struct valkeyClusterMessage {

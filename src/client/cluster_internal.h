@@ -64,6 +64,7 @@ struct cluster_node {
     struct cluster_node *primary; /* of a mapped replica */
     bool is_readonly;             /* the connection was told READONLY */
     bool is_zone_asked;
+    valkeyContext *spare;     /* kept for who needs a connection of its own; or NULL */
     char *zone;               /* NULL: not known; owned */
     long long avoid_until_ms; /* reads go elsewhere until then */
     valkeyClusterNodeStatistics statistics;
@@ -155,6 +156,8 @@ bool cluster_node_exists(const struct cluster *cluster, const valkeyClusterNode 
 void cluster_node_destroy(struct cluster_node *node);
 /* Connect if need be: callback, TLS, AUTH, SELECT. Blocks. On VALKEY_ERR cc->err is set. */
 int cluster_node_connect(struct cluster *cluster, struct cluster_node *node);
+/* A new connection to a node, ready for commands, for the caller. NULL: cc->err is set. Blocks. */
+valkeyContext *cluster_node_open(struct cluster *cluster, struct cluster_node *node);
 /* Close the connection. */
 void cluster_node_disconnect(struct cluster_node *node);
 /* Room for one more owed answer; false without memory. */

@@ -72,6 +72,7 @@ void cluster_node_disconnect(struct cluster_node *node) {
 
 void cluster_node_destroy(struct cluster_node *node) {
     cluster_node_disconnect(node);
+    valkeyFree(node->spare);
     vk_free(node->owed);
     vk_free(node->base.name);
     vk_free(node->zone);
@@ -124,28 +125,35 @@ static int prepare(struct cluster *cluster, valkeyContext *c) {
     return VALKEY_OK;
 }
 
-int cluster_node_connect(struct cluster *cluster, struct cluster_node *node) {
-    valkeyClusterContext *cc = &cluster->context;
-    if (node->base.con != NULL && node->base.con->err == 0)
-        return VALKEY_OK;
-    if (node->base.con != NULL)
-        cluster_node_fail(cluster, node, node->base.con->err, node->base.con->errstr);
+valkeyContext *cluster_node_open(struct cluster *cluster, struct cluster_node *node) {
+    const valkeyClusterContext *cc = &cluster->context;
     valkeyOptions options = {.options = cc->options,
                              .connect_timeout = cc->connect_timeout,
                              .command_timeout = cc->command_timeout};
     VALKEY_OPTIONS_SET_TCP(&options, node->base.host, node->base.port);
     node->base.lastConnectionAttempt = clock_now_ms() * 1000;
-    node->is_readonly = false;
     node->statistics.connects++;
-    node->base.con = valkeyConnectWithOptions(&options);
-    if (node->base.con == NULL)
-        return cluster_fail_memory(cluster);
-    if (prepare(cluster, node->base.con) == VALKEY_OK) {
+    valkeyContext *c = valkeyConnectWithOptions(&options);
+    if (c == NULL) {
+        (void)cluster_fail_memory(cluster);
+        return NULL;
+    }
+    if (prepare(cluster, c) == VALKEY_OK) {
         cluster_log(cluster, VALKEY_LOG_INFO, "connected to %s", node->base.addr);
-        return VALKEY_OK;
+        return c;
     }
     node->base.failure_count++;
     node_note_error(node, cluster->context.err, cluster->context.errstr);
-    cluster_node_disconnect(node);
-    return VALKEY_ERR;
+    valkeyFree(c);
+    return NULL;
+}
+
+int cluster_node_connect(struct cluster *cluster, struct cluster_node *node) {
+    if (node->base.con != NULL && node->base.con->err == 0)
+        return VALKEY_OK;
+    if (node->base.con != NULL)
+        cluster_node_fail(cluster, node, node->base.con->err, node->base.con->errstr);
+    node->is_readonly = false;
+    node->base.con = cluster_node_open(cluster, node);
+    return node->base.con != NULL ? VALKEY_OK : VALKEY_ERR;
 }

@@ -4,7 +4,8 @@
 #include "support/real_cluster.h"
 #include "support/testing.h"
 
-#include <valkey/cluster.h>
+#include <valkey/cluster_scan.h>
+#include <valkey/cluster_transaction.h>
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -81,6 +82,72 @@ static void a_long_pipeline_survives_resharding(void **state) {
     valkeyClusterFree(cc);
 }
 
+static void a_scan_sees_all_keys(void **state) {
+    (void)state;
+    static bool is_seen[20000];
+    valkeyClusterContext *cc = connect_to_cluster(0);
+    valkeyClusterScanOptions options = {.match = "k:*", .count = 500};
+    valkeyClusterScan *scan = valkeyClusterScanCreate(cc, &options);
+    valkeyReply *keys;
+    int count = 0;
+    while ((keys = valkeyClusterScanNext(scan)) != NULL) {
+        for (size_t i = 0; i < keys->elements; i++) {
+            int number = atoi(keys->element[i]->str + 2);
+            count += !is_seen[number];
+            is_seen[number] = true;
+        }
+        freeReplyObject(keys);
+    }
+    assert_int_equal(cc->err, 0);
+    assert_int_equal(count, 20000);
+    valkeyClusterScanFree(scan);
+    valkeyClusterFree(cc);
+}
+
+/* Moves the slots of the keys that transactions use, each to the next node. */
+static void *move_transactions(void *argument) {
+    atomic_bool *is_over = argument;
+    valkeyClusterContext *cc = connect_to_cluster(0);
+    for (int i = 0; i < 60 && !atomic_load(is_over); i++) {
+        char key[32];
+        (void)snprintf(key, sizeof key, "t:%d", i);
+        assert_int_equal(valkeyClusterUpdateSlotmap(cc), VALKEY_OK);
+        int from = valkeyClusterGetNodeByKey(cc, key)->port - FIRST_PORT;
+        real_cluster_move(&cluster, (int)valkeyClusterGetSlotByKey(key), from,
+                          (from + 1) % CLUSTER_NODES);
+    }
+    valkeyClusterFree(cc);
+    return NULL;
+}
+
+static void transactions_survive_resharding(void **state) {
+    (void)state;
+    valkeyClusterContext *cc = connect_to_cluster(0);
+    atomic_bool is_over = false;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, move_transactions, &is_over), 0);
+    for (int i = 0; i < 600; i++) {
+        char key[32];
+        int size = snprintf(key, sizeof key, "t:%d", i % 60);
+        valkeyClusterTransaction *transaction =
+            valkeyClusterTransactionBegin(cc, key, (size_t)size);
+        if (transaction == NULL)
+            fail_msg("%s: %s", key, cc->errstr);
+        for (int j = 0; j < 2; j++)
+            assert_int_equal(valkeyClusterTransactionAppend(transaction, "INCR %s", key),
+                             VALKEY_OK);
+        valkeyReply *reply = valkeyClusterTransactionExec(transaction);
+        if (reply == NULL || reply->type != VALKEY_REPLY_ARRAY)
+            fail_msg("%s: %s", key, reply != NULL ? reply->str : cc->errstr);
+        assert_int_equal(reply->element[1]->integer, (i / 60 + 1) * 2);
+        freeReplyObject(reply);
+        valkeyClusterTransactionEnd(transaction);
+    }
+    atomic_store(&is_over, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    valkeyClusterFree(cc);
+}
+
 static void a_dead_node_is_an_error_for_its_keys_only(void **state) {
     (void)state;
     const struct timeval timeout = {.tv_sec = 1};
@@ -112,6 +179,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_of_all_slots_are_found),
         cmocka_unit_test(a_long_pipeline_survives_resharding),
+        cmocka_unit_test(a_scan_sees_all_keys),
+        cmocka_unit_test(transactions_survive_resharding),
         cmocka_unit_test(a_dead_node_is_an_error_for_its_keys_only),
     };
     return cmocka_run_group_tests(tests, start, stop);

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 BUILD, SOURCE = (pathlib.Path(word).resolve() for word in sys.argv[1:3])
-PORT, TLS_PORT, CLUSTER_PORT = 21660, 21661, 21665
+PORT, TLS_PORT, CLUSTER_PORT, SENTINEL_PORT = 21660, 21661, 21665, 21669
 EXPECTED = {
     "sync": "SET: OK\nGET: 3 bytes\nelement 0: 1\nelement 1: 2\nelement 2: 3\nrefused: WRONGTYPE "
             "Operation against a key holding the wrong kind of value\n",
@@ -26,6 +26,9 @@ EXPECTED = {
     "cluster_spread": "value: 2\nvalue: 1\nvalue: 3\nkeys in all nodes: 3\ndeleted: 3\n",
     "cluster_read": "value: 1\ncommands sent: 21\n",
     "cluster_pubsub": "news: hello\nended\n",
+    "cluster_scan": "keys: 50\n",
+    "cluster_transaction": "doubled: 42\njob: first\n",
+    "sentinel": "primary: PONG\n",
     "pool": "counted: 800\n",
     "tls": "encrypted: PONG\n",
 }
@@ -62,6 +65,7 @@ class Servers:
         run(SOURCE / "tests/client/make_certificates.sh", folder)
         self.start(PORT, "--tls-port", TLS_PORT, "--tls-cert-file", folder / "node.crt",
                    "--tls-key-file", folder / "node.key", "--tls-ca-cert-file", folder / "ca.crt")
+        self.start_sentinel()
         for i in range(3):
             self.start(CLUSTER_PORT + i, "--cluster-enabled", "yes", "--cluster-config-file",
                        f"nodes-{i}.conf")
@@ -77,6 +81,13 @@ class Servers:
                  "no", "--logfile", f"log-{port}", *options]
         self.processes.append(subprocess.Popen([str(word) for word in words]))
         wait_for(lambda: accepts(port), "redis-server")
+
+    def start_sentinel(self):
+        config = self.folder / "sentinel.conf"
+        config.write_text(f"port {SENTINEL_PORT}\nsentinel monitor service 127.0.0.1 {PORT} 1\n"
+                          f"dir {self.folder}\nlogfile log-sentinel\n")
+        self.processes.append(subprocess.Popen(["redis-server", str(config), "--sentinel"]))
+        wait_for(lambda: accepts(SENTINEL_PORT), "the sentinel")
 
     def ask(self, port, *words):
         return run("redis-cli", "-p", port, *words)
@@ -94,6 +105,8 @@ class Servers:
 def arguments_of(name, folder):
     if name == "tls":
         return ["localhost", TLS_PORT] + [folder / f for f in ("ca.crt", "node.crt", "node.key")]
+    if name == "sentinel":
+        return ["127.0.0.1", SENTINEL_PORT]
     return ["127.0.0.1", CLUSTER_PORT if name.startswith("cluster") else PORT]
 
 

@@ -75,12 +75,18 @@ static void run(const struct real_server *server, const char *program,
     _exit(127);
 }
 
+static void run_sentinel(const struct real_server *server, const char *config) {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    execlp("redis-server", "redis-server", config, "--sentinel", "--dir", server->folder,
+           "--logfile", "log", (char *)NULL);
+    _exit(127);
+}
+
 struct real_server *real_server_start(int port, const char *const *arguments) {
     return real_server_start_program("redis-server", port, arguments);
 }
 
-struct real_server *real_server_start_program(const char *program, int port,
-                                              const char *const *arguments) {
+static struct real_server *create(int port) {
     struct real_server *server = calloc(1, sizeof *server);
     require(server != NULL, "calloc");
     server->port = port;
@@ -88,17 +94,36 @@ struct real_server *real_server_start_program(const char *program, int port,
     (void)snprintf(server->folder, sizeof server->folder, "/tmp/larder-client-XXXXXX");
     require(mkdtemp(server->folder) != NULL, "mkdtemp");
     (void)snprintf(server->socket, sizeof server->socket, "%s/socket", server->folder);
-    server->process = fork();
-    require(server->process >= 0, "fork");
-    if (server->process == 0)
-        run(server, program, arguments);
-    for (int waited = 0; !accepts(port); waited += 5) {
+    return server;
+}
+
+static struct real_server *wait_until_it_accepts(struct real_server *server) {
+    for (int waited = 0; !accepts(server->port); waited += 5) {
         require(waited < START_MS, "the server does not start");
         require(waitpid(server->process, NULL, WNOHANG) == 0, "the server ended");
         struct timespec moment = {.tv_nsec = 5000000};
         (void)nanosleep(&moment, NULL);
     }
     return server;
+}
+
+struct real_server *real_server_start_program(const char *program, int port,
+                                              const char *const *arguments) {
+    struct real_server *server = create(port);
+    server->process = fork();
+    require(server->process >= 0, "fork");
+    if (server->process == 0)
+        run(server, program, arguments);
+    return wait_until_it_accepts(server);
+}
+
+struct real_server *real_server_start_sentinel(int port, const char *config) {
+    struct real_server *server = create(port);
+    server->process = fork();
+    require(server->process >= 0, "fork");
+    if (server->process == 0)
+        run_sentinel(server, config);
+    return wait_until_it_accepts(server);
 }
 
 int real_server_port(const struct real_server *server) {

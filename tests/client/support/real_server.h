@@ -11,6 +11,9 @@ struct real_server *real_server_start(int port, const char *const *arguments);
 /* The same with another program that takes the same options. */
 struct real_server *real_server_start_program(const char *program, int port,
                                               const char *const *arguments);
+/* redis-server as a sentinel, with a configuration file that names the port and may be rewritten.
+ */
+struct real_server *real_server_start_sentinel(int port, const char *config);
 int real_server_port(const struct real_server *server);
 const char *real_server_socket(const struct real_server *server);
 /* Suspend and resume the process. */
