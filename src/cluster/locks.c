@@ -326,19 +326,19 @@ static void end_session(struct locks *l, const struct lock_request *r, struct lo
 
 enum larder_status locks_request(struct locks *l, const struct lock_request *r,
                                  const struct lock_moment *moment, struct lock_step *out) {
-    bool has_name = r->type != LOCK_END_SESSION;
+    bool has_name = r->type != LOCK_REQUEST_END_SESSION;
     *out = (struct lock_step){.context = r->context, .session = r->session, .request = r->request};
     if (!l->is_leading || r->context == 0 || r->name.size > LOCK_NAME_MAX ||
         (has_name && r->name.size == 0) || !raft_id_is_set(r->session))
         return LARDER_INVALID;
     l->now_us = moment->now_us;
     switch (r->type) {
-    case LOCK_ACQUIRE: acquire(l, r, moment, out); return LARDER_OK;
-    case LOCK_RENEW: change(l, r, LOCK_RECORD_RENEW, out); return LARDER_OK;
-    case LOCK_RELEASE: change(l, r, LOCK_RECORD_RELEASE, out); return LARDER_OK;
-    case LOCK_CANCEL: cancel(l, r, out); return LARDER_OK;
-    case LOCK_FORCE: force(l, r, moment, out); return LARDER_OK;
-    case LOCK_END_SESSION: end_session(l, r, out); return LARDER_OK;
+    case LOCK_REQUEST_ACQUIRE: acquire(l, r, moment, out); return LARDER_OK;
+    case LOCK_REQUEST_RENEW: change(l, r, LOCK_RECORD_RENEW, out); return LARDER_OK;
+    case LOCK_REQUEST_RELEASE: change(l, r, LOCK_RECORD_RELEASE, out); return LARDER_OK;
+    case LOCK_REQUEST_CANCEL: cancel(l, r, out); return LARDER_OK;
+    case LOCK_REQUEST_FORCE: force(l, r, moment, out); return LARDER_OK;
+    case LOCK_REQUEST_END_SESSION: end_session(l, r, out); return LARDER_OK;
     default: return LARDER_INVALID;
     }
 }

@@ -40,13 +40,14 @@ enum {
 };
 
 enum lock_request_type {
-    LOCK_ACQUIRE = 1, /* wait for it up to wait_ms */
-    LOCK_RENEW,       /* hold `token` for hold_ms from now */
-    LOCK_RELEASE,     /* give back `token`, once for each time it was acquired */
-    LOCK_CANCEL,      /* the acquire `request` is not wanted any more, whether granted or waiting */
-    LOCK_FORCE,       /* whoever holds it has lost it */
-    LOCK_END_SESSION, /* everything of `session` */
-    LOCK_REQUEST_END,
+    LOCK_REQUEST_ACQUIRE = 1, /* wait for it up to wait_ms */
+    LOCK_REQUEST_RENEW,       /* hold `token` for hold_ms from now */
+    LOCK_REQUEST_RELEASE,     /* give back `token`, once for each time it was acquired */
+    LOCK_REQUEST_CANCEL, /* the acquire `request` is not wanted any more, whether granted or waiting
+                          */
+    LOCK_REQUEST_FORCE,  /* whoever holds it has lost it */
+    LOCK_REQUEST_END_SESSION, /* everything of `session` */
+    LOCK_REQUEST_TYPE_END,
 };
 
 struct lock_request {

@@ -126,7 +126,7 @@ static void ask_for(struct fixture *f, char name, uint64_t request, struct lock_
     r.session = session(name);
     r.request = request;
     r.context = (uint64_t)name * 1000 + request;
-    if (r.name.size == 0 && r.type != LOCK_END_SESSION)
+    if (r.name.size == 0 && r.type != LOCK_REQUEST_END_SESSION)
         r.name = SLICE_LITERAL("door");
     assert_int_equal(locks_request(f->primary, &r, &now, &step), LARDER_OK);
     take(f, &step);
@@ -136,7 +136,7 @@ static void ask_for(struct fixture *f, char name, uint64_t request, struct lock_
 static void acquire(struct fixture *f, char name, uint64_t request, uint32_t hold_ms,
                     uint32_t wait_ms) {
     ask_for(f, name, request,
-            (struct lock_request){.type = LOCK_ACQUIRE,
+            (struct lock_request){.type = LOCK_REQUEST_ACQUIRE,
                                   .hold_ms = hold_ms,
                                   .wait_ms = wait_ms,
                                   .connection = (uint64_t)name});
@@ -149,7 +149,7 @@ static uint64_t token(const struct fixture *f) {
 }
 
 static void release(struct fixture *f, char name, uint64_t request, uint64_t of) {
-    ask_for(f, name, request, (struct lock_request){.type = LOCK_RELEASE, .token = of});
+    ask_for(f, name, request, (struct lock_request){.type = LOCK_REQUEST_RELEASE, .token = of});
 }
 
 /* Everything logged so far is committed now: the backup gets it, answers leave. */
@@ -249,16 +249,20 @@ static void test_a_renewal_begins_the_hold_anew_and_needs_the_token(void **state
     commit(f);
     uint64_t first = token(f);
     pass(f, 60);
-    ask_for(f, 'A', 2, (struct lock_request){.type = LOCK_RENEW, .token = first, .hold_ms = 100});
+    ask_for(f, 'A', 2,
+            (struct lock_request){.type = LOCK_REQUEST_RENEW, .token = first, .hold_ms = 100});
     commit(f);
     pass(f, 60);
     run(f);
-    ask_for(f, 'A', 2, (struct lock_request){.type = LOCK_RENEW, .token = first, .hold_ms = 100});
+    ask_for(f, 'A', 2,
+            (struct lock_request){.type = LOCK_REQUEST_RENEW, .token = first, .hold_ms = 100});
     pass(f, 60);
     run(f);
-    ask_for(f, 'A', 3, (struct lock_request){.type = LOCK_RENEW, .token = first, .hold_ms = 100});
+    ask_for(f, 'A', 3,
+            (struct lock_request){.type = LOCK_REQUEST_RENEW, .token = first, .hold_ms = 100});
     acquire(f, 'A', 4, 100, 0);
-    ask_for(f, 'A', 5, (struct lock_request){.type = LOCK_RENEW, .token = first, .hold_ms = 100});
+    ask_for(f, 'A', 5,
+            (struct lock_request){.type = LOCK_REQUEST_RENEW, .token = first, .hold_ms = 100});
     release(f, 'A', 6, first);
     release(f, 'B', 1, token(f));
     end(f, "1 GRANT 1000000.000\n"
@@ -314,7 +318,7 @@ static void test_waiting_ends(void **state) {
     pass(f, 50);
     run(f);
     acquire(f, 'C', 1, 0, 900);
-    ask_for(f, 'D', 1, (struct lock_request){.type = LOCK_CANCEL});
+    ask_for(f, 'D', 1, (struct lock_request){.type = LOCK_REQUEST_CANCEL});
     locks_disconnect(f->primary, 'E');
     commit(f);
     release(f, 'A', 2, token(f));
@@ -347,8 +351,8 @@ static void test_a_late_grant_is_given_back(void **state) {
     acquire(f, 'B', 1, 0, 100);
     release(f, 'A', 2, token(f));
     commit(f);
-    ask_for(f, 'B', 1, (struct lock_request){.type = LOCK_CANCEL});
-    ask_for(f, 'B', 1, (struct lock_request){.type = LOCK_CANCEL});
+    ask_for(f, 'B', 1, (struct lock_request){.type = LOCK_REQUEST_CANCEL});
+    ask_for(f, 'B', 1, (struct lock_request){.type = LOCK_REQUEST_CANCEL});
     acquire(f, 'C', 1, 0, 0);
     commit(f);
     end(f, "1 GRANT 1000000.000\n"
@@ -374,7 +378,8 @@ static void test_a_failover_keeps_what_is_committed(void **state) {
     acquire(f, 'B', 1, 100, 10000);
     commit(f);
     pass(f, 80);
-    ask_for(f, 'C', 1, (struct lock_request){.type = LOCK_ACQUIRE, .name = SLICE_LITERAL("gate")});
+    ask_for(f, 'C', 1,
+            (struct lock_request){.type = LOCK_REQUEST_ACQUIRE, .name = SLICE_LITERAL("gate")});
     fail_over(f);
     acquire(f, 'B', 1, 100, 10000);
     acquire(f, 'A', 1, 100, 0);
@@ -442,7 +447,7 @@ static void test_no_token_exceeds_the_ceiling(void **state) {
     release(f, 'A', 2, token(f));
     f->ceiling_ms = 1060000;
     acquire(f, 'A', 3, 0, 0);
-    ask_for(f, 'A', 4, (struct lock_request){.type = LOCK_FORCE});
+    ask_for(f, 'A', 4, (struct lock_request){.type = LOCK_REQUEST_FORCE});
     f->ceiling_ms = 1180000;
     acquire(f, 'A', 5, 0, 0);
     acquire(f, 'B', 1, 0, 1000);
@@ -501,7 +506,7 @@ static void test_force_release_makes_the_old_token_void(void **state) {
     acquire(f, 'A', 1, 0, 0);
     acquire(f, 'B', 1, 0, 1000);
     uint64_t old = token(f);
-    ask_for(f, 'C', 1, (struct lock_request){.type = LOCK_FORCE});
+    ask_for(f, 'C', 1, (struct lock_request){.type = LOCK_REQUEST_FORCE});
     commit(f);
     release(f, 'A', 2, old);
     assert_int_equal(locks_fence(f->primary, SLICE_LITERAL("door"), old, 1, &record),
@@ -522,14 +527,15 @@ static void test_a_session_that_ends_leaves_nothing(void **state) {
     struct fixture *f = begin();
     static const char *const NAMES[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
     for (uint64_t i = 0; i < 10; i++)
-        ask_for(f, i % 2 == 0 ? 'A' : 'B', i + 1,
-                (struct lock_request){.type = LOCK_ACQUIRE, .name = slice_of_string(NAMES[i])});
-    ask_for(
-        f, 'A', 20,
-        (struct lock_request){.type = LOCK_ACQUIRE, .wait_ms = 100, .name = SLICE_LITERAL("b")});
+        ask_for(
+            f, i % 2 == 0 ? 'A' : 'B', i + 1,
+            (struct lock_request){.type = LOCK_REQUEST_ACQUIRE, .name = slice_of_string(NAMES[i])});
+    ask_for(f, 'A', 20,
+            (struct lock_request){
+                .type = LOCK_REQUEST_ACQUIRE, .wait_ms = 100, .name = SLICE_LITERAL("b")});
     f->golden.size = 0;
-    ask_for(f, 'A', 21, (struct lock_request){.type = LOCK_END_SESSION});
-    ask_for(f, 'A', 22, (struct lock_request){.type = LOCK_END_SESSION});
+    ask_for(f, 'A', 21, (struct lock_request){.type = LOCK_REQUEST_END_SESSION});
+    ask_for(f, 'A', 22, (struct lock_request){.type = LOCK_REQUEST_END_SESSION});
     commit(f);
     f->golden.size = 0;
     for (int i = 0; i < 10; i++) {
@@ -622,9 +628,10 @@ static void test_without_memory_nothing_changes(void **state) {
     for (int i = 0; i < 40; i++) {
         name[5] = (char)('0' + i / 10);
         name[6] = (char)('0' + i % 10);
-        ask_for(f, 'A', 1,
-                (struct lock_request){.type = i % 4 == 3 ? LOCK_FORCE : LOCK_ACQUIRE,
-                                      .name = slice_of_string(name)});
+        ask_for(
+            f, 'A', 1,
+            (struct lock_request){.type = i % 4 == 3 ? LOCK_REQUEST_FORCE : LOCK_REQUEST_ACQUIRE,
+                                  .name = slice_of_string(name)});
         f->golden.size = 0;
         const struct logged *logged = &f->log[f->last];
         struct store_digest before = locks_digest(locks);
