@@ -3,6 +3,14 @@
 
 #include "sim/subject_config_group.h"
 
+const struct scenario_type *scenario_find(size_t number) {
+    for (const struct scenario_type *const *set = SCENARIO_SETS; *set != NULL; set++)
+        for (const struct scenario_type *type = *set; type->name != NULL; type++)
+            if (number-- == 0)
+                return type;
+    return NULL;
+}
+
 void scenario_expect(struct scenario *s, bool is_true, const char *what) {
     if (is_true || s->world->violation != NULL)
         return;
@@ -29,6 +37,10 @@ struct raft_status scenario_status(const struct scenario *s, uint32_t machine) {
     return status;
 }
 
+uint32_t scenario_important(const struct scenario *s) {
+    return s->type->find_leader(s->subject);
+}
+
 static uint32_t count_followers(const struct scenario *s, uint32_t leader) {
     struct raft_status status = scenario_status(s, leader);
     uint32_t count = 0;
@@ -42,7 +54,7 @@ static uint32_t count_followers(const struct scenario *s, uint32_t leader) {
 uint32_t scenario_leader(struct scenario *s, int64_t ms) {
     int64_t end_us = s->world->now_us + ms * 1000;
     for (;;) {
-        uint32_t leader = CONFIG_GROUP_SUBJECT.find_leader(s->subject);
+        uint32_t leader = scenario_important(s);
         if (leader != UINT32_MAX &&
             2 * count_followers(s, leader) > s->world->options.machine_count)
             return leader;
@@ -58,7 +70,7 @@ uint32_t scenario_other(const struct scenario *s, uint32_t but) {
 
 bool scenario_settles(struct scenario *s, int64_t ms) {
     int64_t end_us = s->world->now_us + ms * 1000;
-    while (!CONFIG_GROUP_SUBJECT.is_settled(s->subject)) {
+    while (!s->type->is_settled(s->subject)) {
         if (s->world->now_us >= end_us || s->world->violation != NULL)
             return false;
         scenario_wait(s, 10);
@@ -133,21 +145,23 @@ bool scenario_read(struct scenario *s, uint64_t key, int64_t ms, uint64_t *out) 
 
 void scenario_run(const struct scenario_type *type, uint64_t seed, FILE *trace_out,
                   struct scenario_result *out) {
-    const struct sim_subject_type *subject_type = &CONFIG_GROUP_SUBJECT;
+    const struct sim_subject_type *subject_type =
+        type->subject != NULL ? type->subject : &CONFIG_GROUP_SUBJECT;
     struct sim_world_options options = {.seed = seed,
                                         .machine_count = subject_type->machine_count,
                                         .client_count = subject_type->client_count,
                                         .trace_out = trace_out};
-    struct scenario s = {.subject = subject_type->create(seed, &options)};
+    struct scenario s = {.type = subject_type, .subject = subject_type->create(seed, &options)};
     s.world = world_create(&options);
     subject_type->attach(s.subject, s.world);
-    s.clients = config_group_subject_clients(s.subject);
+    if (subject_type == &CONFIG_GROUP_SUBJECT)
+        s.clients = config_group_subject_clients(s.subject);
     for (uint32_t i = 0; i < subject_type->machine_count; i++)
         machine_start(&s.world->machines[i]);
     type->play(&s);
     if (s.world->violation == NULL) {
         scenario_wait(&s, 2000);
-        register_clients_check(s.clients);
+        subject_type->end_round(s.subject);
     }
     *out = (struct scenario_result){.violation = s.world->violation,
                                     .length_us = s.world->now_us,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Scripted runs: a function that makes things happen to the config group one after the other and
- * says what must be true. The oracles watch as always, and what the script's clients saw is checked
- * at the end. `larder-sim --scenario NAME --verbose` shows one as a trace. */
+/* Scripted runs: a function that makes things happen to a subject one after the other and says what
+ * must be true. The oracles watch as always, and what clients saw is checked at the end.
+ * `larder-sim --scenario NAME --verbose` shows one as a trace. */
 #ifndef LARDER_TESTS_SIM_SCENARIO_H
 #define LARDER_TESTS_SIM_SCENARIO_H
 
@@ -9,19 +9,24 @@
 
 struct scenario {
     struct sim_world *world;
+    const struct sim_subject_type *type;
     void *subject;
-    struct register_clients *clients;
-    char text[200]; /* of a failed expectation */
+    struct register_clients *clients; /* of the config group; NULL for other subjects */
+    char text[200];                   /* of a failed expectation */
 };
 
 struct scenario_type {
     const char *name;
     const char *about; /* one line */
     void (*play)(struct scenario *scenario);
+    const struct sim_subject_type *subject; /* NULL: the config group */
 };
 
-extern const struct scenario_type SCENARIOS[];
-extern const size_t SCENARIO_COUNT;
+/* The scripts of each subject; a list ends with a name that is NULL, the sets end with NULL. */
+extern const struct scenario_type CONFIG_GROUP_SCENARIOS[];
+extern const struct scenario_type *const SCENARIO_SETS[];
+/* The n-th of all, from 0; NULL behind the last. */
+const struct scenario_type *scenario_find(size_t number);
 
 struct scenario_result {
     const char *violation; /* NULL: none; static */
@@ -41,8 +46,13 @@ void scenario_expect(struct scenario *scenario, bool is_true, const char *what);
 void scenario_note(struct scenario *scenario, const char *what);
 /* Let time pass. */
 void scenario_wait(struct scenario *scenario, int64_t ms);
-/* All machines run and one leads; every member has all entries. False if not within `ms`. */
+/* Everything is available and complete, as the subject has it. False if not within `ms`. */
 bool scenario_settles(struct scenario *scenario, int64_t ms);
+/* The machine whose loss matters most to the subject; UINT32_MAX: there is none now. */
+uint32_t scenario_important(const struct scenario *scenario);
+
+/* ---- about the config group ---- */
+
 /* The leader that a majority follows; waits for one up to `ms`. UINT32_MAX: none. */
 uint32_t scenario_leader(struct scenario *scenario, int64_t ms);
 /* Some machine that is not `but`. */

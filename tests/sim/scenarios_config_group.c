@@ -2,8 +2,6 @@
 /* Scripts about the config group: what happens to whoever coordinates, to disks and to clocks. */
 #include "sim/scenario.h"
 
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-
 enum { KEY = 1, OTHER_KEY = 2 };
 
 /* A settled group that holds a value. Returns its leader. */
@@ -247,21 +245,25 @@ static void syncs_fail_in_recovery(struct scenario *s) {
     end(s, value);
 }
 
-const struct scenario_type SCENARIOS[] = {
-    {"coordinator-lost", "the coordinator dies: writes go on, and it comes back", coordinator_lost},
-    {"coordinator-disk-full", "the coordinator can't store any more", coordinator_disk_full},
-    {"every-disk-full", "nobody can store for a while", every_disk_full},
-    {"power-everywhere", "all lose power, with writes under way, twenty times", power_everywhere},
-    {"minority-side", "the coordinator and one member are cut off", minority_side},
-    {"one-way-cut", "the coordinator sends and hears nothing", one_way_cut},
-    {"bridge", "two halves that one member connects", bridge},
-    {"coordinator-paused", "the coordinator sleeps through its deposition", coordinator_paused},
-    {"clock-jumps", "wall clocks jump by days, all clocks drift by 5 %", clock_jumps},
-    {"disk-lost", "the coordinator returns with an empty disk", disk_lost},
-    {"disks-lost-in-turn", "every member is replaced, one after the other", disks_lost_in_turn},
-    {"last-two-of-five", "three of five die at once", last_two_of_five},
+const struct scenario_type CONFIG_GROUP_SCENARIOS[] = {
+    {"coordinator-lost", "the coordinator dies: writes go on, and it comes back", coordinator_lost,
+     NULL},
+    {"coordinator-disk-full", "the coordinator can't store any more", coordinator_disk_full, NULL},
+    {"every-disk-full", "nobody can store for a while", every_disk_full, NULL},
+    {"power-everywhere", "all lose power, with writes under way, twenty times", power_everywhere,
+     NULL},
+    {"minority-side", "the coordinator and one member are cut off", minority_side, NULL},
+    {"one-way-cut", "the coordinator sends and hears nothing", one_way_cut, NULL},
+    {"bridge", "two halves that one member connects", bridge, NULL},
+    {"coordinator-paused", "the coordinator sleeps through its deposition", coordinator_paused,
+     NULL},
+    {"clock-jumps", "wall clocks jump by days, all clocks drift by 5 %", clock_jumps, NULL},
+    {"disk-lost", "the coordinator returns with an empty disk", disk_lost, NULL},
+    {"disks-lost-in-turn", "every member is replaced, one after the other", disks_lost_in_turn,
+     NULL},
+    {"last-two-of-five", "three of five die at once", last_two_of_five, NULL},
     {"syncs-fail-in-recovery", "starts that can't make durable what they found, then power is lost",
-     syncs_fail_in_recovery},
-    {"lying-disk", "a disk says synced and was not", lying_disk},
+     syncs_fail_in_recovery, NULL},
+    {"lying-disk", "a disk says synced and was not", lying_disk, NULL},
+    {.name = NULL},
 };
-const size_t SCENARIO_COUNT = COUNT_OF(SCENARIOS);

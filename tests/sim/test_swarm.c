@@ -58,12 +58,28 @@ static void a_fault_left_out_leaves_the_others_as_they_were(void **state) {
         assert_true(first.faults[i - 1].at_us <= first.faults[i].at_us);
 }
 
+static void rare_events_are_counted_against_their_minima(void **state) {
+    (void)state;
+    struct swarm_result result = run(100);
+    assert_true(result.rare_events[RARE_RESTART_IN_DETECTION] > 0);
+    for (uint32_t i = 0; i < RARE_EVENT_COUNT; i++)
+        if (!rare_event_concerns((enum rare_event)i, CONFIG_GROUP_SUBJECT.name))
+            assert_int_equal(result.rare_events[i], 0);
+    uint64_t minimum = rare_event_type(RARE_LOG_CUT)->minimum;
+    assert_true(rare_event_is_enough(RARE_LOG_CUT, minimum, 1000));
+    assert_false(rare_event_is_enough(RARE_LOG_CUT, minimum - 1, 1000));
+    assert_true(rare_event_is_enough(RARE_LOG_CUT, minimum / 100, 10));
+    assert_true(rare_event_concerns(RARE_SYNC_FAILED, "whatever"));
+    assert_false(rare_event_concerns(RARE_LOG_CUT, "cluster"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_seed_gives_the_same_digest),
         cmocka_unit_test(another_seed_gives_another_digest),
         cmocka_unit_test(a_few_seeds_are_clean_and_did_something),
         cmocka_unit_test(a_fault_left_out_leaves_the_others_as_they_were),
+        cmocka_unit_test(rare_events_are_counted_against_their_minima),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

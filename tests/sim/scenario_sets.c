@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sim/scenario.h"
+
+const struct scenario_type *const SCENARIO_SETS[] = {
+    CONFIG_GROUP_SCENARIOS,
+    NULL,
+};
