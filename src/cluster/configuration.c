@@ -258,6 +258,11 @@ enum larder_status configuration_apply(struct configuration *c, uint64_t index, 
     return LARDER_OK;
 }
 
+void configuration_advance(struct configuration *c, uint64_t index) {
+    if (index > c->index)
+        c->index = index;
+}
+
 static bool partition_is_sound(const struct configuration *c, const struct partition_config *p) {
     if ((p->state == PARTITION_LOST) != (p->in_sync.count == 0) ||
         (p->primary != CLUSTER_NOBODY) != (p->in_sync.count > 0))

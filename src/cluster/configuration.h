@@ -183,6 +183,9 @@ LARDER_NODISCARD
 enum larder_status configuration_apply(struct configuration *configuration, uint64_t index,
                                        struct slice entry, enum config_outcome *out);
 
+/* An entry that is not for this state machine was committed. */
+void configuration_advance(struct configuration *configuration, uint64_t index);
+
 /* What applying it now would say, without doing it: for a coordinator, before it proposes. */
 enum config_outcome configuration_check(const struct configuration *configuration,
                                         const struct config_entry *entry);
@@ -208,6 +211,10 @@ size_t configuration_encode(const struct configuration *configuration, uint8_t *
  * members than there is room for): nothing changed. */
 LARDER_NODISCARD
 enum larder_status configuration_restore(struct configuration *configuration, struct slice bytes);
+
+/* The index that encoded state is as of. Errors: LARDER_CORRUPT. */
+LARDER_NODISCARD
+enum larder_status configuration_peek_index(struct slice bytes, uint64_t *out);
 
 /* CRC-64 of the encoded state. */
 uint64_t configuration_hash(const struct configuration *configuration);

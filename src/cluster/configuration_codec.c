@@ -308,6 +308,14 @@ enum larder_status configuration_restore(struct configuration *c, struct slice b
     return LARDER_OK;
 }
 
+enum larder_status configuration_peek_index(struct slice bytes, uint64_t *out) {
+    struct byte_reader r = byte_reader_of(bytes);
+    uint64_t version = read_unsigned(&r, 1);
+    (void)read_bytes(&r, 16 + 2); /* cluster and generation: compared when it is restored */
+    *out = read_unsigned(&r, 8);
+    return r.is_failed || version != SNAPSHOT_VERSION ? LARDER_CORRUPT : LARDER_OK;
+}
+
 static uint64_t hash_written(uint64_t hash, const uint8_t *bytes, const struct byte_writer *w) {
     return crc64(hash, slice_of(bytes, (size_t)(w->at - bytes)));
 }

@@ -125,6 +125,11 @@ bool failure_detector_suspects(const struct failure_detector *d, uint32_t member
            (is_gone(d, peer, now_us) || now_us - peer->heard_us >= patience_us(d, peer));
 }
 
+bool failure_detector_is_gone(const struct failure_detector *d, uint32_t member, int64_t now_us) {
+    const struct observed_peer *peer = find_peer(d, member);
+    return peer != NULL && is_gone(d, peer, now_us);
+}
+
 /* Of n members the n - 2 that are neither the accused nor the coordinator may report; half of all,
  * rounded up, less the coordinator, must. */
 bool failure_detector_confirms(const struct failure_detector *d, uint32_t member,

@@ -68,6 +68,9 @@ void failure_detector_tick(struct failure_detector *detector, int64_t now_us);
 
 bool failure_detector_suspects(const struct failure_detector *detector, uint32_t member,
                                int64_t now_us);
+/* Its connections were reset and refused for long enough: the process is gone. */
+bool failure_detector_is_gone(const struct failure_detector *detector, uint32_t member,
+                              int64_t now_us);
 /* For the coordinator: is it right to propose DOWN? `reporting` of the other active members, of
  * which there are `others`, suspect it too. */
 bool failure_detector_confirms(const struct failure_detector *detector, uint32_t member,

@@ -1,0 +1,545 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the leader of the config group does besides: it declares members down, decides what becomes
+ * of lost partitions, moves replicas to where they should be, keeps the core's members those of the
+ * configuration, and raises the token ceiling.
+ *
+ * It decides on the committed state only, a step at a time: until its own newest entry is applied
+ * it waits. All it does may be repeated by its successor, or lost: every entry is checked again
+ * when it is applied. */
+#include "cluster/member_core.h"
+#include "raft/bytes.h"
+
+enum {
+    REVIEW_US = 50000,       /* between two looks at partitions and members */
+    ENTRIES_PER_REVIEW = 32, /* of one kind */
+    REPORT_US = 500000,      /* a suspicion counts for so long */
+    CEILING_EVERY_US = 30000000,
+    CEILING_AHEAD_US = 120000000,
+    TRANSFER_US = 5000000, /* between two attempts to hand leadership to the oldest member */
+    RESET_LEASES = 2,      /* config leases to wait before data is given up */
+};
+
+enum larder_status coordinator_create(struct cluster_member *m) {
+    struct coordinator *c = &m->coordinator;
+    uint32_t partitions = m->options.partition_count, members = m->options.members_max;
+    c->lost_since_us =
+        allocator_allocate_zeroed(m->allocator, partitions * sizeof(*c->lost_since_us));
+    c->copies = allocator_allocate_zeroed(m->allocator, members * sizeof(*c->copies));
+    return c->lost_since_us == NULL || c->copies == NULL ? LARDER_NO_MEMORY : LARDER_OK;
+}
+
+void coordinator_destroy(struct cluster_member *m) {
+    struct coordinator *c = &m->coordinator;
+    allocator_release(m->allocator, c->lost_since_us,
+                      m->options.partition_count * sizeof(*c->lost_since_us));
+    allocator_release(m->allocator, c->copies, m->options.members_max * sizeof(*c->copies));
+    placement_destroy(c->placement);
+}
+
+/* False: nothing more can be proposed now. */
+static bool propose(struct cluster_member *m, const struct config_entry *entry) {
+    uint8_t bytes[CONFIG_ENTRY_BYTES_MAX];
+    if (configuration_check(m->configuration, entry) != CONFIG_APPLIED)
+        return true;
+    return member_append(m, slice_of(bytes, config_entry_encode(entry, bytes)),
+                         &m->coordinator.proposed_index);
+}
+
+static struct config_entry change_of(const struct cluster_member *m, enum config_entry_type type,
+                                     uint32_t partition, uint32_t number) {
+    const struct partition_config *config = &m->configuration->partitions[partition];
+    const struct member *member = configuration_find_member(m->configuration, number);
+    return (struct config_entry){.type = type,
+                                 .change = {.partition = partition,
+                                            .epoch = config->epoch,
+                                            .member = number,
+                                            .incarnation = member == NULL ? 0 : member->incarnation,
+                                            .term = config->term}};
+}
+
+static bool propose_change(struct cluster_member *m, enum config_entry_type type,
+                           uint32_t partition, uint32_t number) {
+    const struct config_entry entry = change_of(m, type, partition, number);
+    return propose(m, &entry);
+}
+
+/* ---- members ---- */
+
+uint32_t coordinator_count_reports(const struct cluster_member *m, uint32_t suspect) {
+    uint32_t reports = 0;
+    for (uint32_t i = 0; i < m->peer_count; i++) {
+        const struct member_peer *peer = &m->peers[i];
+        if (peer->number == suspect || m->now_us - peer->reported_us > REPORT_US)
+            continue;
+        for (uint32_t k = 0; k < peer->suspect_count; k++)
+            reports += peer->suspects[k] == suspect;
+    }
+    return reports;
+}
+
+static uint32_t count_living(const struct configuration *c) {
+    uint32_t living = 0;
+    for (uint32_t i = 0; i < c->member_count; i++)
+        living += c->members[i].state != MEMBER_DOWN;
+    return living;
+}
+
+/* A newer process at the same address: the older one is gone. */
+static bool is_replaced(const struct configuration *c, const struct member *member) {
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        const struct member *other = &c->members[i];
+        if (other->number > member->number && other->state != MEMBER_DOWN &&
+            other->address.peer_port == member->address.peer_port &&
+            strcmp(other->address.host, member->address.host) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool has_seat(const struct configuration *c, uint32_t number) {
+    for (uint32_t p = 0; p < c->partition_count; p++)
+        if (member_set_has(&c->partitions[p].in_sync, number) ||
+            member_set_has(&c->partitions[p].learners, number))
+            return true;
+    return false;
+}
+
+static bool is_to_go_down(const struct cluster_member *m, const struct member *member,
+                          uint32_t others) {
+    if (member->state == MEMBER_DOWN || member->number == m->number)
+        return false;
+    if (is_replaced(m->configuration, member))
+        return true;
+    if (member->state == MEMBER_DRAINING && !has_seat(m->configuration, member->number))
+        return true;
+    return failure_detector_confirms(m->detector, member->number,
+                                     coordinator_count_reports(m, member->number), others,
+                                     m->now_us);
+}
+
+static bool is_to_be_removed(const struct cluster_member *m, const struct member *member) {
+    if (member->state != MEMBER_DOWN)
+        return false;
+    const struct member_peer *peer = member_find_peer(m, member->number);
+    bool is_left = peer != NULL && peer->was_draining;
+    return is_left || is_replaced(m->configuration, member) ||
+           (!member->is_durable && peer != NULL &&
+            m->now_us - peer->down_since_us >= m->options.remove_after_us);
+}
+
+static bool review_members(struct cluster_member *m) {
+    struct configuration *c = m->configuration;
+    uint32_t living = count_living(c);
+    uint32_t others = living > 2 ? living - 2 : 0;
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        const struct member *member = &c->members[i];
+        struct config_entry entry = {
+            .member = {.number = member->number, .incarnation = member->incarnation}};
+        if (is_to_go_down(m, member, others))
+            entry.type = CONFIG_DOWN;
+        else if (is_to_be_removed(m, member))
+            entry.type = CONFIG_REMOVE;
+        else
+            continue;
+        if (!propose(m, &entry))
+            return false;
+    }
+    return true;
+}
+
+/* ---- the core's members ---- */
+
+static bool core_has(const struct raft_configuration *core, struct raft_id id) {
+    for (uint32_t i = 0; i < core->count; i++)
+        if (raft_id_equal(core->members[i].id, id))
+            return true;
+    return false;
+}
+
+static void change_core(struct cluster_member *m, enum raft_change_type type, struct raft_id id) {
+    struct raft_input input = {.type = RAFT_CHANGE, .change = {type, id}};
+    (void)member_raft_step(m, &input);
+}
+
+static void set_dead(struct cluster_member *m, struct raft_id id, bool is_dead) {
+    struct raft_input input = {.type = RAFT_MEMBER_DEAD, .member_dead = {id, is_dead}};
+    (void)member_raft_step(m, &input);
+}
+
+static void set_policy(struct cluster_member *m) {
+    uint32_t living = count_living(m->configuration);
+    uint32_t voters = m->configuration->settings.voter_count;
+    voters = voters < living ? voters : living;
+    voters -= voters % 2 == 0;
+    struct raft_input input = {.type = RAFT_POLICY, .policy = {.voters_target = voters}};
+    (void)member_raft_step(m, &input);
+}
+
+/* One change at a time: the core says when it can't. */
+static void review_core(struct cluster_member *m) {
+    const struct configuration *c = m->configuration;
+    struct raft_configuration core = *raft_get_configuration(m->raft);
+    set_policy(m);
+    for (uint32_t i = 0; i < core.count; i++) {
+        const struct member *member = configuration_find_node(c, core.members[i].id);
+        bool is_gone = member == NULL || member->state == MEMBER_DOWN;
+        set_dead(m, core.members[i].id, is_gone);
+        if (member == NULL && !core.members[i].is_voter)
+            change_core(m, RAFT_REMOVE, core.members[i].id);
+    }
+    for (uint32_t i = 0; i < c->member_count && core.count < RAFT_MEMBERS_MAX; i++)
+        if (c->members[i].state != MEMBER_DOWN && !core_has(&core, c->members[i].node))
+            change_core(m, RAFT_ADD_LEARNER, c->members[i].node);
+}
+
+/* Leadership belongs to the oldest member, where it votes and answers. */
+static void review_leadership(struct cluster_member *m) {
+    const struct member *oldest = configuration_oldest(m->configuration);
+    const struct raft_configuration *core = raft_get_configuration(m->raft);
+    struct coordinator *c = &m->coordinator;
+    if (oldest == NULL || oldest->number == m->number ||
+        m->now_us - c->since_us < m->options.calm_us ||
+        m->now_us - c->transferred_us < TRANSFER_US ||
+        failure_detector_suspects(m->detector, oldest->number, m->now_us) ||
+        !failure_detector_may_lead(m->detector, oldest->number, m->now_us))
+        return;
+    for (uint32_t i = 0; i < core->count; i++) {
+        if (!raft_id_equal(core->members[i].id, oldest->node) || !core->members[i].is_voter)
+            continue;
+        c->transferred_us = m->now_us;
+        struct raft_input input = {.type = RAFT_TRANSFER, .transfer_to = oldest->node};
+        (void)member_raft_step(m, &input);
+        return;
+    }
+}
+
+/* ---- lost partitions ---- */
+
+void coordinator_take_offer(struct cluster_member *m, const struct member *from,
+                            struct slice body) {
+    struct coordinator *c = &m->coordinator;
+    struct byte_reader r = byte_reader_of(body);
+    struct member_offer offer = {.partition = (uint32_t)read_unsigned(&r, 4),
+                                 .member = from->number,
+                                 .incarnation = from->incarnation};
+    offer.end.term = read_unsigned(&r, 8);
+    offer.end.sequence = read_unsigned(&r, 8);
+    if (r.is_failed || r.left > 0 || offer.partition >= m->options.partition_count ||
+        !c->is_leading)
+        return;
+    for (uint32_t i = 0; i < c->offer_count; i++)
+        if (c->offers[i].partition == offer.partition && c->offers[i].member == offer.member) {
+            c->offers[i] = offer;
+            return;
+        }
+    if (c->offer_count < MEMBER_OFFERS_MAX)
+        c->offers[c->offer_count++] = offer;
+}
+
+static bool is_behind(struct log_position a, struct log_position b) {
+    return a.term != b.term ? a.term < b.term : a.sequence < b.sequence;
+}
+
+/* The longest log that the living members of the last set have; NULL: none. */
+static const struct member_offer *find_best_offer(const struct cluster_member *m, uint32_t p,
+                                                  uint32_t *out_count) {
+    const struct coordinator *c = &m->coordinator;
+    const struct member_offer *best = NULL;
+    *out_count = 0;
+    for (uint32_t i = 0; i < c->offer_count; i++) {
+        const struct member_offer *offer = &c->offers[i];
+        const struct member *member = configuration_find_member(m->configuration, offer->member);
+        if (offer->partition != p || member == NULL || member->state == MEMBER_DOWN ||
+            member->incarnation != offer->incarnation)
+            continue;
+        ++*out_count;
+        if (best == NULL || is_behind(best->end, offer->end))
+            best = offer;
+    }
+    return best;
+}
+
+static bool restore(struct cluster_member *m, uint32_t p, int64_t lost_us) {
+    const struct partition_config *config = &m->configuration->partitions[p];
+    uint32_t count;
+    const struct member_offer *best = find_best_offer(m, p, &count);
+    if (best == NULL || (count < config->last.count && lost_us < m->options.recovery_wait_us))
+        return true;
+    return propose_change(m, CONFIG_RESTORE, p, best->member);
+}
+
+static uint32_t find_new_home(const struct cluster_member *m, uint32_t p) {
+    const struct configuration *c = m->configuration;
+    const struct member_set *target = &c->partitions[p].target;
+    for (uint8_t i = 0; i < target->count; i++) {
+        const struct member *member = configuration_find_member(c, target->members[i]);
+        if (member != NULL && member->state == MEMBER_ACTIVE)
+            return member->number;
+    }
+    uint32_t active = 0, found = CLUSTER_NOBODY;
+    for (uint32_t i = 0; i < c->member_count; i++)
+        if (c->members[i].state == MEMBER_ACTIVE && c->members[i].weight > 0 && active++ == 0)
+            found = c->members[i].number;
+    for (uint32_t i = 0, at = 0; active > 0 && i < c->member_count; i++)
+        if (c->members[i].state == MEMBER_ACTIVE && c->members[i].weight > 0 && at++ == p % active)
+            found = c->members[i].number;
+    return found;
+}
+
+/* Data is given up when every lease that might still be held has run out, and never where a
+ * minority may go on by itself. */
+static bool reset(struct cluster_member *m, uint32_t p, int64_t lost_us) {
+    const struct cluster_settings *settings = &m->configuration->settings;
+    uint32_t home = find_new_home(m, p);
+    if (home == CLUSTER_NOBODY || settings->loss_policy != LOSS_RESET ||
+        settings->quorum_policy != QUORUM_MAJORITY ||
+        lost_us < (int64_t)RESET_LEASES * settings->config_lease_ms * 1000)
+        return true;
+    struct config_entry entry = change_of(m, CONFIG_RESET, p, home);
+    entry.change.ceiling = (uint64_t)(m->wall_us + CEILING_AHEAD_US);
+    return propose(m, &entry);
+}
+
+static bool review_lost(struct cluster_member *m) {
+    struct coordinator *c = &m->coordinator;
+    for (uint32_t p = 0; p < m->configuration->partition_count; p++) {
+        if (m->configuration->partitions[p].state != PARTITION_LOST) {
+            c->lost_since_us[p] = INT64_MAX;
+            continue;
+        }
+        if (c->lost_since_us[p] == INT64_MAX)
+            c->lost_since_us[p] = m->now_us;
+        int64_t lost_us = m->now_us - c->lost_since_us[p];
+        uint64_t before = c->proposed_index;
+        if (!restore(m, p, lost_us))
+            return false;
+        if (c->proposed_index == before && !reset(m, p, lost_us))
+            return false;
+    }
+    return true;
+}
+
+/* ---- replicas to where they should be ---- */
+
+static uint64_t hash_members(const struct configuration *c) {
+    uint64_t hash = c->settings.replica_count;
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        const struct member *member = &c->members[i];
+        uint64_t word = (uint64_t)member->number << 32 | (uint64_t)member->state << 24 |
+                        (member->weight & 0xffffff);
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 29;
+    }
+    return hash;
+}
+
+void coordinator_view(struct cluster_member *m) {
+    struct coordinator *c = &m->coordinator;
+    uint64_t hash = hash_members(m->configuration);
+    for (uint32_t i = 0; i < m->configuration->member_count; i++) {
+        const struct member *member = &m->configuration->members[i];
+        struct member_peer *peer = member_find_peer(m, member->number);
+        if (peer == NULL)
+            continue;
+        if (member->state != MEMBER_DOWN) {
+            peer->down_since_us = INT64_MAX;
+            peer->was_draining = member->state == MEMBER_DRAINING;
+        } else if (peer->down_since_us == INT64_MAX) {
+            peer->down_since_us = m->now_us;
+            failure_detector_failed(m->detector, member->number, m->now_us);
+        }
+    }
+    if (hash == c->members_hash)
+        return;
+    c->members_hash = hash;
+    c->changed_us = m->now_us;
+    placement_destroy(c->placement);
+    c->placement = NULL;
+}
+
+static bool same_set(const struct member_set *a, const struct member_set *b) {
+    return a->count == b->count &&
+           memcmp(a->members, b->members, a->count * sizeof(a->members[0])) == 0;
+}
+
+static bool review_targets(struct cluster_member *m) {
+    const struct placement *placement = m->coordinator.placement;
+    uint32_t proposed = 0;
+    for (uint32_t p = 0; p < m->configuration->partition_count; p++) {
+        struct config_entry entry = change_of(m, CONFIG_TARGET, p, CLUSTER_NOBODY);
+        if (same_set(&m->configuration->partitions[p].target, &placement->targets[p]))
+            continue;
+        entry.change.target = placement->targets[p];
+        if (!propose(m, &entry) || ++proposed == ENTRIES_PER_REVIEW)
+            return false;
+    }
+    return proposed == 0;
+}
+
+static uint32_t slot_of(const struct configuration *c, uint32_t number) {
+    const struct member *member = configuration_find_member(c, number);
+    return member == NULL ? UINT32_MAX : (uint32_t)(member - c->members);
+}
+
+static void count_copies(struct cluster_member *m) {
+    const struct configuration *c = m->configuration;
+    memset(m->coordinator.copies, 0, m->options.members_max * sizeof(*m->coordinator.copies));
+    for (uint32_t p = 0; p < c->partition_count; p++)
+        for (uint8_t i = 0; i < c->partitions[p].learners.count; i++) {
+            uint32_t slot = slot_of(c, c->partitions[p].learners.members[i]);
+            if (slot != UINT32_MAX)
+                m->coordinator.copies[slot]++;
+        }
+}
+
+/* One step for one partition: begin a copy, or end a seat that is not wanted any more. A replica
+ * goes only when all that are wanted are in sync. */
+static bool move_replica(struct cluster_member *m, uint32_t p) {
+    const struct configuration *c = m->configuration;
+    const struct partition_config *config = &c->partitions[p];
+    uint32_t missing = 0;
+    for (uint8_t i = 0; i < config->target.count; i++) {
+        uint32_t number = config->target.members[i];
+        uint32_t slot = slot_of(c, number);
+        if (member_set_has(&config->in_sync, number))
+            continue;
+        missing++;
+        if (slot == UINT32_MAX || c->members[slot].state != MEMBER_ACTIVE ||
+            member_set_has(&config->learners, number) ||
+            m->coordinator.copies[slot] >= m->options.moves_max)
+            continue;
+        m->coordinator.copies[slot]++;
+        return propose_change(m, CONFIG_ADD_LEARNER, p, number);
+    }
+    for (uint8_t i = 0; i < config->learners.count; i++)
+        if (!member_set_has(&config->target, config->learners.members[i]))
+            return propose_change(m, CONFIG_REMOVE_LEARNER, p, config->learners.members[i]);
+    for (uint8_t i = 0; missing == 0 && i < config->in_sync.count; i++)
+        if (!member_set_has(&config->target, config->in_sync.members[i]) &&
+            config->in_sync.members[i] != config->primary)
+            return propose_change(m, CONFIG_SHRINK, p, config->in_sync.members[i]);
+    return true;
+}
+
+static void ask_hand_off(struct cluster_member *m, uint32_t p, uint32_t from, uint32_t to) {
+    if (from == m->number) {
+        m->host->hand_off(m->host->context, p, to);
+        return;
+    }
+    const struct member *primary = configuration_find_member(m->configuration, from);
+    struct byte_writer w = {member_body(m)};
+    write_unsigned(&w, p, 4);
+    write_unsigned(&w, to, 4);
+    if (primary != NULL)
+        member_send(m, &primary->address, primary->node, FRAME_HAND_OFF, 8);
+}
+
+static bool may_be_primary(const struct cluster_member *m, const struct partition_config *config,
+                           uint32_t number) {
+    const struct member *member = configuration_find_member(m->configuration, number);
+    return member != NULL && member->state == MEMBER_ACTIVE &&
+           member_set_has(&config->in_sync, number) &&
+           (number == m->number || (failure_detector_may_lead(m->detector, number, m->now_us) &&
+                                    !failure_detector_suspects(m->detector, number, m->now_us)));
+}
+
+/* A primary that is not wanted goes when another replica can take over; one that is merely not the
+ * best only when nothing else is going on. */
+static void move_primary(struct cluster_member *m, uint32_t p, bool is_calm) {
+    const struct partition_config *config = &m->configuration->partitions[p];
+    uint32_t best = m->coordinator.placement->primaries[p];
+    bool is_wanted = member_set_has(&config->target, config->primary);
+    if (config->primary == CLUSTER_NOBODY || config->primary == best || (is_wanted && !is_calm))
+        return;
+    if (may_be_primary(m, config, best)) {
+        ask_hand_off(m, p, config->primary, best);
+        return;
+    }
+    for (uint8_t i = 0; !is_wanted && i < config->target.count; i++)
+        if (may_be_primary(m, config, config->target.members[i])) {
+            ask_hand_off(m, p, config->primary, config->target.members[i]);
+            return;
+        }
+}
+
+static void review_replicas(struct cluster_member *m) {
+    const struct configuration *c = m->configuration;
+    struct coordinator *coordinator = &m->coordinator;
+    bool is_calm = m->now_us - coordinator->changed_us >= m->options.calm_us;
+    if (coordinator->placement == NULL &&
+        placement_create(c, m->allocator, &coordinator->placement) != LARDER_OK)
+        return;
+    if (!review_targets(m))
+        return;
+    count_copies(m);
+    /* those that lack the most replicas come first */
+    for (uint32_t has = 1; has <= c->settings.replica_count + 1; has++)
+        for (uint32_t p = 0; p < c->partition_count; p++) {
+            uint32_t in_sync = c->partitions[p].in_sync.count;
+            bool is_turn = has > c->settings.replica_count ? in_sync >= has : in_sync == has;
+            if (is_turn && !move_replica(m, p))
+                return;
+        }
+    for (uint32_t p = 0; p < c->partition_count; p++)
+        move_primary(m, p, is_calm);
+}
+
+/* ---- the rest ---- */
+
+static void review_ceiling(struct cluster_member *m) {
+    struct coordinator *c = &m->coordinator;
+    if (m->now_us - c->ceiling_us < CEILING_EVERY_US)
+        return;
+    c->ceiling_us = m->now_us;
+    const struct config_entry entry = {.type = CONFIG_CEILING,
+                                       .ceiling = (uint64_t)(m->wall_us + CEILING_AHEAD_US)};
+    (void)propose(m, &entry);
+}
+
+static void begin(struct cluster_member *m, uint64_t term) {
+    struct coordinator *c = &m->coordinator;
+    c->is_leading = true;
+    c->term = term;
+    c->since_us = c->transferred_us = m->now_us;
+    c->ceiling_us = m->now_us - CEILING_EVERY_US;
+    c->changed_us = m->now_us;
+    c->proposed_index = 0;
+    c->offer_count = 0;
+    c->reviewed_us = m->now_us;
+    for (uint32_t p = 0; p < m->options.partition_count; p++)
+        c->lost_since_us[p] = INT64_MAX;
+    placement_destroy(c->placement);
+    c->placement = NULL;
+    m->is_round_open = false;
+}
+
+/* It leads when it is elected and has applied an entry of its own term: then all that was committed
+ * before is applied too. */
+static void note_role(struct cluster_member *m) {
+    struct coordinator *c = &m->coordinator;
+    struct raft_status status;
+    raft_get_status(m->raft, &status);
+    const struct raft_entry *last = raft_find_entry(m->raft, m->applied);
+    bool is_leading = status.role == RAFT_LEADER && m->has_configuration &&
+                      status.given_index <= m->applied && last != NULL && last->term == status.term;
+    if (!is_leading && (status.role != RAFT_LEADER || c->term != status.term))
+        c->is_leading = false;
+    else if (is_leading && (!c->is_leading || c->term != status.term))
+        begin(m, status.term);
+}
+
+void coordinator_tick(struct cluster_member *m) {
+    struct coordinator *c = &m->coordinator;
+    note_role(m);
+    if (!c->is_leading || m->now_us - c->reviewed_us < REVIEW_US)
+        return;
+    c->reviewed_us = m->now_us;
+    review_core(m);
+    review_leadership(m);
+    if (m->applied < c->proposed_index)
+        return;
+    if (review_members(m) && review_lost(m)) {
+        review_ceiling(m);
+        review_replicas(m);
+    }
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inside of a member: what its files call of each other. For this folder only. */
+#ifndef LARDER_CLUSTER_MEMBER_CORE_H
+#define LARDER_CLUSTER_MEMBER_CORE_H
+
+#include "cluster/member.h"
+#include "cluster/member_frames.h"
+#include "cluster/placement.h"
+#include "cluster/volatile_storage.h"
+
+enum {
+    MEMBER_PROPOSALS_MAX = 512, /* that wait to be sent or appended */
+    MEMBER_HISTORY = 256,       /* entries kept for those who lag a little */
+    MEMBER_SUSPECTS_MAX = 16,   /* told in one heartbeat */
+};
+
+struct member_proposal {
+    uint16_t size;
+    uint8_t bytes[CONFIG_ENTRY_BYTES_MAX];
+};
+
+struct member_history_entry {
+    uint64_t index;
+    struct member_proposal entry; /* size 0: of the core's own */
+};
+
+/* Another member, as this one knows it. */
+struct member_peer {
+    uint32_t number;
+    uint64_t incarnation;
+    bool is_close;          /* shares a partition, or votes: is sent heartbeats */
+    int64_t asked_us;       /* coordinator: newest heartbeat not yet in a round; INT64_MIN: none */
+    int64_t in_round_us;    /* coordinator: the one in the round under way */
+    bool was_draining;      /* before it went down: it left by itself */
+    int64_t down_since_us;  /* INT64_MAX: it is not down */
+    int64_t reported_us;    /* when it last told whom it suspects */
+    int64_t wall_offset_us; /* its wall clock less this machine's clock */
+    bool has_wall;
+    uint32_t suspect_count;
+    uint32_t suspects[MEMBER_SUSPECTS_MAX];
+};
+
+/* What a member of a lost partition's last in-sync set still has. */
+struct member_offer {
+    uint32_t partition, member; /* CLUSTER_NOBODY: unused */
+    uint64_t incarnation;
+    struct log_position end;
+};
+
+enum { MEMBER_OFFERS_MAX = 1024 };
+
+struct coordinator {
+    bool is_leading; /* this member leads the config group and knows all that was committed */
+    uint64_t term;
+    int64_t since_us;
+    uint64_t proposed_index; /* of its own newest entry: it decides again when that is applied */
+    int64_t changed_us;      /* when members last changed */
+    uint64_t members_hash;
+    int64_t ceiling_us; /* when the ceiling was last raised */
+    int64_t reviewed_us;
+    int64_t transferred_us;
+    int64_t *lost_since_us;      /* per partition; INT64_MAX: it is not lost */
+    struct placement *placement; /* NULL: to be made anew */
+    uint32_t *copies;            /* scratch, per member: copies under way to it */
+    uint32_t offer_count;
+    struct member_offer offers[MEMBER_OFFERS_MAX];
+};
+
+struct cluster_member {
+    struct member_options options;
+    const struct member_host *host;
+    const struct allocator *allocator;
+    struct raft *raft;
+    struct raft_output out;
+    struct volatile_storage storage; /* used if the host keeps nothing */
+    struct configuration *configuration;
+    bool has_configuration;
+    uint64_t applied;
+    uint64_t snapshot_index; /* of the newest own snapshot that was begun */
+    struct lease_table *leases;
+    struct failure_detector *detector;
+    uint32_t number;
+    int64_t now_us, wall_us;
+    int64_t started_us;
+    bool is_in_step;  /* a call of the caller's is being done */
+    bool is_stepping; /* the core's output is being used */
+    bool is_view_due;
+    bool is_draining;
+    uint64_t decided_term; /* in which the last entry was applied */
+    /* peers */
+    uint32_t peer_count;
+    struct member_peer *peers;
+    int64_t heartbeat_us, join_us, offer_us;
+    struct member_address contacts[MEMBER_CONTACTS_MAX];
+    uint32_t contact_count, contact_at, peer_at;
+    struct raft_id refused_leader; /* the core was told that it is gone */
+    /* lag */
+    uint64_t known_index; /* somebody has applied as much */
+    int64_t lagging_since_us, fetched_us;
+    struct raft_id known_from;
+    /* the coordinator's confirmations */
+    bool is_round_open;
+    uint64_t round;
+    int64_t round_us;
+    /* queues */
+    uint32_t proposal_first, proposal_count;
+    struct member_proposal *proposals;
+    struct member_history_entry *history; /* by index modulo MEMBER_HISTORY */
+    size_t frame_bytes;
+    uint8_t *frame;
+    struct coordinator coordinator;
+};
+
+/* member.c */
+enum larder_status member_raft_step(struct cluster_member *m, struct raft_input *input);
+/* Send what lies at m->frame behind the header. */
+void member_send(struct cluster_member *m, const struct member_address *to, struct raft_id node,
+                 enum member_frame_type type, size_t body_bytes);
+static inline uint8_t *member_body(struct cluster_member *m) {
+    return m->frame + MEMBER_FRAME_HEADER_BYTES;
+}
+/* Append to the log of the config group. False: not the leader, or it can't now. */
+bool member_append(struct cluster_member *m, struct slice entry, uint64_t *out_index);
+
+/* member_view.c: following the configuration */
+enum larder_status member_view_create(struct cluster_member *m, const struct member_start *start);
+void member_apply(struct cluster_member *m, const struct raft_entry *entry);
+void member_install(struct cluster_member *m, struct slice snapshot, uint64_t index);
+void member_note_index(struct cluster_member *m, uint64_t index, struct raft_id from);
+void member_fetch(struct cluster_member *m);
+/* Answers to the address in the body: who asks may be no member yet. */
+void member_take_fetch(struct cluster_member *m, const struct member_frame *frame);
+void member_take_entries(struct cluster_member *m, struct slice body);
+void member_take_snapshot(struct cluster_member *m, struct slice body);
+/* Tell leases, detector and host of what changed. */
+void member_show_view(struct cluster_member *m);
+void member_snapshot(struct cluster_member *m);
+struct member_peer *member_find_peer(const struct cluster_member *m, uint32_t number);
+
+/* member_links.c: heartbeats and what answers them */
+void member_heartbeat(struct cluster_member *m);
+void member_take_heartbeat(struct cluster_member *m, const struct member *from, struct slice body);
+void member_take_promise(struct cluster_member *m, const struct member *from, uint64_t index,
+                         struct slice body);
+void member_take_confirm(struct cluster_member *m, struct slice body);
+void member_confirm(struct cluster_member *m);
+void member_take_read(struct cluster_member *m, const struct raft_read_state *state);
+void member_join(struct cluster_member *m);
+
+/* coordinator.c */
+enum larder_status coordinator_create(struct cluster_member *m);
+void coordinator_destroy(struct cluster_member *m);
+void coordinator_tick(struct cluster_member *m);
+void coordinator_view(struct cluster_member *m);
+void coordinator_take_offer(struct cluster_member *m, const struct member *from, struct slice body);
+uint32_t coordinator_count_reports(const struct cluster_member *m, uint32_t suspect);
+
+#endif

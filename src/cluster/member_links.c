@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Heartbeats and what answers them.
+ *
+ *   HEARTBEAT to every close member  ->  PROMISE, if the configuration there names this process
+ *   ... to the coordinator as well   ->  CONFIRM, after a majority of voters was heard since
+ *
+ * The coordinator serves all heartbeats that came before a round began with that one round of
+ * ReadIndex (Ongaro 2014, section 6.4). */
+#include "cluster/member_core.h"
+#include "raft/bytes.h"
+
+/* ---- sending ---- */
+
+static size_t write_heartbeat(struct cluster_member *m) {
+    uint8_t *body = member_body(m);
+    struct byte_writer w = {body};
+    write_unsigned(&w, (uint64_t)m->now_us, 8);
+    write_unsigned(&w, (uint64_t)m->wall_us, 8);
+    uint8_t *count = w.at++;
+    *count = 0;
+    for (uint32_t i = 0; i < m->peer_count && *count < MEMBER_SUSPECTS_MAX; i++)
+        if (failure_detector_suspects(m->detector, m->peers[i].number, m->now_us)) {
+            write_unsigned(&w, m->peers[i].number, 4);
+            ++*count;
+        }
+    return (size_t)(w.at - body);
+}
+
+static bool is_leader(const struct cluster_member *m, const struct raft_status *status,
+                      uint32_t number) {
+    const struct member *other = configuration_find_member(m->configuration, number);
+    return other != NULL && raft_id_equal(other->node, status->leader);
+}
+
+/* Not to those that are down: they join again first. */
+static void send_heartbeats(struct cluster_member *m) {
+    struct raft_status status;
+    raft_get_status(m->raft, &status);
+    size_t size = write_heartbeat(m);
+    for (uint32_t i = 0; i < m->peer_count; i++) {
+        const struct member_peer *peer = &m->peers[i];
+        const struct member *other = configuration_find_member(m->configuration, peer->number);
+        bool is_wanted = peer->is_close || is_leader(m, &status, peer->number);
+        if (other != NULL && other->state != MEMBER_DOWN && is_wanted)
+            member_send(m, &other->address, other->node, FRAME_HEARTBEAT, size);
+    }
+}
+
+/* ---- what of a lost partition is still here ---- */
+
+static void send_offers(struct cluster_member *m) {
+    struct raft_status status;
+    raft_get_status(m->raft, &status);
+    const struct member *leader = configuration_find_node(m->configuration, status.leader);
+    for (uint32_t p = 0; leader != NULL && p < m->configuration->partition_count; p++) {
+        const struct partition_config *config = &m->configuration->partitions[p];
+        struct log_position end;
+        if (config->state != PARTITION_LOST || !member_set_has(&config->last, m->number) ||
+            m->host->offer == NULL || !m->host->offer(m->host->context, p, &end))
+            continue;
+        struct byte_writer w = {member_body(m)};
+        write_unsigned(&w, p, 4);
+        write_unsigned(&w, end.term, 8);
+        write_unsigned(&w, end.sequence, 8);
+        size_t size = (size_t)(w.at - member_body(m));
+        if (leader->number == m->number)
+            coordinator_take_offer(m, leader, slice_of(member_body(m), size));
+        else
+            member_send(m, &leader->address, leader->node, FRAME_OFFER, size);
+    }
+}
+
+void member_heartbeat(struct cluster_member *m) {
+    if (m->number == CLUSTER_NOBODY)
+        return;
+    if (m->now_us >= m->heartbeat_us) {
+        m->heartbeat_us = m->now_us + m->options.heartbeat_us;
+        send_heartbeats(m);
+    }
+    if (m->now_us >= m->offer_us) {
+        m->offer_us = m->now_us + 500000;
+        send_offers(m);
+    }
+}
+
+/* ---- receiving ---- */
+
+void member_take_heartbeat(struct cluster_member *m, const struct member *from, struct slice body) {
+    struct byte_reader r = byte_reader_of(body);
+    int64_t sent_us = (int64_t)read_unsigned(&r, 8);
+    int64_t wall_us = (int64_t)read_unsigned(&r, 8);
+    uint64_t count = read_unsigned(&r, 1);
+    struct member_peer *peer = member_find_peer(m, from->number);
+    if (r.is_failed || count > MEMBER_SUSPECTS_MAX || r.left != 4 * count || peer == NULL ||
+        peer->incarnation != from->incarnation)
+        return;
+    failure_detector_heard(m->detector, from->number, from->incarnation, m->now_us);
+    peer->suspect_count = (uint32_t)count;
+    for (uint64_t i = 0; i < count; i++)
+        peer->suspects[i] = (uint32_t)read_unsigned(&r, 4);
+    peer->reported_us = m->now_us;
+    peer->has_wall = true;
+    peer->wall_offset_us = wall_us - m->now_us;
+    if (sent_us > peer->asked_us)
+        peer->asked_us = sent_us;
+    if (m->number == CLUSTER_NOBODY ||
+        !lease_give(m->leases, from->number, from->incarnation, m->now_us))
+        return;
+    struct byte_writer w = {member_body(m)};
+    write_unsigned(&w, (uint64_t)sent_us, 8);
+    member_send(m, &from->address, from->node, FRAME_PROMISE, 8);
+}
+
+void member_take_promise(struct cluster_member *m, const struct member *from, uint64_t index,
+                         struct slice body) {
+    struct byte_reader r = byte_reader_of(body);
+    int64_t sent_us = (int64_t)read_unsigned(&r, 8);
+    if (r.is_failed || r.left > 0)
+        return;
+    lease_take(m->leases, from->number, from->incarnation, sent_us, index, m->now_us);
+}
+
+void member_take_confirm(struct cluster_member *m, struct slice body) {
+    struct byte_reader r = byte_reader_of(body);
+    int64_t sent_us = (int64_t)read_unsigned(&r, 8);
+    uint64_t index = read_unsigned(&r, 8);
+    if (r.is_failed || r.left > 0)
+        return;
+    member_note_index(m, index, RAFT_NOBODY);
+    lease_take_config(m->leases, sent_us, index, m->now_us);
+}
+
+/* ---- rounds of the coordinator ---- */
+
+/* Each round asks every voter, so heartbeats are collected for a while. */
+void member_confirm(struct cluster_member *m) {
+    if (!m->coordinator.is_leading || m->is_round_open ||
+        m->now_us - m->round_us < m->options.heartbeat_us / 2)
+        return;
+    for (uint32_t i = 0; i < m->peer_count; i++) {
+        m->peers[i].in_round_us = m->peers[i].asked_us;
+        m->peers[i].asked_us = INT64_MIN;
+    }
+    m->round_us = m->now_us;
+    m->is_round_open = true;
+    struct raft_input input = {.type = RAFT_READ, .read_context = ++m->round};
+    if (member_raft_step(m, &input) != LARDER_OK)
+        m->is_round_open = false;
+}
+
+void member_take_read(struct cluster_member *m, const struct raft_read_state *state) {
+    if (!m->is_round_open || state->context != m->round)
+        return;
+    m->is_round_open = false;
+    if (state->status != LARDER_OK)
+        return;
+    lease_take_config(m->leases, m->round_us, state->index, m->now_us);
+    for (uint32_t i = 0; i < m->peer_count; i++) {
+        struct member_peer *peer = &m->peers[i];
+        const struct member *other = configuration_find_member(m->configuration, peer->number);
+        if (peer->in_round_us == INT64_MIN || other == NULL ||
+            other->incarnation != peer->incarnation)
+            continue;
+        struct byte_writer w = {member_body(m)};
+        write_unsigned(&w, (uint64_t)peer->in_round_us, 8);
+        write_unsigned(&w, state->index, 8);
+        member_send(m, &other->address, other->node, FRAME_CONFIRM, 16);
+        peer->in_round_us = INT64_MIN;
+    }
+}
+
+int64_t member_median_wall_us(const struct cluster_member *m, int64_t now_us, int64_t wall_us) {
+    int64_t offsets[CLUSTER_MEMBERS_MAX];
+    uint32_t count = 0;
+    offsets[count++] = wall_us - now_us;
+    for (uint32_t i = 0; i < m->peer_count && count < CLUSTER_MEMBERS_MAX; i++) {
+        if (!m->peers[i].has_wall || now_us - m->peers[i].reported_us > 2000000)
+            continue;
+        uint32_t at = count++;
+        int64_t offset = m->peers[i].wall_offset_us;
+        for (; at > 0 && offsets[at - 1] > offset; at--)
+            offsets[at] = offsets[at - 1];
+        offsets[at] = offset;
+    }
+    return now_us + offsets[count / 2];
+}

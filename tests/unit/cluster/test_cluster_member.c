@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Members without partitions over a network in memory, which can be cut between any two: each tick
+ * of 10 virtual ms every member is called once, then all frames are delivered. */
+#include "cluster/member.h"
+
+#include "support/test_allocator.h"
+#include "unit/cluster/golden.h"
+
+#include <stdlib.h>
+
+enum { MEMBERS = 6, PARTITIONS = 8, FRAMES_MAX = 20000 };
+
+struct frame {
+    uint32_t to;
+    size_t size;
+    uint8_t *bytes;
+};
+
+struct place {
+    struct cluster_member *member;
+    struct member_host host;
+    uint64_t incarnation;
+    uint32_t hand_offs;
+};
+
+static struct place places[MEMBERS];
+static struct frame frames[FRAMES_MAX];
+static size_t frame_first, frame_count;
+static uint32_t cut; /* bit per member: it is cut off from all others */
+static int64_t now_us;
+static const struct allocator *allocator;
+
+static struct member_address address_of(uint32_t at) {
+    return (struct member_address){.host = "here", .peer_port = (uint16_t)at};
+}
+
+static void host_send(void *context, const struct member_address *to, struct slice frame) {
+    struct place *from = context;
+    uint32_t source = (uint32_t)(from - places), target = to->peer_port;
+    if ((cut >> source & 1) != 0 || (cut >> target & 1) != 0)
+        return;
+    assert_true(frame_count < FRAMES_MAX);
+    struct frame *kept = &frames[(frame_first + frame_count++) % FRAMES_MAX];
+    *kept = (struct frame){target, frame.size, malloc(frame.size)};
+    memcpy(kept->bytes, frame.data, frame.size);
+}
+
+static void host_view(void *context, const struct configuration *configuration) {
+    (void)context;
+    assert_true(configuration_is_sound(configuration));
+}
+
+static void host_hand_off(void *context, uint32_t partition, uint32_t to) {
+    struct place *place = context;
+    assert_true(partition < PARTITIONS && to != CLUSTER_NOBODY);
+    place->hand_offs++;
+}
+
+static void host_partition_frame(void *context, uint32_t from, uint64_t incarnation,
+                                 struct slice body) {
+    (void)context;
+    (void)from;
+    (void)incarnation;
+    (void)body;
+}
+
+static struct member self_of(uint32_t at, uint64_t incarnation) {
+    return (struct member){.node = {{7, at + 1 + 100 * incarnation}},
+                           .incarnation = incarnation,
+                           .address = address_of(at),
+                           .weight = 100};
+}
+
+static enum larder_status start(uint32_t at, uint64_t incarnation, uint32_t founder_count) {
+    struct place *place = &places[at];
+    struct member founders[MEMBERS];
+    struct member_address contacts[MEMBERS];
+    struct raft_configuration voters = {0};
+    struct cluster_settings settings = CLUSTER_DEFAULT_SETTINGS;
+    struct member_start how = {.contacts = contacts};
+    for (uint32_t i = 0; i < founder_count; i++)
+        founders[i] = self_of(i, 1);
+    if (founder_count > 0) {
+        how.founders = founders;
+        how.founder_count = founder_count;
+        how.settings = &settings;
+        member_founding_voters(founders, founder_count, &settings, &voters);
+    }
+    for (uint32_t i = 0; i < MEMBERS; i++)
+        if (i != at)
+            contacts[how.contact_count++] = address_of(i);
+    struct raft_restored restored = {.now_ms = now_us / 1000, .configuration = voters};
+    how.restored = &restored;
+    place->incarnation = incarnation;
+    place->host = (struct member_host){.context = place,
+                                       .send = host_send,
+                                       .view = host_view,
+                                       .hand_off = host_hand_off,
+                                       .partition_frame = host_partition_frame};
+    const struct member_options options = {.cluster = {{1, 2}},
+                                           .generation = 1,
+                                           .self = self_of(at, incarnation),
+                                           .partition_count = PARTITIONS,
+                                           .members_max = 16,
+                                           .seed = at + 1,
+                                           .entries_per_snapshot = 50,
+                                           .remove_after_us = 3000000,
+                                           .calm_us = 500000};
+    return member_create(&options, &how, &place->host, now_us, allocator, &place->member);
+}
+
+static void stop(uint32_t at) {
+    member_destroy(places[at].member);
+    places[at].member = NULL;
+}
+
+static void deliver_all(void) {
+    while (frame_count > 0) {
+        struct frame frame = frames[frame_first];
+        frame_first = (frame_first + 1) % FRAMES_MAX;
+        frame_count--;
+        if (frame.to < MEMBERS && places[frame.to].member != NULL)
+            member_receive(places[frame.to].member, slice_of(frame.bytes, frame.size), now_us);
+        free(frame.bytes);
+    }
+}
+
+static void run(int64_t ms) {
+    for (int64_t end_us = now_us + ms * 1000; now_us < end_us;) {
+        now_us += 10000;
+        for (uint32_t i = 0; i < MEMBERS; i++)
+            if (places[i].member != NULL)
+                member_tick(places[i].member, now_us, now_us + 1700000000000000);
+        deliver_all();
+    }
+}
+
+static int begin(void **state) {
+    (void)state;
+    now_us = 1000000;
+    cut = 0;
+    allocator = &ALLOCATOR_SYSTEM;
+    memset(places, 0, sizeof(places));
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    deliver_all();
+    for (uint32_t i = 0; i < MEMBERS; i++)
+        stop(i);
+    return 0;
+}
+
+static void found(uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(start(i, 1, count), LARDER_OK);
+    run(2000);
+}
+
+static uint32_t coordinator(void) {
+    uint32_t at = MEMBERS;
+    for (uint32_t i = 0; i < MEMBERS; i++)
+        if (places[i].member != NULL && (cut >> i & 1) == 0 &&
+            member_is_coordinator(places[i].member)) {
+            assert_int_equal(at, MEMBERS);
+            at = i;
+        }
+    assert_int_not_equal(at, MEMBERS);
+    return at;
+}
+
+static const struct configuration *configuration_at(uint32_t at) {
+    return member_configuration(places[at].member);
+}
+
+static void assert_equal_views(uint32_t mask) {
+    uint64_t hash = configuration_hash(configuration_at(coordinator()));
+    for (uint32_t i = 0; i < MEMBERS; i++)
+        if ((mask >> i & 1) != 0)
+            assert_true(configuration_hash(configuration_at(i)) == hash);
+}
+
+static bool has_voter(uint32_t at) {
+    const struct raft_configuration *core =
+        raft_get_configuration(member_raft(places[coordinator()].member));
+    const struct raft_id id = self_of(at, places[at].incarnation).node;
+    for (uint32_t i = 0; i < core->count; i++)
+        if (raft_id_equal(core->members[i].id, id))
+            return core->members[i].is_voter;
+    return false;
+}
+
+static void founders_agree_and_the_oldest_coordinates(void **state) {
+    (void)state;
+    found(3);
+    run(8000);
+    assert_int_equal(coordinator(), 0);
+    assert_equal_views(7);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(member_number(places[i].member), i + 1);
+        assert_true(has_voter(i));
+        assert_true(lease_config_holds(member_leases(places[i].member), now_us));
+    }
+}
+
+static void every_pair_holds_promises(void **state) {
+    (void)state;
+    found(3);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct member_set all = {.count = 3, .members = {1, 2, 3}};
+        assert_true(lease_covers(member_leases(places[i].member), &all, i + 1, 0, now_us));
+        assert_false(
+            lease_covers(member_leases(places[i].member), &all, i + 1, 0, now_us + 300000));
+    }
+}
+
+static void the_token_ceiling_is_ahead_of_the_wall_clock(void **state) {
+    (void)state;
+    found(3);
+    assert_true(configuration_at(0)->ceiling > (uint64_t)now_us + 1700000000000000u + 60000000);
+}
+
+static void a_newcomer_is_let_in_by_any_member(void **state) {
+    (void)state;
+    found(3);
+    assert_int_equal(start(4, 1, 0), LARDER_OK);
+    run(2000);
+    assert_int_equal(member_number(places[4].member), 4);
+    assert_equal_views(1 | 2 | 4 | 16);
+}
+
+/* Its seats are taken, others lead its partitions, the vote goes to a living member. */
+static void a_silent_member_is_declared_down(void **state) {
+    (void)state;
+    found(3);
+    assert_int_equal(start(3, 1, 0), LARDER_OK);
+    run(2000);
+    uint32_t gone = coordinator() == 1 ? 2 : 1;
+    cut = 1u << gone;
+    run(700);
+    const struct member *member =
+        configuration_find_member(configuration_at(coordinator()), gone + 1);
+    assert_int_equal(member->state, MEMBER_DOWN);
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        const struct partition_config *config = &configuration_at(coordinator())->partitions[p];
+        assert_true(config->primary != gone + 1 && config->primary != CLUSTER_NOBODY);
+    }
+    run(2000);
+    assert_false(has_voter(gone));
+    assert_true(has_voter(3));
+}
+
+static void a_member_that_was_declared_down_joins_again(void **state) {
+    (void)state;
+    found(3);
+    uint32_t gone = coordinator() == 1 ? 2 : 1;
+    cut = 1u << gone;
+    run(1000);
+    cut = 0;
+    run(2000);
+    assert_int_equal(member_number(places[gone].member), gone + 1);
+    assert_int_equal(configuration_find_member(configuration_at(0), gone + 1)->state,
+                     MEMBER_ACTIVE);
+    assert_equal_views(7);
+}
+
+static void refused_connections_shorten_it(void **state) {
+    (void)state;
+    found(3);
+    uint32_t gone = coordinator() == 1 ? 2 : 1;
+    stop(gone);
+    const struct member_address address = address_of(gone);
+    for (uint32_t i = 0; i < 3; i++)
+        if (i != gone)
+            member_refused(places[i].member, &address, now_us);
+    run(150);
+    assert_int_equal(configuration_find_member(configuration_at(coordinator()), gone + 1)->state,
+                     MEMBER_DOWN);
+}
+
+static void a_coordinator_that_is_gone_is_replaced_in_its_duties(void **state) {
+    (void)state;
+    found(3);
+    uint32_t gone = coordinator();
+    cut = 1u << gone;
+    run(2500);
+    assert_int_not_equal(coordinator(), gone);
+    assert_int_equal(configuration_find_member(configuration_at(coordinator()), gone + 1)->state,
+                     MEMBER_DOWN);
+    assert_false(lease_config_holds(member_leases(places[gone].member), now_us));
+    assert_false(member_is_coordinator(places[gone].member));
+}
+
+/* In memory a restart is another node: the old one goes, the new one has a number of its own. */
+static void a_new_process_at_an_address_replaces_the_old_one(void **state) {
+    (void)state;
+    found(3);
+    uint32_t gone = coordinator() == 1 ? 2 : 1;
+    stop(gone);
+    assert_int_equal(start(gone, 2, 0), LARDER_OK);
+    run(3000);
+    assert_int_equal(member_number(places[gone].member), 4);
+    assert_null(configuration_find_member(configuration_at(0), gone + 1));
+    assert_true(has_voter(gone));
+    assert_equal_views(7);
+}
+
+/* More entries than anybody keeps: whoever was away gets the whole configuration. */
+static void one_that_was_away_for_long_catches_up(void **state) {
+    (void)state;
+    found(3);
+    assert_int_equal(start(3, 1, 0), LARDER_OK);
+    run(1000);
+    cut = 8;
+    run(1000);
+    uint32_t at = coordinator();
+    for (uint32_t i = 0; i < 400; i++) {
+        struct config_entry entry = {.type = CONFIG_CEILING,
+                                     .ceiling = configuration_at(at)->ceiling + 1};
+        member_propose(places[at].member, &entry);
+        run(10);
+    }
+    cut = 0;
+    run(2000);
+    assert_equal_views(15);
+    assert_int_equal(member_number(places[3].member), 5); /* it had been removed */
+}
+
+static void one_that_leaves_gives_up_everything_first(void **state) {
+    (void)state;
+    found(3);
+    assert_int_equal(start(3, 1, 0), LARDER_OK);
+    run(2000);
+    member_drain(places[3].member);
+    run(6000);
+    assert_true(member_may_leave(places[3].member));
+    assert_null(configuration_find_member(configuration_at(0), 4));
+    assert_equal_views(7);
+}
+
+static void primaries_that_are_not_wanted_are_asked_to_go(void **state) {
+    (void)state;
+    found(3);
+    uint32_t leaving = coordinator() == 1 ? 2 : 1;
+    member_drain(places[leaving].member);
+    run(3000);
+    assert_true(places[leaving].hand_offs > 0);
+}
+
+static void frames_that_are_damaged_or_foreign_are_dropped(void **state) {
+    (void)state;
+    found(3);
+    uint8_t bytes[200] = {1, 2, 3};
+    member_receive(places[0].member, slice_of(bytes, sizeof(bytes)), now_us);
+    member_receive(places[0].member, slice_of(bytes, 0), now_us);
+    run(100);
+    assert_equal_views(7);
+}
+
+static void creation_gives_back_what_it_took_when_memory_runs_out(void **state) {
+    (void)state;
+    struct test_allocator limited;
+    enum larder_status status = LARDER_NO_MEMORY;
+    test_allocator_init(&limited);
+    allocator = &limited.base;
+    for (uint64_t i = 1; status == LARDER_NO_MEMORY; i++) {
+        test_allocator_fail_in(&limited, i, 0);
+        status = start(0, 1, 3);
+        if (status != LARDER_OK)
+            assert_true(limited.heap_blocks == 0 && limited.heap_bytes == 0);
+    }
+    assert_int_equal(status, LARDER_OK);
+    stop(0);
+    assert_true(limited.heap_blocks == 0 && limited.heap_bytes == 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(founders_agree_and_the_oldest_coordinates),
+        TEST(every_pair_holds_promises),
+        TEST(the_token_ceiling_is_ahead_of_the_wall_clock),
+        TEST(a_newcomer_is_let_in_by_any_member),
+        TEST(a_silent_member_is_declared_down),
+        TEST(a_member_that_was_declared_down_joins_again),
+        TEST(refused_connections_shorten_it),
+        TEST(a_coordinator_that_is_gone_is_replaced_in_its_duties),
+        TEST(a_new_process_at_an_address_replaces_the_old_one),
+        TEST(one_that_was_away_for_long_catches_up),
+        TEST(one_that_leaves_gives_up_everything_first),
+        TEST(primaries_that_are_not_wanted_are_asked_to_go),
+        TEST(frames_that_are_damaged_or_foreign_are_dropped),
+        TEST(creation_gives_back_what_it_took_when_memory_runs_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
