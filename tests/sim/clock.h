@@ -8,6 +8,9 @@
 
 enum { SIM_DRIFT_MAX_PPM = 50000 }; /* what the protocol allows: 5 % */
 
+/* What a right wall clock shows when a world begins. */
+#define SIM_WALL_EPOCH_US INT64_C(1700000000000000)
+
 struct sim_clock {
     int64_t since_us;  /* true time of the last change */
     int64_t boot_us;   /* the boot clock then */

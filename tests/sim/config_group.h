@@ -29,6 +29,7 @@ enum config_group_answer {
     ANSWER_OK = 1,
     ANSWER_NOT_LEADER, /* surely not applied; `leader` may help */
     ANSWER_FAILED,     /* surely not applied */
+    ANSWER_UNKNOWN,    /* the member does not know; the config group never says so */
 };
 
 struct config_group_reply {
@@ -36,6 +37,7 @@ struct config_group_reply {
     enum config_group_answer answer;
     struct operation_result result;
     uint32_t leader; /* address; UINT32_MAX: not known */
+    int64_t time_us; /* of the cluster; 0: not told */
 };
 
 enum { CONFIG_GROUP_REPLY_BYTES = 23, CONFIG_GROUP_REQUEST_BYTES = 1 + REGISTER_COMMAND_BYTES };

@@ -76,7 +76,7 @@ void machine_init(struct sim_machine *machine, struct sim_world *world, uint32_t
                                     .wake_boot_us = INT64_MAX};
     machine->random = random_seeded(random_next(&world->random));
     machine->clock.boot_us = (int64_t)random_below(&machine->random, 1000000000000);
-    machine->clock.wall_us = 1700000000000000;
+    machine->clock.wall_us = SIM_WALL_EPOCH_US - machine->clock.boot_us;
     machine->memory = (struct sim_memory){.base = {.allocate = memory_allocate,
                                                    .resize = memory_resize,
                                                    .release = memory_release,

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { TIMEOUT_US = 1500000 };
+enum { TIMEOUT_US = 1500000, RETRIES_MAX = 3 };
 
 static void later(struct register_client *client, int64_t us,
                   void (*call)(void *context, uint64_t turn)) {
@@ -15,38 +15,88 @@ static void later(struct register_client *client, int64_t us,
 }
 
 static void think(struct register_client *client);
+static void act(void *context, uint64_t turn);
 
-static void note(struct register_client *client, int64_t return_us,
-                 const struct operation_result *result) {
-    struct register_clients *clients = client->clients;
+static size_t encode_for_config_group(const struct register_command *command, int64_t first_sent_us,
+                                      uint8_t out[REGISTER_FRAME_MAX]) {
+    (void)first_sent_us;
+    config_group_request_encode(command, out);
+    return CONFIG_GROUP_REQUEST_BYTES;
+}
+
+static enum larder_status decode_from_config_group(struct slice frame,
+                                                   const struct register_command *command,
+                                                   struct config_group_reply *out) {
+    enum larder_status status = config_group_reply_decode(frame, out);
+    return status == LARDER_OK && out->number != command->number ? LARDER_NOT_FOUND : status;
+}
+
+const struct register_protocol CONFIG_GROUP_PROTOCOL = {.encode = encode_for_config_group,
+                                                        .decode = decode_from_config_group};
+
+static size_t slot_of(const struct register_client *client, uint64_t key) {
+    return client->clients->protocol->is_by_key ? key % ROUND_KEYS : 0;
+}
+
+void register_clients_note(struct register_clients *clients, uint64_t key,
+                           const struct operation *operation) {
     uint64_t first = clients->round * ROUND_KEYS + 1;
-    if (client->command.key < first || client->command.key >= first + ROUND_KEYS)
+    if (key < first || key >= first + ROUND_KEYS)
         return;
-    struct register_history *history = &clients->histories[client->command.key - first];
+    struct register_history *history = &clients->histories[key - first];
     if (history->count == history->capacity) {
         history->capacity = history->capacity == 0 ? 64 : 2 * history->capacity;
         history->operations =
             sim_resize(history->operations, history->capacity * sizeof(*history->operations));
     }
-    struct operation *operation = &history->operations[history->count++];
-    *operation = (struct operation){.call_us = client->called_us,
-                                    .return_us = return_us,
-                                    .kind = client->command.kind,
-                                    .a = client->command.a,
-                                    .b = client->command.b,
-                                    .client = client->index};
+    history->operations[history->count++] = *operation;
+}
+
+static void note(struct register_client *client, int64_t return_us,
+                 const struct operation_result *result) {
+    struct operation operation = {.call_us = client->called_us,
+                                  .return_us = return_us,
+                                  .kind = client->command.kind,
+                                  .a = client->command.a,
+                                  .b = client->command.b,
+                                  .client = client->index};
     if (result != NULL)
-        operation->result = *result;
+        operation.result = *result;
+    register_clients_note(client->clients, client->command.key, &operation);
+}
+
+static void send(struct register_client *client);
+
+static uint32_t any_machine(struct register_client *client) {
+    return (uint32_t)random_below(&client->random, client->clients->world->options.machine_count);
+}
+
+static void send_again(void *context, uint64_t turn) {
+    struct register_client *client = context;
+    if (client->turn == turn && client->is_waiting)
+        send(client);
+}
+
+/* Ask again, perhaps elsewhere, for what may have been done already. */
+static bool retry(struct register_client *client) {
+    if (!client->clients->protocol->has_retries || client->retries >= RETRIES_MAX)
+        return false;
+    client->retries++;
+    client->turn++;
+    client->target = any_machine(client);
+    later(client, 1 + (int64_t)random_below(&client->random, 200000), send_again);
+    return true;
 }
 
 /* It is not known what became of the request. */
 static void give_up(struct register_client *client) {
+    if (retry(client))
+        return;
     client->is_waiting = false;
     client->outcome = OUTCOME_UNKNOWN;
     client->turn++;
     client->clients->counters.unknown++;
-    client->target =
-        (uint32_t)random_below(&client->random, client->clients->world->options.machine_count);
+    client->targets[slot_of(client, client->command.key)] = any_machine(client);
     note(client, OPERATION_UNKNOWN, NULL);
     think(client);
 }
@@ -57,20 +107,27 @@ static void on_timeout(void *context, uint64_t turn) {
         give_up(client);
 }
 
+static void send(struct register_client *client) {
+    struct register_clients *clients = client->clients;
+    uint8_t frame[REGISTER_FRAME_MAX];
+    client->turn++;
+    size_t size = clients->protocol->encode(&client->command, client->first_sent_us, frame);
+    world_client_send(clients->world, client->index, client->target, slice_of(frame, size));
+    later(client, TIMEOUT_US, on_timeout);
+}
+
 void register_client_request(struct register_client *client, uint32_t target, uint64_t key,
                              enum operation_kind kind, uint64_t a, uint64_t b) {
     struct register_clients *clients = client->clients;
-    uint8_t frame[CONFIG_GROUP_REQUEST_BYTES];
-    client->turn++;
     client->is_waiting = true;
     client->outcome = OUTCOME_NONE;
     client->target = target;
+    client->retries = 0;
     client->called_us = clients->world->now_us;
+    client->first_sent_us = client->called_us + client->offset_us;
     client->command = (struct register_command){
         .client = client->index, .number = ++clients->next_number, .key = key, kind, a, b};
-    config_group_request_encode(&client->command, frame);
-    world_client_send(clients->world, client->index, target, slice_of(frame, sizeof(frame)));
-    later(client, TIMEOUT_US, on_timeout);
+    send(client);
 }
 
 static enum operation_kind draw_kind(struct random *random, uint64_t key) {
@@ -103,7 +160,7 @@ static void act(void *context, uint64_t turn) {
         a = 1 + random_below(random, 2);
     if (kind == OPERATION_SET_ADD || kind == OPERATION_SET_REMOVE)
         a = random_below(random, 8);
-    register_client_request(client, client->target, key, kind, a, b);
+    register_client_request(client, client->targets[slot_of(client, key)], key, kind, a, b);
 }
 
 static void think(struct register_client *client) {
@@ -112,26 +169,41 @@ static void think(struct register_client *client) {
         later(client, us, act);
 }
 
-/* Nothing happened; look for somebody who can help. */
+/* Nothing happened; look for somebody who can help. A request that was sent before under its number
+ * may have happened then: it goes on. */
 static void turn_to(struct register_client *client, uint32_t leader) {
     uint32_t machines = client->clients->world->options.machine_count;
-    client->is_waiting = false;
+    uint32_t target = leader < machines ? leader : any_machine(client);
+    int64_t us = 20000 + (int64_t)random_below(&client->random, 80000);
+    client->targets[slot_of(client, client->command.key)] = client->target = target;
     client->turn++;
-    client->target = leader < machines ? leader : (uint32_t)random_below(&client->random, machines);
+    if (client->retries > 0) {
+        if (client->retries++ < 4 * RETRIES_MAX)
+            later(client, us, send_again);
+        else
+            give_up(client);
+        return;
+    }
+    client->is_waiting = false;
     if (client->clients->is_active)
-        later(client, 20000 + (int64_t)random_below(&client->random, 80000), act);
+        later(client, us, act);
 }
 
 static void on_reply(void *context, uint32_t from, struct slice frame) {
     struct register_client *client = context;
     struct config_group_reply reply;
     (void)from;
-    if (config_group_reply_decode(frame, &reply) != LARDER_OK) {
+    enum larder_status status = client->clients->protocol->decode(frame, &client->command, &reply);
+    if (status == LARDER_CORRUPT)
         world_violate(client->clients->world, -1, "a reply does not decode");
+    if (status != LARDER_OK || !client->is_waiting)
+        return;
+    if (reply.time_us != 0)
+        client->offset_us = reply.time_us - client->clients->world->now_us;
+    if (reply.answer == ANSWER_UNKNOWN) {
+        give_up(client);
         return;
     }
-    if (!client->is_waiting || reply.number != client->command.number)
-        return;
     if (reply.answer != ANSWER_OK) {
         turn_to(client, reply.answer == ANSWER_NOT_LEADER ? reply.leader : client->target);
         return;
@@ -159,13 +231,17 @@ static void on_link(void *context, uint32_t peer, enum sim_link_event event) {
 }
 
 void register_clients_init(struct register_clients *clients, struct sim_world *world,
-                           uint32_t count, uint64_t seed) {
+                           const struct register_protocol *protocol, uint32_t count,
+                           uint64_t seed) {
     struct random random = random_seeded(seed);
-    *clients = (struct register_clients){.world = world, .count = count, .think_us = 300000};
+    *clients = (struct register_clients){
+        .world = world, .protocol = protocol, .count = count, .think_us = 300000};
     for (uint32_t i = 0; i < count; i++) {
         struct register_client *client = &clients->each[i];
-        *client = (struct register_client){
-            .clients = clients, .index = i, .random = random_seeded(random_next(&random))};
+        *client = (struct register_client){.clients = clients,
+                                           .index = i,
+                                           .offset_us = SIM_WALL_EPOCH_US,
+                                           .random = random_seeded(random_next(&random))};
         world_set_client(
             world, i,
             &(struct sim_client){.deliver = on_reply, .link = on_link, .context = client});

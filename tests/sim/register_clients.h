@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Clients of the config group's registers: each sends one request at a time to the member that it
- * takes for the leader and notes what came of it. A request that is refused never happened; one
- * whose answer does not come has an unknown outcome and its client goes on under a new name. */
+/* Clients of registers, kept by whatever speaks the protocol they are given: each sends one request
+ * at a time to the member that it takes for the one in charge and notes what came of it. A request
+ * that is refused never happened; one whose answer does not come has an unknown outcome and its
+ * client goes on under a new name. */
 #ifndef LARDER_TESTS_SIM_REGISTER_CLIENTS_H
 #define LARDER_TESTS_SIM_REGISTER_CLIENTS_H
 
@@ -18,15 +19,37 @@ struct register_history {
 
 enum register_outcome { OUTCOME_NONE, OUTCOME_DONE, OUTCOME_REFUSED, OUTCOME_UNKNOWN };
 
+enum { REGISTER_FRAME_MAX = 256 };
+
+/* How requests and replies look. */
+struct register_protocol {
+    /* Every key has its own member in charge. */
+    bool is_by_key;
+    /* A request whose outcome is unknown may be sent again under its number: it is executed once.
+     */
+    bool has_retries;
+    size_t (*encode)(const struct register_command *command, int64_t first_sent_us,
+                     uint8_t out[REGISTER_FRAME_MAX]);
+    /* Errors: LARDER_CORRUPT; LARDER_NOT_FOUND (a reply to another request). */
+    enum larder_status (*decode)(struct slice frame, const struct register_command *command,
+                                 struct config_group_reply *out);
+};
+
+extern const struct register_protocol CONFIG_GROUP_PROTOCOL;
+
 struct register_client {
     struct register_clients *clients;
     uint32_t index;
     struct random random;
-    uint32_t target;
+    uint32_t targets[ROUND_KEYS]; /* by key; without is_by_key the first is everybody's */
+    uint32_t target;              /* of the request */
+    uint32_t retries;             /* of it so far */
     bool is_waiting;
     uint64_t turn; /* raised with every request and every end of one: older calls are stale */
     struct register_command command;
     int64_t called_us;
+    int64_t offset_us;             /* cluster time less true time, as the last reply showed it */
+    int64_t first_sent_us;         /* cluster time of the request */
     uint64_t last_value;           /* that it saw */
     enum register_outcome outcome; /* of the last request */
     struct operation_result result;
@@ -34,6 +57,7 @@ struct register_client {
 
 struct register_clients {
     struct sim_world *world;
+    const struct register_protocol *protocol;
     uint32_t count;
     bool is_active;
     int64_t think_us; /* at most, between two requests */
@@ -46,12 +70,15 @@ struct register_clients {
 };
 
 void register_clients_init(struct register_clients *clients, struct sim_world *world,
-                           uint32_t count, uint64_t seed);
+                           const struct register_protocol *protocol, uint32_t count, uint64_t seed);
 void register_clients_finish(struct register_clients *clients);
 void register_clients_begin(struct register_clients *clients, uint64_t seed, bool is_hasty);
 void register_clients_stop(struct register_clients *clients);
 /* Whether none waits for an answer. */
 bool register_clients_are_idle(const struct register_clients *clients);
+/* Something that surely happened to the object of a key of this round, unasked. */
+void register_clients_note(struct register_clients *clients, uint64_t key,
+                           const struct operation *operation);
 /* Check and forget the histories of the round. Violations go to the world. */
 void register_clients_check(struct register_clients *clients);
 /* One request now, for scripts; the client must be idle. */

@@ -61,6 +61,7 @@ struct sim_subject_type {
 };
 
 extern const struct sim_subject_type CONFIG_GROUP_SUBJECT;
+extern const struct sim_subject_type CLUSTER_SUBJECT;
 
 /* All there are; the first is what a swarm tests unless told otherwise. Ends with NULL. */
 extern const struct sim_subject_type *const SIM_SUBJECTS[];

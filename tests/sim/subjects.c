@@ -5,6 +5,7 @@
 
 const struct sim_subject_type *const SIM_SUBJECTS[] = {
     &CONFIG_GROUP_SUBJECT,
+    &CLUSTER_SUBJECT,
     NULL,
 };
 

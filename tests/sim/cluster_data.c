@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sim/cluster_data.h"
+
+#include "node/partition_store.h"
+#include "raft/bytes.h"
+#include "sim/cluster_protocol.h"
+#include "sim/world.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { REQUESTS_MAX = 1024, DEADLINE_US = 1000000, BODY_MAX = 2 << 20 };
+enum { BODY_REPLICA = 1, BODY_COPY }; /* first byte of what members' partitions send */
+
+struct waiting {
+    bool is_used;
+    uint32_t client;
+    uint64_t number;
+    uint32_t turn; /* of this place */
+};
+
+struct cluster_data {
+    struct sim_machine *machine;
+    const struct cluster_sim_settings *settings;
+    struct cluster_member *member;
+    struct store_host *store;
+    uint32_t number; /* that the partitions were made for */
+    struct cluster_partition *partitions[CLUSTER_SIM_PARTITIONS_MAX];
+    struct partition_output out;
+    struct waiting waiting[REQUESTS_MAX];
+    uint32_t place;
+    uint8_t *body; /* owned */
+};
+
+static void end_partitions(struct cluster_data *d) {
+    for (uint32_t p = 0; p < d->settings->partition_count; p++) {
+        partition_destroy(d->partitions[p]);
+        d->partitions[p] = NULL;
+    }
+    store_host_destroy(d->store);
+    d->store = NULL;
+    d->number = CLUSTER_NOBODY;
+}
+
+enum larder_status cluster_data_create(struct sim_machine *machine,
+                                       const struct cluster_sim_settings *settings,
+                                       struct cluster_data **out) {
+    struct cluster_data *d = sim_resize(NULL, sizeof(*d));
+    memset(d, 0, sizeof(*d));
+    d->machine = machine;
+    d->settings = settings;
+    d->body = sim_resize(NULL, BODY_MAX);
+    *out = d;
+    return LARDER_OK;
+}
+
+void cluster_data_destroy(struct cluster_data *d) {
+    if (d == NULL)
+        return;
+    end_partitions(d);
+    free(d->body);
+    free(d);
+}
+
+/* ---- what partitions give out ---- */
+
+static uint32_t machine_of(const struct cluster_data *d, uint32_t number) {
+    const struct configuration *c = member_configuration(d->member);
+    const struct member *member = c == NULL ? NULL : configuration_find_member(c, number);
+    return member == NULL ? UINT32_MAX : cluster_sim_machine(&member->address);
+}
+
+static void send_reply(struct cluster_data *d, const struct waiting *waiting,
+                       enum config_group_answer answer, uint32_t in_charge, int64_t time_us,
+                       struct slice bytes) {
+    cluster_reply_encode(waiting->number, answer, in_charge, time_us, d->body);
+    if (bytes.size > BODY_MAX - CLUSTER_REPLY_HEADER_BYTES)
+        return;
+    if (bytes.size > 0)
+        memcpy(d->body + CLUSTER_REPLY_HEADER_BYTES, bytes.data, bytes.size);
+    machine_send(d->machine, waiting->client,
+                 slice_of(d->body, CLUSTER_REPLY_HEADER_BYTES + bytes.size));
+}
+
+static enum config_group_answer answer_of(enum partition_answer answer) {
+    switch (answer) {
+    case PARTITION_DONE: return ANSWER_OK;
+    case PARTITION_MOVED: return ANSWER_NOT_LEADER;
+    case PARTITION_RESULT_LOST:
+    case PARTITION_IN_DOUBT:
+    case PARTITION_UNKNOWN_SESSION: return ANSWER_UNKNOWN;
+    default: return ANSWER_FAILED;
+    }
+}
+
+static void take_reply(struct cluster_data *d, uint32_t p, const struct partition_reply *reply) {
+    struct waiting *waiting = &d->waiting[reply->context % REQUESTS_MAX];
+    if (!waiting->is_used || waiting->turn != (uint32_t)(reply->context / REQUESTS_MAX)) {
+        machine_violate(d->machine, "a reply to nobody, or a second one");
+        return;
+    }
+    waiting->is_used = false;
+    bool is_done = reply->answer == PARTITION_DONE;
+    send_reply(d, waiting, answer_of(reply->answer),
+               machine_of(d, partition_replica(d->partitions[p])->view.primary),
+               partition_time_us(d->partitions[p]), is_done ? reply->bytes : slice_of(NULL, 0));
+}
+
+static void send_messages(struct cluster_data *d) {
+    const struct partition_output *out = &d->out;
+    for (uint32_t i = 0; i < out->replica.message_count; i++) {
+        const struct replica_message *message = &out->replica.messages[i];
+        if (1 + replica_message_encoded_size(message) > BODY_MAX)
+            continue;
+        d->body[0] = BODY_REPLICA;
+        size_t size = replica_message_encode(message, d->body + 1);
+        member_send_partition(d->member, message->to, slice_of(d->body, 1 + size));
+    }
+    for (uint32_t i = 0; i < out->copies.message_count; i++) {
+        const struct copying_message *message = &out->copies.messages[i];
+        if (1 + copying_message_encoded_size(message) > BODY_MAX)
+            continue;
+        d->body[0] = BODY_COPY;
+        size_t size = copying_message_encode(message, d->body + 1);
+        member_send_partition(d->member, message->to, slice_of(d->body, 1 + size));
+    }
+}
+
+static void use_output(struct cluster_data *d, uint32_t p) {
+    const struct partition_output *out = &d->out;
+    if (out->replica.is_broken)
+        machine_violate(d->machine, "I4: a committed record would have been cut");
+    if (out->has_diverged)
+        machine_violate(d->machine, "I7: a replica differs from its primary");
+    if (out->replica.has_new_role) {
+        const struct partition_replica *r = partition_replica(d->partitions[p]);
+        machine_trace(d->machine, replica_role_name(r->role), p, r->view.term);
+    }
+    for (uint32_t i = 0; i < out->reply_count; i++)
+        take_reply(d, p, &out->replies[i]);
+    send_messages(d);
+    if (out->replica.has_proposal)
+        member_propose(d->member, &out->replica.proposal);
+}
+
+static enum larder_status step(struct cluster_data *d, uint32_t p,
+                               const struct partition_input *input) {
+    struct partition_input next = *input;
+    enum larder_status first = LARDER_OK;
+    next.now_us = machine_now_us(d->machine);
+    do {
+        enum larder_status status = partition_step(d->partitions[p], &next, &d->out);
+        if (next.type == input->type)
+            first = status;
+        if (status != LARDER_OK)
+            return first;
+        use_output(d, p);
+        next = (struct partition_input){.type = PARTITION_CONTINUE, .now_us = next.now_us};
+    } while (d->out.wants_step);
+    return first;
+}
+
+/* ---- inputs ---- */
+
+/* Without memory it is tried again with the next view. */
+static void begin_partitions(struct cluster_data *d, uint32_t number) {
+    const struct store_host_options host = {.allocator = machine_allocator(d->machine),
+                                            .partition_count = d->settings->partition_count,
+                                            .hash_seed = 0x5eed,
+                                            .random_seed = machine_random(d->machine)};
+    enum larder_status status = store_host_create(&host, &d->store);
+    for (uint32_t p = 0; p < d->settings->partition_count && status == LARDER_OK; p++) {
+        const struct partition_options options = {
+            .replica = {.partition = p,
+                        .self = number,
+                        .incarnation = machine_incarnation(d->machine),
+                        .records_max = 512,
+                        .bytes_max = 64 * 1024}};
+        status =
+            partition_create(&options, member_leases(d->member), store_host_partition(d->store, p),
+                             machine_allocator(d->machine), &d->partitions[p]);
+    }
+    d->number = number;
+    if (status != LARDER_OK)
+        end_partitions(d);
+}
+
+void cluster_data_view(struct cluster_data *d, struct cluster_member *member,
+                       const struct configuration *configuration) {
+    d->member = member;
+    uint32_t number = member_number(member);
+    if (number != CLUSTER_NOBODY && number != d->number) {
+        end_partitions(d);
+        begin_partitions(d, number);
+    }
+    for (uint32_t p = 0; p < d->settings->partition_count && d->store != NULL; p++)
+        (void)step(
+            d, p,
+            &(struct partition_input){.type = PARTITION_VIEW, .configuration = configuration});
+}
+
+void cluster_data_tick(struct cluster_data *d) {
+    if (d->member == NULL || member_number(d->member) == CLUSTER_NOBODY)
+        return;
+    if (d->store == NULL)
+        cluster_data_view(d, d->member, member_configuration(d->member));
+    int64_t wall_us = machine_wall_us(d->machine);
+    int64_t median_us = member_median_wall_us(d->member, machine_now_us(d->machine), wall_us);
+    for (uint32_t p = 0; p < d->settings->partition_count && d->store != NULL; p++)
+        (void)step(d, p,
+                   &(struct partition_input){.type = PARTITION_TICK, .tick = {wall_us, median_us}});
+}
+
+void cluster_data_hand_off(struct cluster_data *d, uint32_t partition, uint32_t to) {
+    if (d->store != NULL)
+        (void)step(d, partition,
+                   &(struct partition_input){.type = PARTITION_HAND_OFF, .member = to});
+}
+
+static void take_replica_message(struct cluster_data *d, uint32_t from, struct slice bytes) {
+    struct replica_record records[REPLICA_BATCH_RECORDS];
+    struct replica_message message;
+    if (replica_message_decode(bytes, records, &message) != LARDER_OK || message.from != from ||
+        message.partition >= d->settings->partition_count) {
+        machine_violate(d->machine, "a message between replicas does not decode");
+        return;
+    }
+    (void)step(d, message.partition,
+               &(struct partition_input){.type = PARTITION_MESSAGE, .message = &message});
+}
+
+static void take_copy_message(struct cluster_data *d, uint32_t from, struct slice bytes) {
+    struct copying_message message;
+    if (copying_message_decode(bytes, &message) != LARDER_OK || message.from != from ||
+        message.partition >= d->settings->partition_count) {
+        machine_violate(d->machine, "a message of a copy does not decode");
+        return;
+    }
+    (void)step(d, message.partition,
+               &(struct partition_input){.type = PARTITION_COPY_MESSAGE, .copy = &message});
+}
+
+void cluster_data_take_frame(struct cluster_data *d, uint32_t from, struct slice body) {
+    if (d->store == NULL || body.size < 1)
+        return;
+    struct slice message = slice_of(body.data + 1, body.size - 1);
+    if (body.data[0] == BODY_REPLICA)
+        take_replica_message(d, from, message);
+    else
+        take_copy_message(d, from, message);
+}
+
+static struct waiting *find_place(struct cluster_data *d) {
+    for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
+        struct waiting *waiting = &d->waiting[d->place++ % REQUESTS_MAX];
+        if (!waiting->is_used)
+            return waiting;
+    }
+    return NULL;
+}
+
+void cluster_data_take_request(struct cluster_data *d, uint32_t client, struct slice body) {
+    struct cluster_request request;
+    if (cluster_request_decode(body, &request) != LARDER_OK) {
+        machine_violate(d->machine, "a request does not decode");
+        return;
+    }
+    struct waiting *place = find_place(d);
+    struct waiting asker = {.client = client, .number = request.number};
+    if (place == NULL || d->store == NULL) {
+        send_reply(d, &asker, ANSWER_FAILED, UINT32_MAX, 0, slice_of(NULL, 0));
+        return;
+    }
+    asker.is_used = true;
+    asker.turn = place->turn + 1;
+    *place = asker;
+    const struct request_id id = {.client = {request.session.words[0], request.session.words[1]},
+                                  .number = request.number,
+                                  .lowest = request.lowest,
+                                  .first_sent_us = request.first_sent_us};
+    const struct partition_request command = {
+        .kind = PARTITION_COMMAND,
+        .context = (uint64_t)(place - d->waiting) + (uint64_t)place->turn * REQUESTS_MAX,
+        .deadline_us = machine_now_us(d->machine) + DEADLINE_US,
+        .id = &id,
+        .argv = request.argv,
+        .argc = request.argc};
+    uint32_t p = store_host_partition_of(d->store, request.argv[1]);
+    if (step(d, p, &(struct partition_input){.type = PARTITION_REQUEST, .request = &command}) !=
+        LARDER_OK)
+        machine_violate(d->machine, "a request was not taken");
+}
+
+/* ---- questions ---- */
+
+const struct partition_replica *cluster_data_replica(const struct cluster_data *d,
+                                                     uint32_t partition) {
+    return d->store == NULL ? NULL : partition_replica(d->partitions[partition]);
+}
+
+struct store_digest cluster_data_digest(const struct cluster_data *d, uint32_t partition) {
+    struct partition_store store = store_host_partition(d->store, partition);
+    struct store_digest sum = {0};
+    partition_digest_beside(d->partitions[partition], &sum);
+    for (uint32_t bucket = 0; bucket < PARTITION_BUCKETS; bucket++) {
+        struct store_digest one;
+        store.type->digest_bucket(store.context, bucket, &one);
+        sum.low += one.low;
+        sum.high += one.high;
+    }
+    return sum;
+}
+
+uint64_t cluster_data_stored(const struct cluster_data *d, uint32_t partition) {
+    return partition_stored(d->partitions[partition]);
+}
+
+uint32_t cluster_data_partition_of(const struct cluster_data *d, struct slice key) {
+    return store_host_partition_of(d->store, key);
+}
+
+void cluster_data_describe(const struct cluster_data *d, char *out, size_t size) {
+    for (uint32_t p = 0; d->store != NULL && p < d->settings->partition_count; p++) {
+        const struct partition_replica *r = partition_replica(d->partitions[p]);
+        int used = snprintf(out, size, " | %s %" PRIu64 ":%" PRIu64 "/%" PRIu64 "%s",
+                            replica_role_name(r->role), r->view.term, r->commit, r->log.last,
+                            r->is_unsynced ? " unsynced" : "");
+        if (used < 0 || (size_t)used >= size)
+            return;
+        out += used;
+        size -= (size_t)used;
+    }
+}
+
+void cluster_data_describe_frame(struct slice body, char *out, size_t size) {
+    static const char *const NAMES[] = {"?", "records", "base", "ack", "refuse"};
+    struct replica_record records[REPLICA_BATCH_RECORDS];
+    struct replica_message m;
+    if (body.size == 0 || body.data[0] != BODY_REPLICA ||
+        replica_message_decode(slice_of(body.data + 1, body.size - 1), records, &m) != LARDER_OK) {
+        snprintf(out, size, " copy");
+        return;
+    }
+    snprintf(out, size,
+             " p%" PRIu32 " %s term %" PRIu64 " at %" PRIu64 ":%" PRIu64 " records %" PRIu32
+             " commit %" PRIu64,
+             m.partition, NAMES[m.type], m.term, m.position.term, m.position.sequence,
+             m.record_count, m.commit);
+}

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The shell of a member: what it gives out is done at once, what the storage answers is taken after
+ * the step. */
+#include "sim/cluster_member.h"
+
+#include "cluster/member_frames.h"
+#include "raft/codec.h"
+#include "sim/cluster_data.h"
+#include "sim/cluster_oracle.h"
+#include "sim/cluster_protocol.h"
+#include "sim/raft_storage.h"
+#include "sim/world.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TICK_US = 10000, QUEUE_MAX = 4096, FRAME_TYPE_AT = 2 };
+
+const struct raft_id CLUSTER_SIM_CLUSTER = {{0x636c7573, 0x746572}};
+
+struct queued {
+    struct raft_input input;
+    uint8_t *bytes; /* owned */
+};
+
+struct cluster_process {
+    struct sim_machine *machine;
+    const struct cluster_sim_settings *settings;
+    struct cluster_oracle *oracle;
+    uint64_t number; /* of this node for the oracle of the core */
+    struct member_host host;
+    struct cluster_member *member;
+    struct cluster_data *data;
+    struct raft_storage storage;
+    struct raft_restored restored;
+    bool is_creating;  /* the first view comes before `member` is set */
+    uint8_t *snapshot; /* owned: what was loaded last */
+    size_t snapshot_bytes;
+    struct queued *queue;
+    size_t queue_count;
+    bool is_draining_queue;
+    uint8_t *frame; /* owned: the frame that is being sent */
+    size_t frame_capacity;
+};
+
+struct member_address cluster_sim_address(uint32_t machine) {
+    return (struct member_address){.host = "machine", .peer_port = (uint16_t)machine};
+}
+
+uint32_t cluster_sim_machine(const struct member_address *address) {
+    return address->peer_port;
+}
+
+/* ---- what the member asks for ---- */
+
+static void host_send(void *context, const struct member_address *to, struct slice frame) {
+    struct cluster_process *p = context;
+    if (frame.size + 1 > p->frame_capacity) {
+        p->frame_capacity = 2 * (frame.size + 1);
+        p->frame = sim_resize(p->frame, p->frame_capacity);
+    }
+    p->frame[0] = 'M';
+    memcpy(p->frame + 1, frame.data, frame.size);
+    struct slice whole = slice_of(p->frame, frame.size + 1);
+    bool is_consensus = whole.data[FRAME_TYPE_AT] == FRAME_CONSENSUS;
+    if (is_consensus || p->settings->is_rough)
+        machine_send_datagram(p->machine, cluster_sim_machine(to), whole);
+    else
+        machine_send(p->machine, cluster_sim_machine(to), whole);
+}
+
+static struct slice load_snapshot(struct cluster_process *p) {
+    free(p->snapshot);
+    p->snapshot = raft_storage_load_snapshot(&p->storage);
+    p->snapshot_bytes = p->snapshot == NULL ? 0 : p->storage.snapshot.size;
+    return slice_of(p->snapshot, p->snapshot_bytes);
+}
+
+static struct slice host_load_snapshot(void *context) {
+    return load_snapshot(context);
+}
+
+/* The oracle of the core sees every step first. */
+static void host_store(void *context, const struct raft_output *out) {
+    struct cluster_process *p = context;
+    struct raft_oracle *core = cluster_oracle_core(p->oracle);
+    const struct raft *raft = member_raft(p->member);
+    if (out->has_install) {
+        struct raft_status status;
+        raft_get_status(raft, &status);
+        raft_storage_installed(&p->storage, &out->install, status.first_index);
+    }
+    raft_oracle_step(core, p->number, raft, out,
+                     out->has_install ? raft_oracle_state(core, out->install.index) : 0);
+    if (out->write.number != 0)
+        raft_storage_write(&p->storage, &out->write);
+    if (out->has_snapshot_chunk)
+        raft_storage_store_chunk(&p->storage, &out->snapshot_chunk);
+    for (size_t i = 0; i < out->snapshot_read_count; i++)
+        raft_storage_read_chunk(&p->storage, &out->snapshot_reads[i]);
+    if (out->has_new_role) {
+        struct raft_status status;
+        raft_get_status(raft, &status);
+        machine_trace(p->machine, raft_role_name(status.role), status.term, status.commit_index);
+    }
+}
+
+static void host_take_snapshot(void *context, const struct raft_snapshot *snapshot,
+                               const struct raft_configuration *voters, uint64_t keep_from,
+                               struct slice bytes) {
+    struct cluster_process *p = context;
+    if (raft_storage_is_taking(&p->storage))
+        return;
+    uint8_t *copy = sim_resize(NULL, bytes.size + 1);
+    memcpy(copy, bytes.data, bytes.size);
+    raft_storage_take_snapshot(&p->storage, snapshot, voters, keep_from, copy);
+}
+
+static void host_view(void *context, const struct configuration *configuration) {
+    struct cluster_process *p = context;
+    cluster_oracle_view(p->oracle, p->machine, configuration);
+    if (!p->is_creating)
+        cluster_data_view(p->data, p->member, configuration);
+}
+
+static void host_hand_off(void *context, uint32_t partition, uint32_t to) {
+    struct cluster_process *p = context;
+    cluster_data_hand_off(p->data, partition, to);
+}
+
+static void host_partition_frame(void *context, uint32_t from, uint64_t incarnation,
+                                 struct slice body) {
+    struct cluster_process *p = context;
+    (void)incarnation;
+    cluster_data_take_frame(p->data, from, body);
+}
+
+static const struct member_host HOST = {
+    .send = host_send,
+    .store = host_store,
+    .take_snapshot = host_take_snapshot,
+    .load_snapshot = host_load_snapshot,
+    .view = host_view,
+    .hand_off = host_hand_off,
+    .partition_frame = host_partition_frame,
+};
+
+/* ---- what the storage says ---- */
+
+static void enqueue(void *owner, const struct raft_input *input) {
+    struct cluster_process *p = owner;
+    if (p->queue_count == QUEUE_MAX) {
+        machine_violate(p->machine, "more answers from the storage than were asked for");
+        return;
+    }
+    struct queued *queued = &p->queue[p->queue_count++];
+    *queued = (struct queued){.input = *input};
+    if (input->type != RAFT_SNAPSHOT_DATA)
+        return;
+    size_t size = input->snapshot_data.data.size;
+    queued->bytes = sim_resize(NULL, size + 1);
+    if (size > 0)
+        memcpy(queued->bytes, input->snapshot_data.data.data, size);
+    queued->input.snapshot_data.data.data = queued->bytes;
+}
+
+static enum larder_status give(struct cluster_process *p, const struct raft_input *input) {
+    struct raft_oracle *core = cluster_oracle_core(p->oracle);
+    if (input->type == RAFT_PERSISTED)
+        raft_oracle_persisted(core, p->number, input->persisted.number);
+    if (input->type == RAFT_PERSIST_FAILED)
+        raft_oracle_persist_failed(core, p->number, input->failed_number);
+    return member_storage(p->member, input, machine_now_us(p->machine));
+}
+
+/* A snapshot that was taken is offered until the core accepts it. */
+static void offer_snapshot(struct cluster_process *p) {
+    const struct storage_taken *taken = &p->storage.taken;
+    const struct raft_input input = {.type = RAFT_SNAPSHOT_TAKEN,
+                                     .snapshot_taken = {taken->snapshot, taken->keep_from}};
+    if (p->storage.taken_file < 0)
+        return;
+    enum larder_status status = give(p, &input);
+    if (status == LARDER_BUSY)
+        return;
+    if (status == LARDER_OK)
+        raft_oracle_snapshot(cluster_oracle_core(p->oracle), p->number, taken->snapshot.index);
+    raft_storage_end_taking(&p->storage, status == LARDER_OK);
+}
+
+static void drain(struct cluster_process *p) {
+    if (p->member == NULL || p->is_draining_queue)
+        return;
+    p->is_draining_queue = true;
+    size_t done = 0;
+    while (done < p->queue_count) {
+        struct queued queued = p->queue[done];
+        bool is_offered = queued.input.type == RAFT_SNAPSHOT_TAKEN;
+        if (!is_offered && give(p, &queued.input) == LARDER_BUSY)
+            break;
+        free(queued.bytes);
+        done++;
+    }
+    p->queue_count -= done;
+    memmove(p->queue, p->queue + done, p->queue_count * sizeof(*p->queue));
+    p->is_draining_queue = false;
+    cluster_oracle_step(p->oracle, p->machine, p->member, p->data);
+}
+
+/* ---- life ---- */
+
+static struct member self_of(struct sim_machine *machine, struct raft_id node,
+                             uint64_t incarnation) {
+    struct member self = {.node = node,
+                          .incarnation = incarnation,
+                          .address = cluster_sim_address(machine_address(machine)),
+                          .weight = 100,
+                          .is_durable = true};
+    snprintf(self.host, sizeof(self.host), "host-%u", (unsigned)self.address.peer_port % 32);
+    snprintf(self.zone, sizeof(self.zone), "zone-%u", (unsigned)self.address.peer_port % 3);
+    return self;
+}
+
+/* The disks that the machines began with, at the first start of each: their ids are known. */
+static uint32_t founders_of(const struct cluster_process *p, struct member *out) {
+    struct raft_id node = machine_node_id(p->machine);
+    for (uint32_t i = 0; i < p->settings->founders; i++) {
+        node.words[1] = i + 1;
+        out[i] = self_of(p->machine, node, 1);
+        out[i].address = cluster_sim_address(i);
+        snprintf(out[i].host, sizeof(out[i].host), "host-%" PRIu32, i);
+        snprintf(out[i].zone, sizeof(out[i].zone), "zone-%" PRIu32, i % 3);
+    }
+    return p->settings->founders;
+}
+
+static bool is_founder(const struct cluster_process *p) {
+    return machine_node_id(p->machine).words[1] <= p->settings->founders;
+}
+
+static void fail(struct cluster_process *p, enum larder_status status) {
+    if (status != LARDER_NO_MEMORY)
+        machine_violate(p->machine, "a member can't start from what was durable");
+    machine_exit(p->machine, larder_status_text(status));
+}
+
+/* The storage made durable what it found: take part. */
+static void begin(void *owner) {
+    struct cluster_process *p = owner;
+    struct raft_restored restored;
+    struct member founders[SIM_MACHINES_MAX];
+    struct member_address contacts[MEMBER_CONTACTS_MAX];
+    raft_storage_restored(&p->storage, &restored);
+    restored.now_ms = machine_now_us(p->machine) / 1000;
+    struct member_start start = {.restored = &restored, .contacts = contacts};
+    for (uint32_t i = 0; i < machine_peer_count(p->machine); i++)
+        if (i != machine_address(p->machine))
+            contacts[start.contact_count++] = cluster_sim_address(i);
+    if (is_founder(p)) {
+        start.founders = founders;
+        start.founder_count = founders_of(p, founders);
+        start.settings = &p->settings->cluster;
+    }
+    if (restored.snapshot.index > 0)
+        start.snapshot = load_snapshot(p);
+    const struct member_options options = {
+        .cluster = CLUSTER_SIM_CLUSTER,
+        .generation = 1,
+        .self = self_of(p->machine, machine_node_id(p->machine), machine_incarnation(p->machine)),
+        .partition_count = p->settings->partition_count,
+        .members_max = 64,
+        .seed = machine_random(p->machine),
+        .entries_per_snapshot = 200,
+        .recovery_wait_us = 3000000,
+        .calm_us = 1000000,
+    };
+    p->is_creating = true;
+    enum larder_status status =
+        member_create(&options, &start, &p->host, machine_now_us(p->machine),
+                      machine_allocator(p->machine), &p->member);
+    p->is_creating = false;
+    if (status != LARDER_OK) {
+        p->member = NULL;
+        fail(p, status);
+        return;
+    }
+    raft_oracle_start(cluster_oracle_core(p->oracle), p->number, member_raft(p->member), &restored,
+                      raft_oracle_state(cluster_oracle_core(p->oracle), restored.snapshot.index));
+    raft_storage_release(&p->storage);
+    if (member_configuration(p->member) != NULL)
+        cluster_data_view(p->data, p->member, member_configuration(p->member));
+    drain(p);
+}
+
+static void free_process(struct cluster_process *p) {
+    cluster_data_destroy(p->data);
+    member_destroy(p->member);
+    for (size_t i = 0; i < p->queue_count; i++)
+        free(p->queue[i].bytes);
+    free(p->queue);
+    free(p->frame);
+    free(p->snapshot);
+    free(p);
+}
+
+static enum larder_status start(struct sim_machine *machine, const void *settings, void **out) {
+    struct cluster_process *p = sim_resize(NULL, sizeof(*p));
+    memset(p, 0, sizeof(*p));
+    p->machine = machine;
+    p->settings = settings;
+    p->oracle = machine_oracle(machine);
+    p->number = machine_node_id(machine).words[1];
+    p->host = HOST;
+    p->host.context = p;
+    p->queue = sim_resize(NULL, QUEUE_MAX * sizeof(*p->queue));
+    p->storage = (struct raft_storage){.machine = machine,
+                                       .input = enqueue,
+                                       .ready = begin,
+                                       .owner = p,
+                                       .cluster = CLUSTER_SIM_CLUSTER,
+                                       .generation = 1};
+    struct raft_configuration voters = {0};
+    struct member founders[SIM_MACHINES_MAX];
+    if (is_founder(p))
+        member_founding_voters(founders, founders_of(p, founders), &p->settings->cluster, &voters);
+    enum larder_status status = cluster_data_create(machine, p->settings, &p->data);
+    if (status == LARDER_OK)
+        status = raft_storage_open(&p->storage, &voters);
+    if (status != LARDER_OK) {
+        free_process(p);
+        return status;
+    }
+    machine_wake_at(machine, machine_now_us(machine) + TICK_US);
+    *out = p;
+    return LARDER_OK;
+}
+
+static void stop(void *process) {
+    struct cluster_process *p = process;
+    cluster_oracle_end(p->oracle, p->machine);
+    raft_storage_close(&p->storage);
+    free_process(p);
+}
+
+/* ---- inputs ---- */
+
+static void wake(void *process) {
+    struct cluster_process *p = process;
+    machine_wake_at(p->machine, machine_now_us(p->machine) + TICK_US);
+    if (p->member == NULL)
+        return;
+    drain(p);
+    member_tick(p->member, machine_now_us(p->machine), machine_wall_us(p->machine));
+    cluster_data_tick(p->data);
+    raft_storage_probe(&p->storage);
+    offer_snapshot(p);
+    drain(p);
+}
+
+static void deliver(void *process, uint32_t from, struct slice frame) {
+    struct cluster_process *p = process;
+    if (p->member == NULL || frame.size < 2)
+        return;
+    struct slice body = slice_of(frame.data + 1, frame.size - 1);
+    if (frame.data[0] == 'Q' && sim_address_is_client(from))
+        cluster_data_take_request(p->data, from, body);
+    else if (frame.data[0] == 'M')
+        member_receive(p->member, body, machine_now_us(p->machine));
+    drain(p);
+}
+
+static void synced(void *process, uint64_t ticket, enum larder_status status) {
+    struct cluster_process *p = process;
+    raft_storage_synced(&p->storage, ticket, status);
+    drain(p);
+}
+
+static void link(void *process, uint32_t peer, enum sim_link_event event) {
+    struct cluster_process *p = process;
+    if (p->member == NULL || event != SIM_LINK_REFUSED || sim_address_is_client(peer))
+        return;
+    const struct member_address address = cluster_sim_address(peer);
+    member_refused(p->member, &address, machine_now_us(p->machine));
+    drain(p);
+}
+
+static void describe(const void *process, char *out, size_t size) {
+    const struct cluster_process *p = process;
+    struct raft_status s;
+    if (p->member == NULL) {
+        snprintf(out, size, "recovering");
+        return;
+    }
+    raft_get_status(member_raft(p->member), &s);
+    int used =
+        snprintf(out, size, "%s%s term %" PRIu64 " applied %" PRIu64 " number %" PRIu32,
+                 raft_role_name(s.role), member_is_coordinator(p->member) ? " coordinator" : "",
+                 s.term, member_applied(p->member), member_number(p->member));
+    if (used > 0 && (size_t)used < size)
+        cluster_data_describe(p->data, out + used, size - (size_t)used);
+}
+
+static void describe_frame(struct slice frame, char *out, size_t size) {
+    struct member_frame decoded;
+    if (frame.size < 2 || frame.data[0] != 'M' ||
+        member_frame_decode(slice_of(frame.data + 1, frame.size - 1), &decoded) != LARDER_OK) {
+        cluster_protocol_describe(frame, out, size);
+        return;
+    }
+    int used =
+        snprintf(out, size, "%s index %" PRIu64, member_frame_name(decoded.type), decoded.index);
+    if (decoded.type == FRAME_PARTITION && used > 0 && (size_t)used < size)
+        cluster_data_describe_frame(decoded.body, out + used, size - (size_t)used);
+}
+
+const struct sim_process_type CLUSTER_MEMBER_PROCESS = {
+    .name = "cluster member",
+    .start = start,
+    .deliver = deliver,
+    .wake = wake,
+    .synced = synced,
+    .link = link,
+    .stop = stop,
+    .describe = describe,
+    .describe_frame = describe_frame,
+};
+
+struct cluster_member *cluster_process_member(const void *process) {
+    const struct cluster_process *p = process;
+    return p->member;
+}
+
+struct cluster_data *cluster_process_data(const void *process) {
+    const struct cluster_process *p = process;
+    return p->data;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a cluster promises, checked after every step of a member, by looking at its state:
+ *   I1   at most one process opens a term of a partition
+ *   I2   a primary comes from the in-sync set before it, which grows only by EXPAND of a living
+ *        learner that has all that is committed
+ *   I3   what is committed is in the log of every in-sync member, in its place
+ *   I4   what is committed is never cut
+ *   I5   whoever may answer reads of a partition is of the newest term that is open
+ *   I6   what Raft promises (raft_oracle.h)
+ *   I7   configurations are equal at equal indexes; replicas are equal when all is settled
+ *   I11  epochs and terms never fall, on any member
+ * The rest is found in what clients saw (I8, I9, I10) and by the simulator's memory (I12). */
+#ifndef LARDER_TESTS_SIM_CLUSTER_ORACLE_H
+#define LARDER_TESTS_SIM_CLUSTER_ORACLE_H
+
+#include "sim/cluster_data.h"
+#include "sim/raft_oracle.h"
+#include "sim/world.h"
+
+struct cluster_oracle_counters {
+    uint64_t opened, failovers, resets, restores, expansions, hand_offs;
+};
+
+/* Returns owned. */
+struct cluster_oracle *cluster_oracle_create(void);
+/* NULL is allowed. */
+void cluster_oracle_destroy(struct cluster_oracle *oracle);
+/* Before any process starts. */
+void cluster_oracle_attach(struct cluster_oracle *oracle, struct sim_world *world);
+
+struct raft_oracle *cluster_oracle_core(const struct cluster_oracle *oracle);
+void cluster_oracle_view(struct cluster_oracle *oracle, struct sim_machine *machine,
+                         const struct configuration *configuration);
+void cluster_oracle_step(struct cluster_oracle *oracle, struct sim_machine *machine,
+                         struct cluster_member *member, const struct cluster_data *data);
+/* The process ends. */
+void cluster_oracle_end(struct cluster_oracle *oracle, struct sim_machine *machine);
+/* All is settled: every replica of a partition holds the same. */
+void cluster_oracle_compare(struct cluster_oracle *oracle);
+
+/* The newest configuration that any member has applied; NULL before the first. */
+const struct partition_config *cluster_oracle_partition(const struct cluster_oracle *oracle,
+                                                        uint32_t partition);
+/* True times between which the data of a partition was given up, the last time, in this run: false
+ * if it never was. */
+bool cluster_oracle_reset(const struct cluster_oracle *oracle, uint32_t partition, uint64_t number,
+                          int64_t *out_from_us, int64_t *out_until_us);
+void cluster_oracle_get_counters(const struct cluster_oracle *oracle,
+                                 struct cluster_oracle_counters *out);
+
+#endif

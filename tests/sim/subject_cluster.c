@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Five whole members with clients that use keys of all partitions. */
+#include "sim/cluster_oracle.h"
+#include "sim/cluster_protocol.h"
+#include "sim/subject.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { MACHINES = 5, CLIENTS = 6, PARTITIONS = 4 };
+
+struct cluster_subject {
+    struct sim_world *world;
+    struct cluster_sim_settings settings;
+    struct cluster_oracle *oracle;
+    struct register_clients clients;
+    uint64_t seed;
+    uint32_t resets_seen[CLUSTER_SIM_PARTITIONS_MAX]; /* before this round */
+};
+
+static void *create(uint64_t seed, struct sim_world_options *options) {
+    struct cluster_subject *s = sim_resize(NULL, sizeof(*s));
+    *s = (struct cluster_subject){.seed = seed};
+    s->settings = (struct cluster_sim_settings){.founders = MACHINES,
+                                                .partition_count = PARTITIONS,
+                                                .cluster = CLUSTER_DEFAULT_SETTINGS,
+                                                .is_rough = seed % 2 == 0};
+    s->settings.cluster.voter_count = seed % 4 == 3 ? 3 : 5;
+    s->settings.cluster.replica_count = 2 + (uint32_t)(seed / 2 % 2);
+    s->settings.cluster.min_insync = 1;
+    s->oracle = cluster_oracle_create();
+    options->type = &CLUSTER_MEMBER_PROCESS;
+    options->settings = &s->settings;
+    options->oracle = s->oracle;
+    return s;
+}
+
+static void destroy(void *context) {
+    struct cluster_subject *s = context;
+    register_clients_finish(&s->clients);
+    cluster_oracle_destroy(s->oracle);
+    free(s);
+}
+
+static void attach(void *context, struct sim_world *world) {
+    struct cluster_subject *s = context;
+    s->world = world;
+    cluster_oracle_attach(s->oracle, world);
+    register_clients_init(&s->clients, world, &CLUSTER_PROTOCOL, CLIENTS, s->seed);
+}
+
+static void begin_round(void *context, uint64_t seed, bool is_frantic) {
+    struct cluster_subject *s = context;
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        int64_t from_us, until_us;
+        while (cluster_oracle_reset(s->oracle, p, s->resets_seen[p], &from_us, &until_us))
+            s->resets_seen[p]++;
+    }
+    register_clients_begin(&s->clients, seed, is_frantic);
+}
+
+static struct cluster_member *member_at(const struct cluster_subject *s, uint32_t machine) {
+    const struct sim_machine *m = &s->world->machines[machine];
+    return machine_is_running(m) ? cluster_process_member(m->process) : NULL;
+}
+
+static void operate(void *context, uint64_t draw) {
+    struct cluster_subject *s = context;
+    uint32_t partition = (uint32_t)(draw >> 8) % PARTITIONS;
+    const struct partition_config *config = cluster_oracle_partition(s->oracle, partition);
+    for (uint32_t i = 0; config != NULL && i < MACHINES; i++) {
+        struct cluster_member *member = member_at(s, i);
+        if (member == NULL || member_number(member) != config->primary || config->in_sync.count < 2)
+            continue;
+        uint32_t to = config->in_sync.members[(draw >> 16) % config->in_sync.count];
+        if (to != config->primary)
+            cluster_data_hand_off(cluster_process_data(s->world->machines[i].process), partition,
+                                  to);
+    }
+}
+
+static void begin_calm(void *context) {
+    struct cluster_subject *s = context;
+    s->clients.answered = 0;
+}
+
+static void stop_clients(void *context) {
+    struct cluster_subject *s = context;
+    register_clients_stop(&s->clients);
+}
+
+static uint32_t find_leader(void *context) {
+    const struct cluster_subject *s = context;
+    for (uint32_t i = 0; i < MACHINES; i++) {
+        const struct cluster_member *member = member_at(s, i);
+        if (member != NULL && member_is_coordinator(member))
+            return i;
+    }
+    return UINT32_MAX;
+}
+
+static bool has_role(const struct cluster_subject *s, uint32_t machine, enum sim_role role) {
+    const struct cluster_member *member = member_at(s, machine);
+    if (member == NULL)
+        return false;
+    if (role == SIM_ROLE_COORDINATOR)
+        return member_is_coordinator(member);
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        const struct partition_config *c = cluster_oracle_partition(s->oracle, p);
+        uint32_t number = member_number(member);
+        if (c == NULL || number == CLUSTER_NOBODY)
+            return false;
+        bool is_primary = c->primary == number;
+        if ((role == SIM_ROLE_PRIMARY && is_primary) ||
+            (role == SIM_ROLE_BACKUP && !is_primary && member_set_has(&c->in_sync, number)) ||
+            (role == SIM_ROLE_RECEIVER && member_set_has(&c->learners, number)))
+            return true;
+    }
+    return false;
+}
+
+static uint32_t find_target(void *context, enum sim_role role, uint64_t draw) {
+    const struct cluster_subject *s = context;
+    for (uint32_t i = 0; i < MACHINES; i++) {
+        uint32_t machine = (uint32_t)((draw + i) % MACHINES);
+        if (has_role(s, machine, role))
+            return machine;
+    }
+    return UINT32_MAX;
+}
+
+/* Every process is a member; every partition has all its replicas and is open. */
+static bool is_settled(void *context) {
+    const struct cluster_subject *s = context;
+    if (find_leader(context) == UINT32_MAX || s->clients.answered == 0)
+        return false;
+    uint32_t open = 0;
+    for (uint32_t i = 0; i < MACHINES; i++) {
+        const struct cluster_member *member = member_at(s, i);
+        if (member == NULL || member_number(member) == CLUSTER_NOBODY)
+            return false;
+        for (uint32_t p = 0; p < PARTITIONS; p++) {
+            const struct partition_config *c = cluster_oracle_partition(s->oracle, p);
+            const struct partition_replica *r =
+                cluster_data_replica(cluster_process_data(s->world->machines[i].process), p);
+            if (r == NULL || c->state != PARTITION_OK || c->learners.count > 0 ||
+                r->view.epoch != c->epoch)
+                return false;
+            open += r->role == REPLICA_OPEN;
+        }
+    }
+    return open == PARTITIONS;
+}
+
+/* Data that was given up is gone for all keys of the partition, at some moment in between. */
+static void note_resets(struct cluster_subject *s) {
+    struct cluster_data *data = cluster_process_data(s->world->machines[0].process);
+    for (uint64_t i = 0; i < ROUND_KEYS; i++) {
+        uint64_t key = s->clients.round * ROUND_KEYS + 1 + i;
+        uint8_t name[INT64_TEXT_MAX + 1];
+        uint32_t p = cluster_data_partition_of(data, slice_of(name, cluster_key_name(key, name)));
+        int64_t from_us, until_us;
+        for (uint32_t n = s->resets_seen[p];
+             cluster_oracle_reset(s->oracle, p, n, &from_us, &until_us); n++)
+            register_clients_note(&s->clients, key,
+                                  &(struct operation){.call_us = from_us,
+                                                      .return_us = until_us,
+                                                      .kind = OPERATION_WRITE,
+                                                      .result = {.is_done = true}});
+    }
+}
+
+static void end_round(void *context) {
+    struct cluster_subject *s = context;
+    note_resets(s);
+    register_clients_check(&s->clients);
+    cluster_oracle_compare(s->oracle);
+}
+
+static void get_counters(void *context, struct sim_subject_counters *out) {
+    const struct cluster_subject *s = context;
+    *out = s->clients.counters;
+}
+
+static void describe(void *context, char *out, size_t size) {
+    const struct cluster_subject *s = context;
+    struct cluster_oracle_counters c;
+    cluster_oracle_get_counters(s->oracle, &c);
+    snprintf(out, size,
+             "terms opened %" PRIu64 ", failovers %" PRIu64 ", hand-offs %" PRIu64
+             ", expansions %" PRIu64 ", resets %" PRIu64 ", restores %" PRIu64,
+             c.opened, c.failovers, c.hand_offs, c.expansions, c.resets, c.restores);
+}
+
+const struct sim_subject_type CLUSTER_SUBJECT = {
+    .name = "cluster",
+    .machine_count = MACHINES,
+    .client_count = CLIENTS,
+    .create = create,
+    .destroy = destroy,
+    .attach = attach,
+    .begin_round = begin_round,
+    .operate = operate,
+    .begin_calm = begin_calm,
+    .stop_clients = stop_clients,
+    .find_leader = find_leader,
+    .find_target = find_target,
+    .is_settled = is_settled,
+    .end_round = end_round,
+    .get_counters = get_counters,
+    .describe = describe,
+};
