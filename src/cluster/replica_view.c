@@ -103,10 +103,13 @@ static enum replica_role seat_in(const struct partition_replica *r, const struct
     return member_set_has(&r->view.learners, r->options.self) ? REPLICA_LEARNER : REPLICA_NONE;
 }
 
-/* Records of a term before the last RESET belong to data that was given up. */
-static void drop_given_up(struct partition_replica *r) {
+/* Records of a term before the last RESET belong to data that was given up. Where the log is empty
+ * there may still be data, of a copy that did not end: a primary begins without it. */
+static void drop_given_up(struct partition_replica *r, bool is_new_reset) {
     struct log_position end = replica_log_end(&r->log);
-    if (r->view.reset_term == 0 || end.term >= r->view.reset_term || end.sequence == 0)
+    bool is_home = is_new_reset && r->view.primary == r->options.self;
+    if (r->view.reset_term == 0 || end.term >= r->view.reset_term ||
+        (end.sequence == 0 && !is_home))
         return;
     replica_forget_log(r, (struct log_position){0, 0});
     r->is_unsynced = r->view.primary != r->options.self;
@@ -123,6 +126,7 @@ static void seat_primary(struct partition_replica *r, bool is_new_term) {
 void replica_take_view(struct partition_replica *r, const struct configuration *c) {
     const struct partition_config *next = &c->partitions[r->options.partition];
     bool is_new_term = next->term > r->view.term;
+    bool is_new_reset = next->reset_term > r->view.reset_term;
     keep_promise(r, next);
     if (is_new_term && next->is_released)
         r->blocked_until_us = INT64_MIN;
@@ -131,7 +135,7 @@ void replica_take_view(struct partition_replica *r, const struct configuration *
     r->view_index = c->index;
     r->settings = c->settings;
     r->primary_incarnation = primary == NULL ? 0 : primary->incarnation;
-    drop_given_up(r);
+    drop_given_up(r, is_new_reset);
     set_peers(r, c, is_new_term);
     settle_proposal(r);
     enum replica_role seat = seat_in(r, c);

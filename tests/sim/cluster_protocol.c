@@ -188,6 +188,10 @@ static enum larder_status decode(struct slice frame, const struct register_comma
         return LARDER_CORRUPT;
     if (out->number != command->number)
         return LARDER_NOT_FOUND;
+    if (out->answer == ANSWER_OK && r.left > 0 && *r.at == '-') {
+        out->answer = ANSWER_FAILED; /* for lack of memory: nothing was changed */
+        return LARDER_OK;
+    }
     bool is_good = out->answer != ANSWER_OK ||
                    (read_result(&r, command, &out->result) && r.left == 0 && !r.is_failed);
     return is_good ? LARDER_OK : LARDER_CORRUPT;
