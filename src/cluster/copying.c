@@ -275,8 +275,8 @@ static void begin_term(struct copying *c, uint64_t commit) {
 }
 
 /* Keys whose records from before their item have all passed are as their bucket. */
-static void forget_synced_keys(struct copying *c, uint64_t applied) {
-    if (c->keys.count == c->keys.unsynced_count || applied < c->highest)
+static void forget_synced_keys(struct copying *c) {
+    if (c->keys.count == c->keys.unsynced_count || c->applied < c->highest)
         return;
     for (struct copying_key *key = c->keys.first, *next; key != NULL; key = next) {
         next = key->next;
@@ -294,8 +294,9 @@ void copying_follow(struct copying *c, const struct partition_replica *r) {
     c->primary = r->view.primary;
     c->primary_incarnation = r->primary_incarnation;
     c->is_primary = r->role >= REPLICA_ELECTED;
-    c->may_serve = r->role == REPLICA_OPEN || r->role == REPLICA_DRAINING ||
-                   (c->is_primary && CLUSTER_MUTATED(MUTANT_ITEM_BY_ELECTED));
+    bool is_open = r->role == REPLICA_OPEN || r->role == REPLICA_DRAINING;
+    bool has_all = is_open && r->held_from == UINT64_MAX;
+    c->may_serve = has_all || (c->is_primary && CLUSTER_MUTATED(MUTANT_ITEM_BY_ELECTED));
     c->may_ask =
         (r->role == REPLICA_LEARNER || r->role == REPLICA_BACKUP) && c->primary != CLUSTER_NOBODY;
     c->last = r->log.last;
@@ -303,7 +304,7 @@ void copying_follow(struct copying *c, const struct partition_replica *r) {
     if (c->is_primary && (copying_unsynced(c) > 0 || c->highest > 0))
         abandon(c);
     forget_executed(c, r->commit);
-    forget_synced_keys(c, r->applied);
+    forget_synced_keys(c);
 }
 
 bool copying_is_complete(const struct copying *c, uint64_t *out_sequence) {

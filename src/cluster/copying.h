@@ -127,7 +127,8 @@ void copying_cut(struct copying *copying, uint64_t first, uint64_t last);
 /* Before a cut: this record was executed here and may be cut. No error: without memory for its keys
  * a cut makes everything unsynced. */
 void copying_note_executed(struct copying *copying, uint64_t sequence, struct slice effect);
-/* Role, term, primary, log end and commit position as they are now. A primary has everything. */
+/* Role, term, primary, log end and commit position as they are now. A primary has everything, and
+ * answers while it is open and no record is held (replica_hold). */
 void copying_follow(struct copying *copying, const struct partition_replica *replica);
 
 /* Apply what of a committed record's effect is to be applied; sequences grow. *at is 0 at first.

@@ -84,6 +84,7 @@ static void make(uint32_t number, const struct copying_options *given) {
     assert_int_equal(copying_create(&options, &p->copying), LARDER_OK);
     p->r.view = (struct partition_config){.term = 1, .primary = A};
     p->r.primary_incarnation = A * 10;
+    p->r.held_from = UINT64_MAX;
     p->r.role = number == A ? REPLICA_OPEN : REPLICA_LEARNER;
     copying_follow(p->copying, &p->r);
 }

@@ -128,6 +128,7 @@ static void start(struct world *w, struct peer *m) {
     w->options.rest = (struct copying_rest){m, read_rest, replace_rest};
     assert_int_equal(copying_create(&w->options, &m->copying), LARDER_OK);
     m->r.options.incarnation = w->next_incarnation;
+    m->r.held_from = UINT64_MAX;
 }
 
 static void stop(struct world *w, struct peer *m) {

@@ -306,6 +306,36 @@ static void above_the_limit_entries_leave_with_an_effect(void **state) {
     member_destroy(backup);
 }
 
+static void an_effect_that_might_be_too_long_is_never_made(void **state) {
+    (void)state;
+    struct member *m = member_create(1, 0, 1);
+    m->host->thread.effects.limit = 4000;
+    for (unsigned i = 0; i < 100; i++)
+        assert_string_equal(run(m, "RPUSH list a-value-of-fifty-bytes-a-value-of-fifty-bytes-a-v") +
+                                strlen(m->reply) - 2,
+                            "\r\n");
+    assert_string_equal(run(m, "RENAME list other"),
+                        "-OOM command not allowed when used memory > 'maxmemory'.\r\n");
+    assert_int_equal(m->result.effect.size, 0);
+    assert_string_equal(run(m, "LLEN list"), ":100\r\n");
+    char line[64];
+    for (unsigned i = 0; i < 1000; i++) {
+        (void)sprintf(line, "SET key-number-%u v PX 1", i);
+        run(m, line);
+    }
+    m->now_ms += 10;
+    unsigned sweeps = 0;
+    do {
+        assert_int_equal(m->store.type->sweep(m->store.context, m->now_ms, &m->result), LARDER_OK);
+        assert_true(m->result.effect.size <= 4008);
+        sweeps++;
+    } while (m->result.effect.size > 0 && sweeps < 1000);
+    assert_in_range(sweeps, 10, 999);
+    m->host->thread.effects.limit = 0;
+    assert_string_equal(run(m, "RENAME list other"), "+OK\r\n");
+    member_destroy(m);
+}
+
 static void damaged_effects_are_refused(void **state) {
     (void)state;
     struct member *m = member_create(2, 0, 1);
@@ -339,6 +369,7 @@ int main(void) {
         cmocka_unit_test(flushing_empties_one_partition_on_all_members),
         cmocka_unit_test(buckets_are_handed_over_whole),
         cmocka_unit_test(above_the_limit_entries_leave_with_an_effect),
+        cmocka_unit_test(an_effect_that_might_be_too_long_is_never_made),
         cmocka_unit_test(damaged_effects_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
