@@ -194,7 +194,10 @@ struct cluster_node *cluster_follow(struct cluster *cluster, struct cluster_node
                                     struct retries *retries);
 /* Whether nodes send a command to and fro, so that the next redirection should wait. */
 bool retries_are_many(const struct retries *retries);
-/* Find the time of the next try. False: there is none, and cc->err is set. */
+/* Find the time of the next try: within `timeout` of the first, or `max_retry` times if that is
+ * NULL. False: there is none. */
+bool retries_plan(struct retries *retries, const struct timeval *timeout, int max_retry);
+/* The same for a cluster's command; cc->err is set when there is none. */
 bool retries_put_off(struct cluster *cluster, struct retries *retries);
 
 /* The commands that ask for the map. */

@@ -70,8 +70,7 @@ bool retries_are_many(const struct retries *retries) {
     return retries->redirects > REDIRECTS_AT_ONCE;
 }
 
-bool retries_put_off(struct cluster *cluster, struct retries *retries) {
-    const struct timeval *timeout = cluster->context.command_timeout;
+bool retries_plan(struct retries *retries, const struct timeval *timeout, int max_retry) {
     long long now_ms = clock_now_ms();
     if (retries->delays == 0)
         retries->first_ms = now_ms;
@@ -81,11 +80,16 @@ bool retries_put_off(struct cluster *cluster, struct retries *retries) {
     delay_ms = delay_ms / 2 + random_below(&random, delay_ms / 2 + 1);
     retries->at_ms = now_ms + (long long)delay_ms;
     retries->delays++;
-    bool is_late = timeout == NULL
-                       ? retries->delays > cluster->context.max_retry_count
-                       : retries->at_ms - retries->first_ms >=
-                             (long long)timeout->tv_sec * 1000 + timeout->tv_usec / 1000;
-    if (is_late)
-        (void)cluster_fail(cluster, ERROR_TOO_MANY_RETRIES, "too many cluster retries");
-    return !is_late;
+    if (timeout == NULL)
+        return retries->delays <= max_retry;
+    return retries->at_ms - retries->first_ms <
+           (long long)timeout->tv_sec * 1000 + timeout->tv_usec / 1000;
+}
+
+bool retries_put_off(struct cluster *cluster, struct retries *retries) {
+    const valkeyClusterContext *cc = &cluster->context;
+    if (retries_plan(retries, cc->command_timeout, cc->max_retry_count))
+        return true;
+    (void)cluster_fail(cluster, ERROR_TOO_MANY_RETRIES, "too many cluster retries");
+    return false;
 }

@@ -137,8 +137,7 @@ static void wait_for_call(struct waiter *self) {
     }
 }
 
-static void *send_and_wait(valkeyPool *pool, valkeyPoolError *error, const char *bytes,
-                           size_t size) {
+void *pool_command(valkeyPool *pool, valkeyPoolError *error, const char *bytes, size_t size) {
     unsigned turn = atomic_fetch_add_explicit(&pool->turn, 1, memory_order_relaxed);
     struct lane *lane = &pool->lanes[turn % pool->lane_count];
     struct waiter self = {0};
@@ -186,7 +185,7 @@ static void *command(valkeyPool *pool, valkeyPoolError *error, char *bytes, long
     else if (!pool_may_share(bytes, (size_t)size))
         pool_error_set(error, VALKEY_ERR_OTHER, "This command needs a connection of its own");
     else
-        reply = send_and_wait(pool, error, bytes, (size_t)size);
+        reply = pool_command(pool, error, bytes, (size_t)size);
     valkeyFreeCommand(bytes);
     return reply;
 }

@@ -45,6 +45,9 @@ struct valkeyPool {
     unsigned idle_count;
 };
 
+/* pool.c: as valkeyPoolCommand, for bytes of a command that may be shared. `error` is not NULL. */
+void *pool_command(valkeyPool *pool, valkeyPoolError *error, const char *bytes, size_t size);
+
 /* pool_members.c */
 /* A new connection, logged in; NULL: *error says why. Blocks. */
 valkeyContext *pool_connect(const valkeyPool *pool, valkeyPoolError *error);

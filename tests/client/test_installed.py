@@ -26,6 +26,7 @@ EXPECTED = {
     "cluster_spread": "value: 2\nvalue: 1\nvalue: 3\nkeys in all nodes: 3\ndeleted: 3\n",
     "cluster_read": "value: 1\ncommands sent: 21\n",
     "cluster_pubsub": "news: hello\nended\n",
+    "cluster_pool": "counted: 80\n",
     "cluster_scan": "keys: 50\n",
     "cluster_transaction": "doubled: 42\njob: first\n",
     "sentinel": "primary: PONG\n",
