@@ -88,10 +88,18 @@ static enum partition_answer look_up(struct cluster_partition *p, uint32_t slot,
     return read_answer(p, slot, request);
 }
 
+/* For lack of memory a store may have no words for what it did. */
 static struct request_result result_of(struct slice reply) {
-    if (reply.size > REQUEST_RESULT_MAX)
+    if (reply.size == 0 || reply.size > REQUEST_RESULT_MAX)
         return (struct request_result){.kind = REQUEST_RESULT_LOST};
     return (struct request_result){REQUEST_RESULT_STORED, reply};
+}
+
+/* Sent again, a write that changed nothing might change something: it is a record as well, so that
+ * it is known. */
+static bool is_record(const struct partition_request *request, const struct store_result *result) {
+    return result->effect.size > 0 || (request->id != NULL && result->is_write &&
+                                       !CLUSTER_MUTATED(MUTANT_VAIN_WRITE_FORGOTTEN));
 }
 
 static enum partition_answer run_command(struct cluster_partition *p, uint32_t slot,
@@ -102,8 +110,8 @@ static enum partition_answer run_command(struct cluster_partition *p, uint32_t s
                                                        request->argv, request->argc, &result);
     if (status != LARDER_OK && status != LARDER_INVALID)
         return PARTITION_BUSY;
-    bool is_held = partition_hold_reply(p, slot, result.reply);
-    if (result.effect.size == 0)
+    bool is_held = result.reply.size > 0 && partition_hold_reply(p, slot, result.reply);
+    if (!is_record(request, &result))
         return is_held ? read_answer(p, slot, request) : PARTITION_BUSY;
     if (!is_held)
         p->slots[slot].done = PARTITION_RESULT_LOST;

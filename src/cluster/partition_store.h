@@ -29,6 +29,7 @@ enum {
 struct store_result {
     struct slice effect; /* empty: nothing was changed */
     struct slice reply;  /* RESP */
+    bool is_write;       /* of a command that may change something */
 };
 
 /* One part of an effect. Borrowed until the store is next called. */

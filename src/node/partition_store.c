@@ -336,6 +336,7 @@ static enum larder_status execute(void *context, int64_t now_ms, const struct sl
     }
     drop_keys(p->host, &keys);
     give(p->host, out);
+    out->is_write = (spec->flags & COMMAND_FLAG_WRITE) != 0;
     return status;
 }
 

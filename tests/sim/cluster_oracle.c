@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { INDEXES = 1 << 16, TERMS_MAX = 1 << 14, RESETS_MAX = 64 };
+enum { INDEXES = 1 << 16, TERMS_MAX = 1 << 14, RESETS_MAX = 4096 };
 
 /* Who opened a term. */
 struct opened_term {
@@ -117,8 +117,10 @@ static void note_lost(struct cluster_oracle *o, struct watched_partition *w,
         return;
     o->counters.resets++;
     w->committed = (struct log_position){0, 0};
-    if (w->reset_count == RESETS_MAX)
+    if (w->reset_count == RESETS_MAX) {
+        violate(o, NULL, "the oracle has no room for another RESET");
         return;
+    }
     w->resets[w->reset_count++] =
         (struct given_up){.from_us = w->lost_us, .until_us = INT64_MAX, .term = next->reset_term};
 }
