@@ -40,14 +40,15 @@ def compile_programs(work, generated, number):
     if number:
         flags.append(f"-DRAFT_MUTANT={number}")
     core = sources("src/raft") + [str(ROOT / "src/base" / n) for n in BASE if (ROOT / "src/base" / n).exists()]
-    simulator = [str(ROOT / "tests/sim/main.c")] + sources("tests/sim", r"^(main|test_.*)\.c$")
-    programs = {"sim": (simulator, []), "random": ([str(ROOT / "tests/unit/raft/test_raft_random.c")], ["-lcmocka"])}
+    simulator = sources("tests/sim", r"^(main|test_.*)\.c$")
+    programs = {"sim": ([str(ROOT / "tests/sim/main.c")], []),
+                "random": ([str(ROOT / "tests/unit/raft/test_raft_random.c")], ["-lcmocka"])}
     for name in TRACES:
         programs[name] = ([str(ROOT / f"tests/unit/raft/test_raft_{name}.c")], ["-lcmocka"])
-    built = subprocess.run(["gcc", *flags, "-c", *core], capture_output=True, text=True, cwd=work)
+    built = subprocess.run(["gcc", *flags, "-c", *core, *simulator], capture_output=True, text=True, cwd=work)
     if built.returncode != 0:
         sys.exit(f"the core with mutant {number} does not compile:\n{built.stderr[-2000:]}")
-    objects = [str(work / (pathlib.Path(source).stem + ".o")) for source in core]
+    objects = [str(work / (pathlib.Path(source).stem + ".o")) for source in core + simulator]
     for name, (own, libraries) in programs.items():
         command = ["gcc", *flags, *own, *objects, *libraries, "-lm", "-lpthread", "-o", str(work / name)]
         built = subprocess.run(command, capture_output=True, text=True)
