@@ -5,6 +5,7 @@
 
 #include "cluster/mutants.h"
 #include "cluster/partition_core.h"
+#include "raft/bytes.h"
 
 static void set_defaults(struct partition_options *o) {
     o->bytes_max = o->bytes_max == 0 ? 4 << 20 : o->bytes_max;
@@ -27,8 +28,18 @@ static enum larder_status make_copying(struct cluster_partition *p) {
     return copying_create(&options, &p->copying);
 }
 
+static enum larder_status make_locks(struct cluster_partition *p) {
+    static const struct hash_seed FIXED = {{1, 2}};
+    struct locks_options options = p->options.locks;
+    if (options.seed == NULL)
+        options.seed = &FIXED;
+    if (options.waiters_max == 0)
+        options.waiters_max = p->replica->options.requests_max;
+    return locks_create(&options, p->allocator, &p->locks);
+}
+
 static enum larder_status make_slots(struct cluster_partition *p) {
-    uint32_t count = p->replica->options.requests_max;
+    uint32_t count = 2 * p->replica->options.requests_max; /* half of them may wait for locks */
     p->slots = allocator_allocate_zeroed(p->allocator, count * sizeof(*p->slots));
     p->free_slots = allocator_allocate(p->allocator, count * sizeof(*p->free_slots));
     p->parked = allocator_allocate(p->allocator, count * sizeof(*p->parked));
@@ -63,6 +74,8 @@ enum larder_status partition_create(const struct partition_options *options,
     if (status == LARDER_OK)
         status = make_copying(p);
     if (status == LARDER_OK)
+        status = make_locks(p);
+    if (status == LARDER_OK)
         status = make_slots(p);
     if (status != LARDER_OK) {
         partition_destroy(p);
@@ -85,6 +98,7 @@ void partition_destroy(struct cluster_partition *p) {
     allocator_release(p->allocator, p->reply_slots, (count + 1) * sizeof(*p->reply_slots));
     allocator_release(p->allocator, p->record, p->record_max);
     allocator_release(p->allocator, p->beside, p->beside_size);
+    locks_destroy(p->locks);
     copying_destroy(p->copying);
     request_memory_destroy(p->requests);
     replica_destroy(p->replica);
@@ -95,6 +109,8 @@ void partition_destroy(struct cluster_partition *p) {
 static void begin_anew(struct cluster_partition *p) {
     copying_begin(p->copying, p->replica->role >= REPLICA_ELECTED);
     request_memory_clear(p->requests);
+    locks_follow(p->locks);
+    locks_reset(p->locks, p->ceiling);
     p->apply_from = p->replica->applied + 1;
     p->apply_to = p->replica->applied;
     p->applied_bytes = 0;
@@ -147,14 +163,39 @@ static bool news_for_replica(struct cluster_partition *p, struct replica_input *
     return true;
 }
 
+/* Open, with all records in the store. What was given up may have had tokens that nobody here knows
+ * of; those who will follow learn by a record that they are below the ceiling. */
+static void lead(struct cluster_partition *p) {
+    uint64_t term = p->replica->view.term;
+    cluster_clock_begin(&p->clock, p->now_us);
+    if (p->replica->view.reset_term == term && p->reset_term != term) {
+        uint8_t ceiling[8];
+        struct byte_writer w = {ceiling};
+        write_unsigned(&w, p->ceiling, 8);
+        struct partition_record record = {.kind = PARTITION_RECORD_RESET,
+                                          .time_us = partition_time(p),
+                                          .body = slice_of(ceiling, sizeof(ceiling))};
+        partition_write(p, 0, INT64_MAX, &record);
+        p->reset_term = term;
+        p->out->wants_step = true;
+    }
+    locks_lead(p->locks, p->now_us);
+}
+
 static void follow_role(struct cluster_partition *p, enum replica_role before) {
     enum replica_role role = p->replica->role;
     bool leads = role == REPLICA_OPEN || role == REPLICA_DRAINING;
-    if (!leads)
+    if (!leads && p->clock.is_running) {
         cluster_clock_end(&p->clock);
-    else if (!p->clock.is_running && p->clock.has_sample &&
-             (!partition_is_behind(p) || CLUSTER_MUTATED(MUTANT_EXECUTES_BEHIND)))
-        cluster_clock_begin(&p->clock, p->now_us);
+        locks_follow(p->locks);
+    } else if (leads && !p->clock.is_running && p->clock.has_sample &&
+               (!partition_is_behind(p) || CLUSTER_MUTATED(MUTANT_EXECUTES_BEHIND))) {
+        lead(p);
+    }
+    if (p->clock.is_running)
+        locks_commit(p->locks, p->replica->commit, p->now_us);
+    else
+        partition_run_locks(p);
     if (before == REPLICA_DRAINING && role < REPLICA_ELECTED && p->replica->view.is_released) {
         p->successor_term = p->replica->view.term;
         p->successor_until_us = p->now_us + p->options.park_us;
@@ -218,8 +259,12 @@ static void take(struct cluster_partition *p, const struct partition_input *inpu
         partition_run_parked(p);
         partition_take_request(p, input->request);
         break;
-    default: break;
+    case PARTITION_DISCONNECT: partition_disconnect(p, input->connection); break;
+    case PARTITION_VIEW: p->ceiling = input->configuration->ceiling; return;
+    default: return;
     }
+    if (partition_is_ready(p))
+        partition_run_locks(p);
 }
 
 enum larder_status partition_step(struct cluster_partition *p, const struct partition_input *input,
@@ -258,6 +303,10 @@ const struct partition_replica *partition_replica(const struct cluster_partition
 
 const struct copying *partition_copying(const struct cluster_partition *p) {
     return p->copying;
+}
+
+const struct locks *partition_locks(const struct cluster_partition *p) {
+    return p->locks;
 }
 
 uint64_t partition_term(const struct cluster_partition *p) {

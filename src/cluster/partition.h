@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One partition at one member: its replica of the log (partition_replica.h), its data
- * (partition_store.h) and what makes it complete (copying.h), and what lies beside the data: the
- * memory of requests, the cluster time.
+ * (partition_store.h) and what makes it complete (copying.h), and what lies beside the data: locks,
+ * the memory of requests, the cluster time.
  *
  *      REQUEST -> admitted? -> answered before? -> executed at cluster time -> record -> replicas
  *                 |            |                   |                             |
@@ -9,8 +9,8 @@
  *                 parked       stored answer       ------------------------->  reply
  *
  * - One command is one record with one sequence: what it changed, what it answers, the time at
- *   which it did. Replicas apply records and decide nothing: expiry, eviction and the forgetting of
- *   sessions are records of the primary.
+ *   which it did. Replicas apply records and decide nothing: expiry, eviction, the forgetting of
+ *   sessions and what becomes of locks are records of the primary.
  * - A reply leaves when all it tells of is committed, and only then.
  * - A request is executed at most once, and a refused one never is.
  * - While the partition has a primary here that is not open yet, or hands off, requests are parked,
@@ -39,17 +39,25 @@ struct partition_options {
     size_t session_bytes_max;       /* of the request memory; 0: 1 MiB */
     uint64_t copy_bytes_per_second; /* asked for; 0: no limit */
     int64_t digest_every_us;        /* all buckets are compared once per; 0: 60 s; below 0: never */
-    int64_t park_us;                /* a request is parked at most; 0: 1 s */
-    int64_t sweep_every_us;         /* the primary looks for expired keys; 0: 100 ms */
+    struct locks_options locks; /* waiters_max 0: as many as requests_max; seed NULL: a fixed one */
+    int64_t park_us;            /* a request is parked at most; 0: 1 s */
+    int64_t sweep_every_us;     /* the primary looks for expired keys; 0: 100 ms */
 };
 
 enum partition_request_kind {
-    PARTITION_COMMAND = 1, /* argv */
+    PARTITION_COMMAND = 1,  /* argv */
+    PARTITION_LOCK_REQUEST, /* lock; it has a session and a number of its own */
 };
 
 enum partition_read_mode {
     PARTITION_READ_LEASE, /* linearizable: all in sync promised */
     PARTITION_READ_ROUND, /* linearizable without trusting any clock: one round to all in sync */
+};
+
+/* The write is refused if a newer token of that lock has been seen here. */
+struct partition_fence {
+    struct slice name;
+    uint64_t token;
 };
 
 /* A reply is linearizable, whatever the request: a read is a request that changed nothing. */
@@ -59,9 +67,11 @@ struct partition_request {
     int64_t deadline_us;         /* of this member's clock */
     const struct request_id *id; /* NULL: the client has no session */
     enum partition_read_mode read_mode;
-    uint64_t watched_term; /* WATCH saw the partition in this term; 0: no matter */
+    uint64_t watched_term;               /* WATCH saw the partition in this term; 0: no matter */
+    const struct partition_fence *fence; /* NULL: none */
     const struct slice *argv;
     size_t argc;
+    const struct lock_request *lock; /* its context is not used */
 };
 
 enum partition_answer {
@@ -70,6 +80,7 @@ enum partition_answer {
     PARTITION_WATCH_BROKEN, /* another term than what was watched: not applied */
     /* surely not applied, not now and not later */
     PARTITION_MOVED,   /* ask the primary */
+    PARTITION_FENCED,  /* its token is older than one that was seen */
     PARTITION_REFUSED, /* too few in sync, the config group was not heard, a read not confirmed */
     PARTITION_CLOSED,  /* was parked, and no primary opened in time */
     PARTITION_BUSY,    /* no room: try again later */
@@ -82,6 +93,9 @@ struct partition_reply {
     uint64_t context;
     enum partition_answer answer;
     struct slice bytes; /* RESP; DONE; borrowed until the next step */
+    /* DONE, of a LOCK_REQUEST */
+    enum lock_answer lock_answer;
+    uint64_t token;
 };
 
 enum partition_input_type {
@@ -93,7 +107,8 @@ enum partition_input_type {
     PARTITION_HAND_OFF,
     PARTITION_SILENT,
     PARTITION_REQUEST,
-    PARTITION_CONTINUE, /* the last step asked for it */
+    PARTITION_DISCONNECT, /* lock requests that wait on `connection` are not wanted any more */
+    PARTITION_CONTINUE,   /* the last step asked for it */
 };
 
 struct partition_input {
@@ -110,6 +125,7 @@ struct partition_input {
         uint64_t number; /* SYNCED */
         uint32_t member; /* HAND_OFF, SILENT */
         const struct partition_request *request;
+        uint64_t connection;
     };
 };
 
@@ -163,6 +179,7 @@ enum larder_status partition_step(struct cluster_partition *partition,
 /* Its parts, to look at. */
 const struct partition_replica *partition_replica(const struct cluster_partition *partition);
 const struct copying *partition_copying(const struct cluster_partition *partition);
+const struct locks *partition_locks(const struct cluster_partition *partition);
 /* Of the configuration as seen here; what WATCH remembers. */
 uint64_t partition_term(const struct cluster_partition *partition);
 /* Cluster time as of the last step. */

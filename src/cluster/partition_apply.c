@@ -7,14 +7,29 @@
 #include "base/hash.h"
 #include "raft/bytes.h"
 
-enum larder_status partition_apply_beside(struct cluster_partition *p,
+static enum larder_status reset_locks(struct cluster_partition *p, struct slice body) {
+    struct byte_reader r = byte_reader_of(body);
+    uint64_t ceiling = read_unsigned(&r, 8);
+    if (r.is_failed || r.left != 0)
+        return LARDER_CORRUPT;
+    locks_reset(p->locks, ceiling);
+    return LARDER_OK;
+}
+
+/* Locks come last: what is before may be done again when they find no memory. */
+enum larder_status partition_apply_beside(struct cluster_partition *p, uint64_t sequence,
                                           const struct partition_record *record) {
     enum larder_status status = LARDER_OK;
     if (record->kind == PARTITION_RECORD_SESSION_EXPIRE)
         status = request_memory_expire(p->requests, record->body);
+    if (record->kind == PARTITION_RECORD_RESET)
+        status = reset_locks(p, record->body);
     bool is_skipped = CLUSTER_MUTATED(MUTANT_RESULTS_AT_PRIMARY_ONLY) && !p->clock.is_running;
     if (status == LARDER_OK && record->has_request && !is_skipped)
         status = request_memory_add(p->requests, &record->id, record->time_us, &record->result);
+    struct slice lock = record->kind == PARTITION_RECORD_LOCK ? record->body : record->mark;
+    if (status == LARDER_OK && lock.size > 0)
+        status = locks_apply(p->locks, lock, sequence);
     bool is_untimed = CLUSTER_MUTATED(MUTANT_TIME_NOT_REPLICATED) && !p->clock.is_running;
     if (status == LARDER_OK && !is_untimed)
         cluster_clock_note(&p->clock, record->time_us);
@@ -51,7 +66,7 @@ static enum larder_status apply_payload(struct cluster_partition *p, uint64_t se
     if (status == LARDER_OK && !p->is_effect_applied)
         status = apply_effect(p, sequence, &record);
     if (status == LARDER_OK && p->is_rest_wanted)
-        status = partition_apply_beside(p, &record);
+        status = partition_apply_beside(p, sequence, &record);
     return status;
 }
 
@@ -80,15 +95,18 @@ struct replica_record partition_get_record(const struct cluster_partition *p, ui
     return record;
 }
 
-/* ---- beside the data:  newest replicated time u64 | request memory ---- */
+/* ---- beside the data:  newest replicated time u64 | locks: size u32, bytes | request memory ----
+ */
 
 size_t partition_beside_size(const struct cluster_partition *p) {
-    return 8 + request_memory_encoded_size(p->requests);
+    return 8 + 4 + locks_encoded_size(p->locks) + request_memory_encoded_size(p->requests);
 }
 
 size_t partition_beside_encode(const struct cluster_partition *p, uint8_t *out) {
     struct byte_writer w = {out};
     write_unsigned(&w, (uint64_t)p->clock.replicated_us, 8);
+    write_unsigned(&w, locks_encoded_size(p->locks), 4);
+    w.at += locks_encode(p->locks, w.at);
     w.at += request_memory_encode(p->requests, w.at);
     return (size_t)(w.at - out);
 }
@@ -96,9 +114,12 @@ size_t partition_beside_encode(const struct cluster_partition *p, uint8_t *out) 
 static enum larder_status restore_beside(struct cluster_partition *p, struct slice bytes) {
     struct byte_reader r = byte_reader_of(bytes);
     int64_t time_us = (int64_t)read_unsigned(&r, 8);
+    struct slice locks = read_bytes(&r, (size_t)read_unsigned(&r, 4));
     if (r.is_failed)
         return LARDER_CORRUPT;
     enum larder_status status = request_memory_restore(p->requests, read_bytes(&r, r.left));
+    if (status == LARDER_OK)
+        status = locks_decode(p->locks, locks);
     if (status == LARDER_OK)
         cluster_clock_note(&p->clock, time_us);
     return status;
@@ -171,5 +192,8 @@ enum larder_status partition_restore(struct cluster_partition *p, struct log_pos
 }
 
 void partition_digest_beside(const struct cluster_partition *p, struct store_digest *out) {
+    struct store_digest locks = locks_digest(p->locks);
     request_memory_digest(p->requests, &out->low, &out->high);
+    out->low += locks.low;
+    out->high += locks.high;
 }

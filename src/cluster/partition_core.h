@@ -12,6 +12,7 @@ enum slot_state {
     SLOT_FREE,
     SLOT_PARKED,
     SLOT_WAITING,  /* executed; the replica knows it as its index + 1 */
+    SLOT_QUEUED,   /* waits for a lock */
     SLOT_ANSWERED, /* free with the next step */
 };
 
@@ -19,10 +20,15 @@ struct partition_slot {
     enum slot_state state;
     struct partition_request request; /* PARKED: argv points into bytes, id to the one here */
     struct request_id id;
+    struct partition_fence fence;
+    struct lock_request lock;
+    uint64_t connection; /* QUEUED */
     int64_t parked_until_us;
     enum partition_answer done; /* what to say when it is settled well */
     bool is_round;              /* a read that went as a record */
     uint8_t small[PARTITION_REPLY_SMALL];
+    enum lock_answer lock_answer;
+    uint64_t token;
     struct slice reply; /* in `small` or `bytes` */
     uint8_t *bytes;     /* owned; NULL if size is 0 */
     size_t size;
@@ -36,6 +42,9 @@ struct cluster_partition {
     struct cluster_clock clock;
     struct request_memory *requests;
     struct copying *copying;
+    struct locks *locks;
+    uint64_t ceiling;    /* of lock tokens */
+    uint64_t reset_term; /* in which RESET was logged */
     /* applying: records apply_from to apply_to are given out by the replica, not all stored */
     uint64_t apply_from, apply_to;
     size_t applied_bytes; /* of the first one's effect */
@@ -84,17 +93,35 @@ enum larder_status partition_replace_rest(void *context, struct slice bytes);
 /* What a record says beside its effect: clock, request memory. Errors: LARDER_NO_MEMORY (nothing
  * changed), LARDER_CORRUPT. */
 LARDER_NODISCARD
-enum larder_status partition_apply_beside(struct cluster_partition *p,
+enum larder_status partition_apply_beside(struct cluster_partition *p, uint64_t sequence,
                                           const struct partition_record *record);
 
 /* partition_execute.c: the primary's commands */
 /* Execute in the slot. 0: the replica will settle it; else the answer, nothing was changed. */
 enum partition_answer partition_execute(struct cluster_partition *p, uint32_t slot,
                                         const struct partition_request *request);
+/* A record of what was executed; its locks and mark are applied already. `context` 0: nobody waits.
+ * The store has it and cannot go back: if it does not fit into the log this member is broken. */
+void partition_write(struct cluster_partition *p, uint64_t context, int64_t deadline_us,
+                     const struct partition_record *record);
+/* The slot's answer is that of a read. As partition_execute. */
+enum partition_answer partition_answer_read(struct cluster_partition *p, uint32_t slot,
+                                            const struct partition_request *request);
+/* Cluster time of this step. */
+int64_t partition_time(struct cluster_partition *p);
 /* Sweep and forget sessions, when it is time. */
 void partition_keep_house(struct cluster_partition *p);
 
+/* partition_locks.c. As partition_execute. */
+enum partition_answer partition_execute_lock(struct cluster_partition *p, uint32_t slot,
+                                             const struct partition_request *request);
+/* What is due by itself; while this member does not lead, those who wait are sent away. */
+void partition_run_locks(struct cluster_partition *p);
+void partition_disconnect(struct cluster_partition *p, uint64_t connection);
+
 /* partition_requests.c: parking, slots, replies */
+void partition_say(struct cluster_partition *p, uint64_t context, enum partition_answer answer,
+                   uint32_t slot);
 void partition_take_request(struct cluster_partition *p, const struct partition_request *request);
 /* Execute those that are parked, or let them go. */
 void partition_run_parked(struct cluster_partition *p);

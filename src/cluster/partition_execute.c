@@ -6,7 +6,7 @@
 
 enum { SESSION_BYTES_BOUND = 512 + REQUEST_RESULT_MAX, EXPIRY_EVERY_US = 1000000 };
 
-static int64_t time_now(struct cluster_partition *p) {
+int64_t partition_time(struct cluster_partition *p) {
     return cluster_clock_now(&p->clock, p->now_us);
 }
 
@@ -17,10 +17,8 @@ static bool add(struct cluster_partition *p, enum replica_input_type type, uint6
     return replica_add(p->replica, &input) == LARDER_OK;
 }
 
-/* The store has it already and cannot go back: if it does not fit into the log this member is of no
- * more use. */
-static void write_record(struct cluster_partition *p, uint64_t context, int64_t deadline_us,
-                         const struct partition_record *record) {
+void partition_write(struct cluster_partition *p, uint64_t context, int64_t deadline_us,
+                     const struct partition_record *record) {
     struct partition_record written = *record;
     bool fits = partition_record_encoded_size(record) <= p->record_max;
     if (fits) {
@@ -28,20 +26,24 @@ static void write_record(struct cluster_partition *p, uint64_t context, int64_t 
         fits = add(p, REPLICA_WRITE, context, deadline_us, slice_of(p->record, size)) &&
                partition_record_decode(slice_of(p->record, size), &written) == LARDER_OK;
     }
-    if (!fits || partition_apply_beside(p, &written) != LARDER_OK)
+    bool is_lock = record->kind == PARTITION_RECORD_LOCK;
+    written.mark = slice_of(NULL, 0); /* applied before */
+    if (!fits ||
+        (!is_lock && partition_apply_beside(p, p->replica->log.last, &written) != LARDER_OK))
         p->is_broken = true;
     else if (written.kind == PARTITION_RECORD_EFFECT)
         copying_note_executed(p->copying, p->replica->log.last, written.body);
 }
 
-static enum partition_answer read_answer(struct cluster_partition *p, uint32_t slot,
-                                         const struct partition_request *request) {
+enum partition_answer partition_answer_read(struct cluster_partition *p, uint32_t slot,
+                                            const struct partition_request *request) {
     struct partition_slot *s = &p->slots[slot];
     bool is_added = true;
     if (request->read_mode == PARTITION_READ_ROUND && !CLUSTER_MUTATED(MUTANT_ROUND_BY_LEASE)) {
         s->is_round = true;
-        struct partition_record record = {.kind = PARTITION_RECORD_CONFIRM, .time_us = time_now(p)};
-        write_record(p, slot + 1, request->deadline_us, &record);
+        struct partition_record record = {.kind = PARTITION_RECORD_CONFIRM,
+                                          .time_us = partition_time(p)};
+        partition_write(p, slot + 1, request->deadline_us, &record);
     } else {
         is_added = add(p, REPLICA_READ, slot + 1, request->deadline_us, slice_of(NULL, 0));
     }
@@ -51,7 +53,7 @@ static enum partition_answer read_answer(struct cluster_partition *p, uint32_t s
 /* Make room for one more result: the quietest sessions go. */
 static void forget_sessions(struct cluster_partition *p, size_t extra_bytes) {
     uint8_t clients[PARTITION_EXPIRE_MAX * REQUEST_CLIENT_BYTES];
-    int64_t time_us = time_now(p);
+    int64_t time_us = partition_time(p);
     uint32_t count =
         request_memory_choose(p->requests, time_us, extra_bytes, PARTITION_EXPIRE_MAX, clients);
     if (count == 0)
@@ -60,7 +62,7 @@ static void forget_sessions(struct cluster_partition *p, size_t extra_bytes) {
                                       .time_us = time_us,
                                       .body =
                                           slice_of(clients, (size_t)count * REQUEST_CLIENT_BYTES)};
-    write_record(p, 0, INT64_MAX, &record);
+    partition_write(p, 0, INT64_MAX, &record);
 }
 
 /* 0: it is new, and there is room for its result. */
@@ -69,7 +71,7 @@ static enum partition_answer look_up(struct cluster_partition *p, uint32_t slot,
     struct request_result known;
     *out_is_known = false;
     forget_sessions(p, SESSION_BYTES_BOUND);
-    switch (request_memory_find(p->requests, request->id, time_now(p), &known)) {
+    switch (request_memory_find(p->requests, request->id, partition_time(p), &known)) {
     case REQUEST_KNOWN: break;
     case REQUEST_UNKNOWN: return PARTITION_UNKNOWN_SESSION;
     case REQUEST_TOO_MANY: return PARTITION_BUSY;
@@ -85,7 +87,7 @@ static enum partition_answer look_up(struct cluster_partition *p, uint32_t slot,
         return PARTITION_BUSY;
     if (CLUSTER_MUTATED(MUTANT_STORED_ANSWER_AT_ONCE))
         return p->slots[slot].done;
-    return read_answer(p, slot, request);
+    return partition_answer_read(p, slot, request);
 }
 
 /* For lack of memory a store may have no words for what it did. */
@@ -102,31 +104,69 @@ static bool is_record(const struct partition_request *request, const struct stor
                                        !CLUSTER_MUTATED(MUTANT_VAIN_WRITE_FORGOTTEN));
 }
 
+/* The mark is in the locks before anything is executed, and is logged whatever comes of that.
+ * 0: executed may be. */
+static enum partition_answer check_fence(struct cluster_partition *p, uint32_t slot,
+                                         const struct partition_request *request,
+                                         struct slice *out_mark) {
+    *out_mark = slice_of(NULL, 0);
+    if (request->fence == NULL)
+        return 0;
+    enum larder_status status = locks_fence(p->locks, request->fence->name, request->fence->token,
+                                            (uint64_t)partition_time(p), out_mark);
+    if (status == LARDER_DENIED)
+        p->slots[slot].done = PARTITION_FENCED;
+    else if (status != LARDER_OK)
+        return PARTITION_REFUSED;
+    bool has_mark = out_mark->size > 0;
+    if (has_mark && locks_apply(p->locks, *out_mark, p->replica->log.last + 1) != LARDER_OK)
+        return PARTITION_BUSY;
+    return 0;
+}
+
+/* Nothing changed but the mark, if there is one. */
+static enum partition_answer answer_unchanged(struct cluster_partition *p, uint32_t slot,
+                                              const struct partition_request *request,
+                                              struct slice mark, bool is_held) {
+    struct partition_record record = {
+        .kind = PARTITION_RECORD_LOCK, .time_us = partition_time(p), .body = mark};
+    if (mark.size > 0)
+        partition_write(p, is_held ? slot + 1 : 0, request->deadline_us, &record);
+    else if (is_held)
+        return partition_answer_read(p, slot, request);
+    return is_held ? 0 : PARTITION_BUSY;
+}
+
 static enum partition_answer run_command(struct cluster_partition *p, uint32_t slot,
                                          const struct partition_request *request) {
     struct store_result result = {0};
-    int64_t time_us = time_now(p);
+    struct slice mark;
+    int64_t time_us = partition_time(p);
+    enum partition_answer answer = check_fence(p, slot, request, &mark);
+    if (answer != 0)
+        return answer;
+    if (p->slots[slot].done == PARTITION_FENCED)
+        return partition_answer_read(p, slot, request);
     enum larder_status status = p->store.type->execute(p->store.context, time_us / 1000,
                                                        request->argv, request->argc, &result);
-    if (status != LARDER_OK && status != LARDER_INVALID)
-        return PARTITION_BUSY;
-    bool is_held = result.reply.size > 0 && partition_hold_reply(p, slot, result.reply);
-    if (!is_record(request, &result))
-        return is_held ? read_answer(p, slot, request) : PARTITION_BUSY;
+    bool is_run = status == LARDER_OK || status == LARDER_INVALID;
+    bool is_held = is_run && result.reply.size > 0 && partition_hold_reply(p, slot, result.reply);
+    if (!is_run || !is_record(request, &result))
+        return answer_unchanged(p, slot, request, mark, is_held);
     if (!is_held)
         p->slots[slot].done = PARTITION_RESULT_LOST;
     struct partition_record record = {
-        .kind = PARTITION_RECORD_EFFECT, .time_us = time_us, .body = result.effect};
+        .kind = PARTITION_RECORD_EFFECT, .time_us = time_us, .mark = mark, .body = result.effect};
     if (request->id != NULL) {
         record.has_request = true;
         record.id = *request->id;
         record.result = result_of(result.reply);
     }
     if (CLUSTER_MUTATED(MUTANT_REPLY_BEFORE_COMMIT)) {
-        write_record(p, 0, request->deadline_us, &record);
+        partition_write(p, 0, request->deadline_us, &record);
         return p->slots[slot].done;
     }
-    write_record(p, slot + 1, request->deadline_us, &record);
+    partition_write(p, slot + 1, request->deadline_us, &record);
     return 0;
 }
 
@@ -137,6 +177,8 @@ enum partition_answer partition_execute(struct cluster_partition *p, uint32_t sl
     if (request->watched_term != 0 && request->watched_term != p->replica->view.term &&
         !CLUSTER_MUTATED(MUTANT_WATCH_OVER_TERMS))
         return PARTITION_WATCH_BROKEN;
+    if (request->kind == PARTITION_LOCK_REQUEST)
+        return partition_execute_lock(p, slot, request);
     if (request->id != NULL) {
         bool is_known;
         enum partition_answer answer = look_up(p, slot, request, &is_known);
@@ -153,9 +195,9 @@ static void log_digest(struct cluster_partition *p) {
         return;
     copying_digest_encode(&digest, bytes);
     struct partition_record record = {.kind = PARTITION_RECORD_DIGEST,
-                                      .time_us = time_now(p),
+                                      .time_us = partition_time(p),
                                       .body = slice_of(bytes, sizeof(bytes))};
-    write_record(p, 0, INT64_MAX, &record);
+    partition_write(p, 0, INT64_MAX, &record);
 }
 
 /* Only for the mutants. */
@@ -185,11 +227,11 @@ void partition_keep_house(struct cluster_partition *p) {
     }
     log_digest(p);
     struct store_result result = {0};
-    int64_t time_us = time_now(p);
+    int64_t time_us = partition_time(p);
     if (p->store.type->sweep(p->store.context, time_us / 1000, &result) != LARDER_OK ||
         result.effect.size == 0)
         return;
     struct partition_record record = {
         .kind = PARTITION_RECORD_EFFECT, .time_us = time_us, .body = result.effect};
-    write_record(p, 0, INT64_MAX, &record);
+    partition_write(p, 0, INT64_MAX, &record);
 }

@@ -3,17 +3,20 @@
 
 #include "raft/bytes.h"
 
-enum { HEADER_BYTES = 2 + 8, REQUEST_BYTES = 5 * 8 + 3, FLAG_REQUEST = 1 };
+enum { HEADER_BYTES = 2 + 8, REQUEST_BYTES = 5 * 8 + 3 };
+enum { FLAG_REQUEST = 1, FLAG_MARK = 2 };
 
 size_t partition_record_encoded_size(const struct partition_record *r) {
     size_t request = r->has_request ? REQUEST_BYTES + r->result.bytes.size : 0;
-    return HEADER_BYTES + request + r->body.size;
+    size_t mark = r->mark.size > 0 ? 2 + r->mark.size : 0;
+    return HEADER_BYTES + request + mark + r->body.size;
 }
 
 size_t partition_record_encode(const struct partition_record *r, uint8_t *out) {
     struct byte_writer w = {out};
     write_unsigned(&w, r->kind, 1);
-    write_unsigned(&w, r->has_request ? FLAG_REQUEST : 0, 1);
+    write_unsigned(&w, (r->has_request ? FLAG_REQUEST : 0u) | (r->mark.size > 0 ? FLAG_MARK : 0u),
+                   1);
     write_unsigned(&w, (uint64_t)r->time_us, 8);
     if (r->has_request) {
         write_unsigned(&w, r->id.client[0], 8);
@@ -24,6 +27,10 @@ size_t partition_record_encode(const struct partition_record *r, uint8_t *out) {
         write_unsigned(&w, r->result.kind, 1);
         write_unsigned(&w, r->result.bytes.size, 2);
         write_bytes(&w, r->result.bytes);
+    }
+    if (r->mark.size > 0) {
+        write_unsigned(&w, r->mark.size, 2);
+        write_bytes(&w, r->mark);
     }
     write_bytes(&w, r->body);
     return (size_t)(w.at - out);
@@ -49,12 +56,16 @@ enum larder_status partition_record_decode(struct slice bytes, struct partition_
     uint64_t kind = read_unsigned(&r, 1);
     uint64_t flags = read_unsigned(&r, 1);
     out->kind = (enum partition_record_kind)kind;
-    out->has_request = flags == FLAG_REQUEST;
+    out->has_request = (flags & FLAG_REQUEST) != 0;
     out->time_us = (int64_t)read_unsigned(&r, 8);
-    if (kind == 0 || kind >= PARTITION_RECORD_KIND_END || flags > FLAG_REQUEST)
+    if (kind == 0 || kind >= PARTITION_RECORD_KIND_END || flags > (FLAG_REQUEST | FLAG_MARK))
         return LARDER_CORRUPT;
     if (out->has_request)
         decode_request(&r, out);
+    if ((flags & FLAG_MARK) != 0) {
+        out->mark = read_bytes(&r, (size_t)read_unsigned(&r, 2));
+        r.is_failed |= out->mark.size == 0 || kind != PARTITION_RECORD_EFFECT;
+    }
     if (r.is_failed || out->time_us < 0)
         return LARDER_CORRUPT;
     out->body = read_bytes(&r, r.left);

@@ -2,14 +2,16 @@
 /* What the payload of an effect record (replica_log.h) says: one command, EXEC, script or step of
  * housekeeping, whole, with everything a replica needs to do the same.
  *
- *      kind u8 | flags u8 | cluster time u64 | [request] | body: the rest
+ *      kind u8 | flags u8 | cluster time u64 | [request] | [mark] | body: the rest
  *      request: client 2 x u64 | number u64 | lowest u64 | first sent u64 |
  *               result: kind u8, size u16, bytes
+ *      mark:    size u16, a record of the locks that a write with a token goes with
  *
  * Integers are little-endian. Pure. */
 #ifndef LARDER_CLUSTER_PARTITION_RECORD_H
 #define LARDER_CLUSTER_PARTITION_RECORD_H
 
+#include "cluster/locks.h"
 #include "cluster/request_memory.h"
 
 enum partition_record_kind {
@@ -18,6 +20,7 @@ enum partition_record_kind {
     PARTITION_RECORD_SESSION_EXPIRE, /* body: clients, 16 bytes each, that are forgotten */
     PARTITION_RECORD_DIGEST,         /* body: bucket u16, digest 2 x u64, as of the record before */
     PARTITION_RECORD_CONFIRM, /* no body: that it is committed says that its maker still led */
+    PARTITION_RECORD_RESET,   /* body: token ceiling u64; data was given up before this term */
     PARTITION_RECORD_KIND_END,
 };
 
@@ -27,11 +30,14 @@ struct partition_record {
     bool has_request;
     struct request_id id;
     struct request_result result;
+    struct slice mark; /* EFFECT; empty: none */
     struct slice body;
 };
 
 /* Bytes around a body, with the largest result. */
-enum { PARTITION_RECORD_OVERHEAD = 2 + 8 + 5 * 8 + 3 + REQUEST_RESULT_MAX };
+enum {
+    PARTITION_RECORD_OVERHEAD = 2 + 8 + 5 * 8 + 3 + REQUEST_RESULT_MAX + 2 + LOCK_RECORD_BYTES_MAX
+};
 
 size_t partition_record_encoded_size(const struct partition_record *record);
 /* Writes that many bytes and returns how many. */

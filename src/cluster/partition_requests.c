@@ -24,16 +24,19 @@ void partition_release_slot(struct cluster_partition *p, uint32_t slot) {
     p->free_slots[p->free_count++] = slot;
 }
 
-static void say(struct cluster_partition *p, uint64_t context, enum partition_answer answer,
-                uint32_t slot) {
+void partition_say(struct cluster_partition *p, uint64_t context, enum partition_answer answer,
+                   uint32_t slot) {
     struct partition_reply *reply = &p->replies[p->reply_count];
     *reply = (struct partition_reply){.context = context, .answer = answer};
     p->reply_slots[p->reply_count++] = slot;
     if (slot == NO_SLOT)
         return;
     p->slots[slot].state = SLOT_ANSWERED;
-    if (answer == PARTITION_DONE)
-        reply->bytes = p->slots[slot].reply;
+    if (answer != PARTITION_DONE)
+        return;
+    reply->bytes = p->slots[slot].reply;
+    reply->lock_answer = p->slots[slot].lock_answer;
+    reply->token = p->slots[slot].token;
 }
 
 void partition_forget_replies(struct cluster_partition *p) {
@@ -69,43 +72,67 @@ bool partition_hold_reply(struct cluster_partition *p, uint32_t slot, struct sli
 
 /* ---- parking ---- */
 
-static bool copy_request(struct cluster_partition *p, struct partition_slot *s,
-                         const struct partition_request *request) {
+static void copy_slice(struct slice *slice, uint8_t **to) {
+    if (slice->size > 0)
+        memcpy(*to, slice->data, slice->size);
+    slice->data = *to;
+    *to += slice->size;
+}
+
+static size_t bytes_of(const struct partition_request *request) {
     size_t size = request->argc * sizeof(struct slice);
     for (size_t i = 0; i < request->argc; i++)
         size += request->argv[i].size;
+    if (request->fence != NULL)
+        size += request->fence->name.size;
+    if (request->lock != NULL)
+        size += request->lock->name.size;
+    return size;
+}
+
+/* The slot's request points to nothing outside of the slot. */
+static bool copy_request(struct cluster_partition *p, struct partition_slot *s,
+                         const struct partition_request *request) {
+    size_t size = bytes_of(request);
+    uint8_t *bytes = size == 0 ? s->small : hold(p, s, size);
+    if (bytes == NULL)
+        return false;
     s->request = *request;
+    if (request->argc > 0) {
+        struct slice *argv = (struct slice *)(void *)bytes;
+        memcpy(argv, request->argv, request->argc * sizeof(*argv));
+        bytes += request->argc * sizeof(*argv);
+        for (size_t i = 0; i < request->argc; i++)
+            copy_slice(&argv[i], &bytes);
+        s->request.argv = argv;
+    }
     if (request->id != NULL) {
         s->id = *request->id;
         s->request.id = &s->id;
     }
-    if (size == 0)
-        return true;
-    uint8_t *bytes = hold(p, s, size);
-    if (bytes == NULL)
-        return false;
-    struct slice *argv = (struct slice *)(void *)bytes;
-    bytes += request->argc * sizeof(struct slice);
-    for (size_t i = 0; i < request->argc; i++) {
-        if (request->argv[i].size > 0)
-            memcpy(bytes, request->argv[i].data, request->argv[i].size);
-        argv[i] = slice_of(bytes, request->argv[i].size);
-        bytes += request->argv[i].size;
+    if (request->fence != NULL) {
+        s->fence = *request->fence;
+        copy_slice(&s->fence.name, &bytes);
+        s->request.fence = &s->fence;
     }
-    s->request.argv = argv;
+    if (request->lock != NULL) {
+        s->lock = *request->lock;
+        copy_slice(&s->lock.name, &bytes);
+        s->request.lock = &s->lock;
+    }
     return true;
 }
 
 static void park(struct cluster_partition *p, const struct partition_request *request) {
     uint32_t slot = take_slot(p);
     if (slot == NO_SLOT) {
-        say(p, request->context, PARTITION_BUSY, NO_SLOT);
+        partition_say(p, request->context, PARTITION_BUSY, NO_SLOT);
         return;
     }
     struct partition_slot *s = &p->slots[slot];
     if (!copy_request(p, s, request)) {
         partition_release_slot(p, slot);
-        say(p, request->context, PARTITION_BUSY, NO_SLOT);
+        partition_say(p, request->context, PARTITION_BUSY, NO_SLOT);
         return;
     }
     int64_t until_us = p->now_us + p->options.park_us;
@@ -138,9 +165,11 @@ static void execute_in(struct cluster_partition *p, uint32_t slot,
                        const struct partition_request *request) {
     p->slots[slot].request.context = request->context;
     p->slots[slot].state = SLOT_WAITING;
+    p->slots[slot].lock_answer = 0;
+    p->slots[slot].token = 0;
     enum partition_answer answer = partition_execute(p, slot, request);
     if (answer != 0)
-        say(p, request->context, answer, slot);
+        partition_say(p, request->context, answer, slot);
 }
 
 void partition_take_request(struct cluster_partition *p, const struct partition_request *request) {
@@ -155,7 +184,7 @@ void partition_take_request(struct cluster_partition *p, const struct partition_
     if (answer == 0 && slot == NO_SLOT)
         answer = PARTITION_BUSY;
     if (answer != 0)
-        say(p, request->context, answer, NO_SLOT);
+        partition_say(p, request->context, answer, NO_SLOT);
     else
         execute_in(p, slot, request);
 }
@@ -195,10 +224,10 @@ void partition_settle_parked(struct cluster_partition *p) {
         if (now == PARTITION_CLOSED && p->now_us < s->parked_until_us)
             p->parked[kept++] = slot;
         else
-            say(p, s->request.context, now, slot);
+            partition_say(p, s->request.context, now, slot);
     }
     p->parked_count = kept;
-    p->out->wants_step = kept > 0 && answer == 0;
+    p->out->wants_step |= kept > 0 && answer == 0;
 }
 
 /* ---- answers of the replica ---- */
@@ -214,6 +243,6 @@ void partition_take_replies(struct cluster_partition *p, const struct replica_ou
         case ANSWER_IN_DOUBT: answer = s->is_round ? PARTITION_REFUSED : PARTITION_IN_DOUBT; break;
         case ANSWER_REFUSED: break;
         }
-        say(p, s->request.context, answer, slot);
+        partition_say(p, s->request.context, answer, slot);
     }
 }

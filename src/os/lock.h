@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LOCK_FREE, LOCK_HELD, LOCK_CONTENDED };
+enum { LOCK_FREE, LOCK_TAKEN, LOCK_CONTENDED };
 
 struct lock {
     _Atomic uint32_t state; /* LOCK_ values; zero-initialised is free */
@@ -22,7 +22,7 @@ void lock_wake(struct lock *lock);
 static inline bool lock_try_acquire(struct lock *lock) {
     uint32_t expected = LOCK_FREE;
     /* acquire pairs with the release in lock_release */
-    return atomic_compare_exchange_strong_explicit(&lock->state, &expected, LOCK_HELD,
+    return atomic_compare_exchange_strong_explicit(&lock->state, &expected, LOCK_TAKEN,
                                                    memory_order_acquire, memory_order_relaxed);
 }
 

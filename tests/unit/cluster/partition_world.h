@@ -49,6 +49,7 @@ struct world {
     struct partition_output out;
     /* of the newest reply */
     uint64_t reply_context;
+    uint64_t token; /* of the newest reply that had one */
     enum partition_answer answer;
     char reply[WORLD_REPLY_MAX];
     uint64_t committed[WORLD_MEMBERS + 1]; /* put out as committed so far */
@@ -67,9 +68,9 @@ __attribute__((unused)) static char world_name(uint32_t member) {
             golden_say(&world.golden, __VA_ARGS__);                                                \
     } while (0)
 
-static const char *const WORLD_ANSWERS[] = {
-    "?",       "DONE",   "RESULT LOST", "WATCH BROKEN", "MOVED",
-    "REFUSED", "CLOSED", "BUSY",        "IN DOUBT",     "UNKNOWN SESSION"};
+static const char *const WORLD_ANSWERS[] = {"?",     "DONE",     "RESULT LOST",    "WATCH BROKEN",
+                                            "MOVED", "FENCED",   "REFUSED",        "CLOSED",
+                                            "BUSY",  "IN DOUBT", "UNKNOWN SESSION"};
 
 static struct configuration *world_configuration(void) {
     struct configuration *c = NULL;
@@ -83,6 +84,7 @@ static struct configuration *world_configuration(void) {
     settings.replica_count = 3;
     assert_int_equal(configuration_found(c, founders, WORLD_MEMBERS, &settings), LARDER_OK);
     c->partitions[0].primary = A;
+    c->ceiling = UINT64_C(1700000200000000); /* two minutes of lock tokens */
     return c;
 }
 
@@ -102,7 +104,8 @@ static void world_send(uint32_t from, uint32_t to, bool is_copy, const void *mes
 }
 
 static void world_say_record(const struct replica_record *record) {
-    static const char *const KINDS[] = {"?", "effect", "lock", "expire", "digest", "confirm"};
+    static const char *const KINDS[] = {"?",      "effect",  "lock", "expire",
+                                        "digest", "confirm", "reset"};
     struct partition_record r;
     if (record->kind == RECORD_TERM_START) {
         WORLD_SAY(" +%u start", (unsigned)record->term);
@@ -136,8 +139,17 @@ static void world_take_reply(uint32_t n, const struct partition_reply *reply) {
     for (char *at = world.reply; *at != 0; at++)
         if (*at == '\r' || *at == '\n')
             *at = *at == '\r' ? '|' : ' ';
-    WORLD_SAY("  %c: %u %s%s%s\n", world_name(n), (unsigned)reply->context,
+    WORLD_SAY("  %c: %u %s%s%s", world_name(n), (unsigned)reply->context,
               WORLD_ANSWERS[reply->answer], world.reply[0] == 0 ? "" : " ", world.reply);
+    if (reply->lock_answer != 0)
+        WORLD_SAY(" %s", lock_answer_name(reply->lock_answer));
+    if (reply->token != 0) {
+        WORLD_SAY(" %s", reply->token == world.token  ? "same"
+                         : reply->token > world.token ? "newer"
+                                                      : "older");
+        world.token = reply->token;
+    }
+    WORLD_SAY("\n");
     if (world.on_reply != NULL)
         world.on_reply(reply);
 }
@@ -160,6 +172,8 @@ static void world_take_output(uint32_t n) {
     }
     for (uint32_t i = 0; i < out->reply_count; i++)
         world_take_reply(n, &out->replies[i]);
+    if (out->replica.has_base)
+        world.committed[n] = 0;
     if (out->committed_first <= out->committed_last) {
         assert_true(out->committed_first > world.committed[n]);
         assert_true(out->committed_last <= partition_replica(m->partition)->commit);
@@ -308,6 +322,26 @@ __attribute__((unused)) static void world_do_as(uint32_t n, uint64_t context, co
     if (id.first_sent_us == 0)
         id.first_sent_us = world_time_us(world.now_ms);
     world_request(n, context, command, (struct partition_request){.id = &id});
+}
+
+/* Session `session` asks for a lock, or gives one back. */
+__attribute__((unused)) static void world_lock(uint32_t n, uint64_t context,
+                                               enum lock_request_type type, uint64_t session,
+                                               uint64_t number, struct lock_request lock) {
+    lock.type = type;
+    lock.session = (struct raft_id){{session, 1}};
+    lock.request = number;
+    lock.connection = session;
+    if (lock.name.size == 0)
+        lock.name = SLICE_LITERAL("lock");
+    struct partition_request request = {.kind = PARTITION_LOCK_REQUEST,
+                                        .context = context,
+                                        .deadline_us = (world.now_ms + 2000) * 1000,
+                                        .lock = &lock};
+    world.answer = 0;
+    assert_int_equal(
+        world_step(n, (struct partition_input){.type = PARTITION_REQUEST, .request = &request}),
+        LARDER_OK);
 }
 
 __attribute__((unused)) static void world_promise(uint32_t to, uint32_t from, int64_t sent_ms) {

@@ -429,6 +429,162 @@ static void a_primary_whose_store_is_behind_executes_nothing(void **state) {
     assert_true(world_agree(B, C));
 }
 
+/* ---- locks ---- */
+
+static const struct lock_request PATIENT = {.hold_ms = 500, .wait_ms = 2000};
+
+static void a_lock_goes_to_the_next_when_it_is_released(void **state) {
+    (void)state;
+    world_lock(A, 1, LOCK_ACQUIRE, 1, 1, PATIENT);
+    expect("");
+    world_deliver("");
+    uint64_t token = world.token;
+    world_lock(A, 2, LOCK_ACQUIRE, 2, 1, PATIENT);
+    world_lock(A, 3, LOCK_ACQUIRE, 3, 1, (struct lock_request){.hold_ms = 500});
+    expect("  A: 1 DONE GRANTED newer\n"
+           "  A: 3 DONE HELD\n");
+    world_lock(A, 4, LOCK_RELEASE, 1, 2, (struct lock_request){.token = token});
+    world_deliver("");
+    expect("  A: 4 DONE DONE same\n"
+           "  A: 2 DONE GRANTED newer\n");
+    assert_true(world_agree(A, B));
+}
+
+static void a_hold_runs_out_by_a_record(void **state) {
+    (void)state;
+    world_lock(A, 1, LOCK_ACQUIRE, 1, 1, PATIENT);
+    world_deliver("");
+    world_lock(A, 2, LOCK_ACQUIRE, 2, 1, PATIENT);
+    world.now_ms += 500;
+    for (uint32_t n = C; n >= A; n--)
+        world_tick(n);
+    world_deliver("");
+    expect("  A: 1 DONE GRANTED newer\n"
+           "  A: 2 DONE GRANTED newer\n");
+    assert_true(world_agree(A, B));
+}
+
+static void those_who_wait_at_a_deposed_primary_are_sent_on(void **state) {
+    (void)state;
+    world_lock(A, 1, LOCK_ACQUIRE, 1, 1, PATIENT);
+    world_deliver("");
+    world_lock(A, 2, LOCK_ACQUIRE, 2, 1, PATIENT);
+    uint64_t token = world.token;
+    fail_over_to_b();
+    world_see(A);
+    expect("  A: 1 DONE GRANTED newer\n"
+           "  A is none\n"
+           "  A: 2 MOVED\n");
+    world_lock(B, 3, LOCK_ACQUIRE, 2, 1, PATIENT);
+    world_lock(B, 4, LOCK_RELEASE, 1, 2, (struct lock_request){.token = token});
+    world_deliver("A");
+    expect("  B: 4 DONE DONE same\n"
+           "  B: 3 DONE GRANTED newer\n");
+    assert_true(world_agree(B, C));
+}
+
+static void a_write_with_an_old_token_is_refused_over_a_failover(void **state) {
+    (void)state;
+    struct partition_fence old = {SLICE_LITERAL("lock"), 5}, new = {SLICE_LITERAL("lock"), 6};
+    world_request(A, 1, "SET k v", (struct partition_request){.fence = &new});
+    world_request(A, 2, "SETNX k v", (struct partition_request){.fence = &new});
+    world_deliver("");
+    fail_over_to_b();
+    world_request(B, 3, "SET k w", (struct partition_request){.fence = &old});
+    expect("  A: 1 DONE +OK\n"
+           "  A: 2 DONE :0\n"
+           "  B: 3 FENCED\n");
+    new.token = 7; /* a write that changes nothing has been seen too */
+    world_request(B, 4, "SETNX k v", (struct partition_request){.fence = &new});
+    expect("");
+    world_deliver("A");
+    old.token = 6;
+    world_request(B, 5, "SET k w", (struct partition_request){.fence = &old});
+    expect("  B: 4 DONE :0\n"
+           "  B: 5 FENCED\n");
+    assert_true(world_agree(B, C));
+}
+
+static void those_whose_connection_closes_leave_the_queue(void **state) {
+    (void)state;
+    world_lock(A, 1, LOCK_ACQUIRE, 1, 1, PATIENT);
+    world_lock(A, 2, LOCK_ACQUIRE, 2, 1, PATIENT);
+    assert_int_equal(
+        world_step(A, (struct partition_input){.type = PARTITION_DISCONNECT, .connection = 2}),
+        LARDER_OK);
+    world_deliver("");
+    world_lock(A, 3, LOCK_END_SESSION, 1, 2, (struct lock_request){0});
+    world_lock(A, 4, LOCK_ACQUIRE, 3, 1, PATIENT);
+    world_deliver("");
+    expect("  A: 1 DONE GRANTED newer\n"
+           "  A: 3 DONE DONE\n"
+           "  A: 4 DONE GRANTED newer\n");
+}
+
+static void a_lock_request_is_parked_and_a_queue_has_its_end(void **state) {
+    (void)state;
+    elect_b();
+    world_lock(B, 1, LOCK_ACQUIRE, 1, 1, PATIENT);
+    world.now_ms += 250;
+    world_tick(B);
+    world_deliver("A");
+    expect("  B is open\n"
+           "  B: 1 DONE GRANTED newer\n");
+    for (uint64_t i = 0; i < 300; i++)
+        world_lock(B, 10 + i, LOCK_ACQUIRE, 10 + i, 1, PATIENT);
+    world_promise(C, B, world.now_ms);
+    world_tick(B);
+    assert_int_equal(world.reply_context, 309);
+    forget();
+    world_promise(C, B, world.now_ms);
+    world_do(B, 2, "GET k");
+    expect("  B: 2 DONE $-1\n");
+}
+
+/* All three are gone, the data is given up, and B begins anew. */
+static void after_a_reset_tokens_go_on_above_the_ceiling(void **state) {
+    (void)state;
+    world_lock(A, 1, LOCK_ACQUIRE, 1, 1, PATIENT);
+    world_deliver("");
+    world.is_quiet = true;
+    world_change(CONFIG_SHRINK, B);
+    world_change(CONFIG_SHRINK, C);
+    struct config_entry down = {.type = CONFIG_DOWN, .member = {A, 1}};
+    assert_int_equal(world_commit(&down), CONFIG_APPLIED);
+    const struct partition_config *p = &world.group->partitions[0];
+    struct config_entry reset = {.type = CONFIG_RESET,
+                                 .change = {.epoch = p->epoch,
+                                            .member = B,
+                                            .incarnation = 1,
+                                            .term = p->term,
+                                            .ceiling = world.group->ceiling}};
+    assert_int_equal(world_commit(&reset), CONFIG_APPLIED);
+    uint64_t ceiling = world.group->ceiling;
+    world_change(CONFIG_ADD_LEARNER, C);
+    struct config_entry raise = {.type = CONFIG_CEILING, .ceiling = ceiling + 120000000};
+    assert_int_equal(world_commit(&raise), CONFIG_APPLIED);
+    world.now_ms += 300;
+    world_see(B);
+    world_see(C);
+    world_hear_coordinator(B);
+    for (int i = 0; i < 10; i++) {
+        world.now_ms += 20;
+        world_tick(B);
+        world_tick(C);
+        world_deliver("A");
+    }
+    assert_int_equal(partition_replica(world.members[B].partition)->role, REPLICA_OPEN);
+    assert_true(world_agree(B, C));
+    assert_true(locks_last_token(partition_locks(world.members[C].partition)) >= ceiling);
+    world_hear_coordinator(B);
+    world.is_quiet = false;
+    forget();
+    world_lock(B, 2, LOCK_ACQUIRE, 2, 1, PATIENT);
+    world_deliver("A");
+    expect("  B: 2 DONE GRANTED newer\n");
+    assert_true(world.token > ceiling);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
@@ -454,6 +610,13 @@ int main(void) {
         TEST(a_command_that_would_change_too_much_is_refused),
         TEST(requests_beyond_the_room_are_refused_and_not_applied),
         TEST(a_primary_whose_store_is_behind_executes_nothing),
+        TEST(a_lock_goes_to_the_next_when_it_is_released),
+        TEST(a_hold_runs_out_by_a_record),
+        TEST(those_who_wait_at_a_deposed_primary_are_sent_on),
+        TEST(a_write_with_an_old_token_is_refused_over_a_failover),
+        TEST(those_whose_connection_closes_leave_the_queue),
+        TEST(a_lock_request_is_parked_and_a_queue_has_its_end),
+        TEST(after_a_reset_tokens_go_on_above_the_ceiling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

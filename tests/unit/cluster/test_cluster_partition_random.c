@@ -221,7 +221,7 @@ static void check_counts(void) {
     uint32_t primary = world.group->partitions[0].primary;
     for (uint32_t client = 0; client < CLIENTS; client++) {
         struct client *c = &chaos.clients[client];
-        for (int i = 0; i < 8 && c->sent_ms != 0; i++) { /* what was open is answered */
+        for (int i = 0; i < 64 && c->sent_ms != 0; i++) { /* what was open is answered */
             c->primary = primary;
             world.now_ms += 400;
             world_promise_all();
