@@ -60,8 +60,9 @@ struct partition_config {
     uint64_t lost_index; /* LOST: of the entry that made it so */
     enum partition_state state;
     uint32_t primary;
-    bool is_released;    /* the previous primary had stopped serving before the term began */
-    uint64_t reset_term; /* of the last RESET: what is of an older term is not data; 0: none */
+    bool is_released;       /* the previous primary had stopped serving before the term began */
+    uint64_t reset_term;    /* of the last RESET: what is of an older term is not data; 0: none */
+    uint64_t reset_ceiling; /* no lock token before that RESET was above it */
     struct member_set in_sync; /* LOST: empty */
     struct member_set learners;
     struct member_set target; /* where replicas should be */

@@ -21,7 +21,7 @@ enum {
     SNAPSHOT_VERSION = 1,
     SETTINGS_BYTES = 8 * 4,
     MEMBER_BYTES = 4 + 1 + 16 + 8 + CLUSTER_HOST_BYTES + 4 + 2 * CLUSTER_LABEL_BYTES + 4 + 1,
-    PARTITION_BYTES_FIXED = 5 * 8 + 1 + 4 + 1,
+    PARTITION_BYTES_FIXED = 6 * 8 + 1 + 4 + 1,
     SNAPSHOT_HEADER_BYTES = 1 + 16 + 2 + 8 + 8 + 4 + SETTINGS_BYTES + 4 + 4,
 };
 
@@ -218,6 +218,7 @@ static void write_partition(struct byte_writer *w, const struct partition_config
     write_unsigned(w, p->primary, 4);
     write_unsigned(w, p->is_released, 1);
     write_unsigned(w, p->reset_term, 8);
+    write_unsigned(w, p->reset_ceiling, 8);
     write_set(w, &p->in_sync);
     write_set(w, &p->learners);
     write_set(w, &p->target);
@@ -234,6 +235,7 @@ static struct partition_config read_partition(struct byte_reader *r) {
     p.primary = (uint32_t)read_unsigned(r, 4);
     p.is_released = read_flag(r);
     p.reset_term = read_unsigned(r, 8);
+    p.reset_ceiling = read_unsigned(r, 8);
     p.in_sync = read_set(r);
     p.learners = read_set(r);
     p.target = read_set(r);

@@ -110,7 +110,7 @@ static void begin_anew(struct cluster_partition *p) {
     copying_begin(p->copying, p->replica->role >= REPLICA_ELECTED);
     request_memory_clear(p->requests);
     locks_follow(p->locks);
-    locks_reset(p->locks, p->ceiling);
+    locks_reset(p->locks, p->replica->view.reset_ceiling);
     p->apply_from = p->replica->applied + 1;
     p->apply_to = p->replica->applied;
     p->applied_bytes = 0;
@@ -171,7 +171,7 @@ static void lead(struct cluster_partition *p) {
     if (p->replica->view.reset_term == term && p->reset_term != term) {
         uint8_t ceiling[8];
         struct byte_writer w = {ceiling};
-        write_unsigned(&w, p->ceiling, 8);
+        write_unsigned(&w, p->replica->view.reset_ceiling, 8);
         struct partition_record record = {.kind = PARTITION_RECORD_RESET,
                                           .time_us = partition_time(p),
                                           .body = slice_of(ceiling, sizeof(ceiling))};

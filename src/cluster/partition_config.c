@@ -129,6 +129,7 @@ static void apply_reset(struct configuration *c, struct partition_config *p,
     p->learners = (struct member_set){0};
     begin_term(c, p, change->member);
     p->reset_term = p->term;
+    p->reset_ceiling = c->ceiling;
     if (change->ceiling > c->ceiling && !CLUSTER_MUTATED(MUTANT_RESET_KEEPS_CEILING))
         c->ceiling = change->ceiling;
 }

@@ -435,15 +435,15 @@ static const struct lock_request PATIENT = {.hold_ms = 500, .wait_ms = 2000};
 
 static void a_lock_goes_to_the_next_when_it_is_released(void **state) {
     (void)state;
-    world_lock(A, 1, LOCK_ACQUIRE, 1, 1, PATIENT);
+    world_lock(A, 1, LOCK_REQUEST_ACQUIRE, 1, 1, PATIENT);
     expect("");
     world_deliver("");
     uint64_t token = world.token;
-    world_lock(A, 2, LOCK_ACQUIRE, 2, 1, PATIENT);
-    world_lock(A, 3, LOCK_ACQUIRE, 3, 1, (struct lock_request){.hold_ms = 500});
+    world_lock(A, 2, LOCK_REQUEST_ACQUIRE, 2, 1, PATIENT);
+    world_lock(A, 3, LOCK_REQUEST_ACQUIRE, 3, 1, (struct lock_request){.hold_ms = 500});
     expect("  A: 1 DONE GRANTED newer\n"
            "  A: 3 DONE HELD\n");
-    world_lock(A, 4, LOCK_RELEASE, 1, 2, (struct lock_request){.token = token});
+    world_lock(A, 4, LOCK_REQUEST_RELEASE, 1, 2, (struct lock_request){.token = token});
     world_deliver("");
     expect("  A: 4 DONE DONE same\n"
            "  A: 2 DONE GRANTED newer\n");
@@ -452,9 +452,9 @@ static void a_lock_goes_to_the_next_when_it_is_released(void **state) {
 
 static void a_hold_runs_out_by_a_record(void **state) {
     (void)state;
-    world_lock(A, 1, LOCK_ACQUIRE, 1, 1, PATIENT);
+    world_lock(A, 1, LOCK_REQUEST_ACQUIRE, 1, 1, PATIENT);
     world_deliver("");
-    world_lock(A, 2, LOCK_ACQUIRE, 2, 1, PATIENT);
+    world_lock(A, 2, LOCK_REQUEST_ACQUIRE, 2, 1, PATIENT);
     world.now_ms += 500;
     for (uint32_t n = C; n >= A; n--)
         world_tick(n);
@@ -466,17 +466,17 @@ static void a_hold_runs_out_by_a_record(void **state) {
 
 static void those_who_wait_at_a_deposed_primary_are_sent_on(void **state) {
     (void)state;
-    world_lock(A, 1, LOCK_ACQUIRE, 1, 1, PATIENT);
+    world_lock(A, 1, LOCK_REQUEST_ACQUIRE, 1, 1, PATIENT);
     world_deliver("");
-    world_lock(A, 2, LOCK_ACQUIRE, 2, 1, PATIENT);
+    world_lock(A, 2, LOCK_REQUEST_ACQUIRE, 2, 1, PATIENT);
     uint64_t token = world.token;
     fail_over_to_b();
     world_see(A);
     expect("  A: 1 DONE GRANTED newer\n"
            "  A is none\n"
            "  A: 2 MOVED\n");
-    world_lock(B, 3, LOCK_ACQUIRE, 2, 1, PATIENT);
-    world_lock(B, 4, LOCK_RELEASE, 1, 2, (struct lock_request){.token = token});
+    world_lock(B, 3, LOCK_REQUEST_ACQUIRE, 2, 1, PATIENT);
+    world_lock(B, 4, LOCK_REQUEST_RELEASE, 1, 2, (struct lock_request){.token = token});
     world_deliver("A");
     expect("  B: 4 DONE DONE same\n"
            "  B: 3 DONE GRANTED newer\n");
@@ -507,14 +507,14 @@ static void a_write_with_an_old_token_is_refused_over_a_failover(void **state) {
 
 static void those_whose_connection_closes_leave_the_queue(void **state) {
     (void)state;
-    world_lock(A, 1, LOCK_ACQUIRE, 1, 1, PATIENT);
-    world_lock(A, 2, LOCK_ACQUIRE, 2, 1, PATIENT);
+    world_lock(A, 1, LOCK_REQUEST_ACQUIRE, 1, 1, PATIENT);
+    world_lock(A, 2, LOCK_REQUEST_ACQUIRE, 2, 1, PATIENT);
     assert_int_equal(
         world_step(A, (struct partition_input){.type = PARTITION_DISCONNECT, .connection = 2}),
         LARDER_OK);
     world_deliver("");
-    world_lock(A, 3, LOCK_END_SESSION, 1, 2, (struct lock_request){0});
-    world_lock(A, 4, LOCK_ACQUIRE, 3, 1, PATIENT);
+    world_lock(A, 3, LOCK_REQUEST_END_SESSION, 1, 2, (struct lock_request){0});
+    world_lock(A, 4, LOCK_REQUEST_ACQUIRE, 3, 1, PATIENT);
     world_deliver("");
     expect("  A: 1 DONE GRANTED newer\n"
            "  A: 3 DONE DONE\n"
@@ -524,14 +524,14 @@ static void those_whose_connection_closes_leave_the_queue(void **state) {
 static void a_lock_request_is_parked_and_a_queue_has_its_end(void **state) {
     (void)state;
     elect_b();
-    world_lock(B, 1, LOCK_ACQUIRE, 1, 1, PATIENT);
+    world_lock(B, 1, LOCK_REQUEST_ACQUIRE, 1, 1, PATIENT);
     world.now_ms += 250;
     world_tick(B);
     world_deliver("A");
     expect("  B is open\n"
            "  B: 1 DONE GRANTED newer\n");
     for (uint64_t i = 0; i < 300; i++)
-        world_lock(B, 10 + i, LOCK_ACQUIRE, 10 + i, 1, PATIENT);
+        world_lock(B, 10 + i, LOCK_REQUEST_ACQUIRE, 10 + i, 1, PATIENT);
     world_promise(C, B, world.now_ms);
     world_tick(B);
     assert_int_equal(world.reply_context, 309);
@@ -544,7 +544,7 @@ static void a_lock_request_is_parked_and_a_queue_has_its_end(void **state) {
 /* All three are gone, the data is given up, and B begins anew. */
 static void after_a_reset_tokens_go_on_above_the_ceiling(void **state) {
     (void)state;
-    world_lock(A, 1, LOCK_ACQUIRE, 1, 1, PATIENT);
+    world_lock(A, 1, LOCK_REQUEST_ACQUIRE, 1, 1, PATIENT);
     world_deliver("");
     world.is_quiet = true;
     world_change(CONFIG_SHRINK, B);
@@ -579,7 +579,7 @@ static void after_a_reset_tokens_go_on_above_the_ceiling(void **state) {
     world_hear_coordinator(B);
     world.is_quiet = false;
     forget();
-    world_lock(B, 2, LOCK_ACQUIRE, 2, 1, PATIENT);
+    world_lock(B, 2, LOCK_REQUEST_ACQUIRE, 2, 1, PATIENT);
     world_deliver("A");
     expect("  B: 2 DONE GRANTED newer\n");
     assert_true(world.token > ceiling);
