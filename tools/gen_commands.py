@@ -959,9 +959,14 @@ ROUTE_RESPONSES = {"one_succeeded": "MERGE_ONE_SUCCEEDED", "all_succeeded": "MER
                    "special": "MERGE_NONE"}
 
 
+# Commands whose replies change although their key does not.
+ROUTE_NOT_KEPT = {"HPTTL", "HTTL", "MEMORY", "XINFO"}
+
+
 def route_traits(command):
-    """Whether replicas may answer it, where it goes without a key or with keys of several slots,
-    how its replies become one, and the words per key where it can be split."""
+    """Whether replicas may answer it, whether its replies may be kept, where it goes without a key
+    or with keys of several slots, how its replies become one, and the words per key where it can
+    be split."""
     tips = dict(tip.split(":") for tip in command.tips if ":" in tip)
     request = ROUTE_REQUESTS.get(tips.get("request_policy"), "SPREAD_ONE")
     merge = ROUTE_RESPONSES.get(tips.get("response_policy"), "MERGE_ARRAYS")
@@ -969,11 +974,17 @@ def route_traits(command):
     step = 0
     if request == "SPREAD_SPLIT":
         specs = route_keys(command)
-        if len(specs) == 1 and specs[0].is_plain_range() and (specs[0].index, specs[0].last) == (1, -1):
+        if (len(specs) == 1 and specs[0].is_plain_range()
+                and (specs[0].index, specs[0].last) == (1, -1)):
             step = specs[0].step
         else:
             request = "SPREAD_ONE"
-    return f"{str(reads).lower()}, {request}, {merge}, {step}"
+    specs = command.keys
+    is_cacheable = (reads and "blocking" not in command.flags
+                    and command.words[0] not in ROUTE_NOT_KEPT
+                    and "nondeterministic_output" not in command.tips
+                    and len(specs) == 1 and specs[0].is_plain_range() and specs[0].last == 0)
+    return f"{str(reads).lower()}, {str(is_cacheable).lower()}, {request}, {merge}, {step}"
 
 
 def generate_routes(commands):

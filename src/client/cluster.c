@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The life of cluster contexts, their options, and looking at the map. */
+#include "client/cache.h"
 #include "client/cluster_internal.h"
 #include "client/slot.h"
 
@@ -99,6 +100,7 @@ void cluster_release(struct cluster *cluster) {
 }
 
 void cluster_destroy(struct cluster *cluster) {
+    cache_forget_cluster(cluster->cache);
     cluster_tell(cluster, VALKEYCLUSTER_EVENT_FREE_CONTEXT);
     cluster_release(cluster);
     vk_free(cluster);

@@ -110,7 +110,8 @@ struct cluster {
     int read_from;            /* VALKEYCLUSTER_READ_ */
     char *zone;               /* owned; NULL: none */
     size_t read_turn;
-    valkeyClusterLogFn *log; /* NULL: nobody listens */
+    struct valkeyCache *cache; /* that its connections feed; NULL: none */
+    valkeyClusterLogFn *log;   /* NULL: nobody listens */
     int log_level;
     void *log_privdata;
     alignas(max_align_t) valkeyClusterContext context;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Nodes and their connections. */
+#include "client/cache.h"
 #include "client/cluster_internal.h"
 
 #include <string.h>
@@ -155,5 +156,13 @@ int cluster_node_connect(struct cluster *cluster, struct cluster_node *node) {
         cluster_node_fail(cluster, node, node->base.con->err, node->base.con->errstr);
     node->is_readonly = false;
     node->base.con = cluster_node_open(cluster, node);
-    return node->base.con != NULL ? VALKEY_OK : VALKEY_ERR;
+    if (node->base.con == NULL)
+        return VALKEY_ERR;
+    if (cluster->cache == NULL ||
+        cache_feed(cluster->cache, connection_of(node->base.con)) == VALKEY_OK)
+        return VALKEY_OK;
+    (void)cluster_fail(cluster, node->base.con->err, node->base.con->errstr);
+    node_note_error(node, cluster->context.err, cluster->context.errstr);
+    cluster_node_disconnect(node);
+    return VALKEY_ERR;
 }

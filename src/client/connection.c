@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The life of contexts, and the buffer of unsent commands. */
-#include "client/connection.h"
+#include "client/cache.h"
 
 #include <limits.h>
 #include <string.h>
@@ -93,6 +93,7 @@ void connection_open(valkeyContext *c, const valkeyOptions *options) {
 
 void connection_destroy(valkeyContext *c, bool keep_fd) {
     struct connection *connection = connection_of(c);
+    cache_forget(connection);
     if (!keep_fd)
         c->funcs->close(c);
     if (c->privctx != NULL && c->funcs->free_privctx != NULL)
@@ -210,6 +211,7 @@ int valkeyReconnect(valkeyContext *c) {
     valkeyReader *reader = valkeyReaderCreate();
     if (reader == NULL)
         return connection_fail_memory(c);
+    cache_forget(connection_of(c));
     c->err = 0;
     c->errstr[0] = '\0';
     c->funcs->close(c);

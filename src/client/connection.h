@@ -12,6 +12,7 @@
 #include <stdalign.h>
 #include <stdbool.h>
 
+struct valkeyCache;
 struct valkeyCallback;
 struct valkeyAsyncContext;
 
@@ -36,6 +37,8 @@ struct async_state {
 struct connection {
     struct output output;
     struct async_state async;
+    struct valkeyCache *cache;      /* that it feeds, see cache.h; NULL: none */
+    struct connection *next_cached; /* of those that feed it */
     alignas(max_align_t) valkeyContext context;
 };
 

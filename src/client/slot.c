@@ -21,7 +21,7 @@ struct route {
     const char *name, *subcommand;
     unsigned short first_key, key_count; /* in ROUTE_KEYS */
     bool has_subcommands;
-    bool is_readonly;
+    bool is_readonly, is_cacheable;
     unsigned char spread, merge, key_step; /* as in struct command_traits */
 };
 
@@ -152,6 +152,20 @@ static const struct route *route_of(struct command *command, struct word name) {
     return inner != NULL ? inner : route;
 }
 
+/* The first key that is not empty, or an empty one if there is no other. */
+static bool find_first_key(struct command *command, const struct route *route, struct word *out) {
+    struct word found;
+    bool has_key = false;
+    *out = (struct word){0};
+    for (unsigned i = 0; i < route->key_count && out->size == 0; i++) {
+        if (!find_key(command, &ROUTE_KEYS[route->first_key + i], &found))
+            continue;
+        *out = found;
+        has_key = true;
+    }
+    return has_key;
+}
+
 enum slot_result slot_of_command(const char *text, size_t size, unsigned *out_slot,
                                  const char **out_name, size_t *out_name_size) {
     struct command command;
@@ -163,18 +177,24 @@ enum slot_result slot_of_command(const char *text, size_t size, unsigned *out_sl
     const struct route *route = route_of(&command, name);
     if (route == NULL)
         return SLOT_UNKNOWN_COMMAND;
-    struct word key = {0}, found;
-    bool has_key = false;
-    for (unsigned i = 0; i < route->key_count && key.size == 0; i++) {
-        if (!find_key(&command, &ROUTE_KEYS[route->first_key + i], &found))
-            continue;
-        key = found;
-        has_key = true;
-    }
-    if (!has_key)
+    struct word key;
+    if (!find_first_key(&command, route, &key))
         return SLOT_NO_KEY;
     *out_slot = slot_of_key(key.text, key.size);
     return SLOT_FOUND;
+}
+
+bool command_key_of(const char *text, size_t size, const char **out_key, size_t *out_size) {
+    struct command command;
+    struct word name, key;
+    if (!open_command(text, size, &command) || !get_word(&command, 0, &name))
+        return false;
+    const struct route *route = route_of(&command, name);
+    if (route == NULL || !find_first_key(&command, route, &key))
+        return false;
+    *out_key = key.text;
+    *out_size = key.size;
+    return true;
 }
 
 bool command_traits_of(const char *text, size_t size, struct command_traits *out) {
@@ -186,6 +206,7 @@ bool command_traits_of(const char *text, size_t size, struct command_traits *out
     if (route == NULL)
         return false;
     *out = (struct command_traits){.is_readonly = route->is_readonly,
+                                   .is_cacheable = route->is_cacheable,
                                    .spread = (enum spread)route->spread,
                                    .merge = (enum merge)route->merge,
                                    .key_step = route->key_step};

@@ -39,12 +39,15 @@ enum merge {
 };
 
 struct command_traits {
-    bool is_readonly; /* a replica may answer it */
+    bool is_readonly;  /* a replica may answer it */
+    bool is_cacheable; /* it reads the one key that is its only one, and nothing else */
     enum spread spread;
     enum merge merge;
     int key_step; /* SPREAD_SPLIT: words per key; keys begin with word 1 */
 };
 
+/* The first key of a command, borrowed from it; false: there is none. */
+bool command_key_of(const char *command, size_t size, const char **out_key, size_t *out_size);
 /* False: an unknown or malformed command. */
 bool command_traits_of(const char *command, size_t size, struct command_traits *out);
 

@@ -2,8 +2,8 @@
 /* Commands and replies over one context. In the common case a command is one send(2) and its reply
  * one recv(2). When the socket takes only a part of the commands, the rest is sent as room comes
  * while replies are read, for a server that cannot deliver replies stops reading commands. */
+#include "client/cache.h"
 #include "client/command_text.h"
-#include "client/connection.h"
 #include "client/reply.h"
 
 #include <poll.h>
@@ -93,7 +93,10 @@ int connection_next_answer(valkeyContext *c, void **reply) {
         if (*reply == NULL || c->reader->fn != &REPLY_FUNCTIONS)
             return VALKEY_OK;
         int type = ((valkeyReply *)*reply)->type;
-        if (type == VALKEY_REPLY_PUSH && c->push_cb != NULL)
+        struct valkeyCache *cache = connection_of(c)->cache;
+        if (type == VALKEY_REPLY_PUSH && cache != NULL && cache_take_push(cache, *reply))
+            freeReplyObject(*reply);
+        else if (type == VALKEY_REPLY_PUSH && c->push_cb != NULL)
             c->push_cb(c->privdata, *reply);
         else if (type == VALKEY_REPLY_ATTR)
             freeReplyObject(*reply);

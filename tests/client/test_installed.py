@@ -20,7 +20,7 @@ EXPECTED = {
     "pipeline": "counter: 2000\n",
     "transaction": "doubled: 42\n",
     "pubsub": "example:news: hello\nexample:news: bye\n",
-    "caching": "asked: old\nfrom memory: old\nasked again: new\n",
+    "caching": "asked: old\nfrom memory: old\nasked again: new\nfrom memory 1 times\n",
     "cluster": "SET: OK\nkeys: 101\n",
     "cluster_async": "answers: 100\n",
     "cluster_spread": "value: 2\nvalue: 1\nvalue: 3\nkeys in all nodes: 3\ndeleted: 3\n",
