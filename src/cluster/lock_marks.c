@@ -94,7 +94,7 @@ enum larder_status locks_fence(struct locks *l, struct slice name, uint64_t toke
     const struct mark *mark = locks_find_mark(l, name);
     uint64_t oldest = mark == NULL ? l->floor : mark->token;
     *out_record = slice_of(NULL, 0);
-    if (token < oldest && !CLUSTER_MUTATED(MUTANT_FENCE_OLDER_ACCEPTED))
+    if (token < oldest)
         return LARDER_DENIED;
     if (mark != NULL && mark->token >= token)
         return LARDER_OK;

@@ -13,7 +13,7 @@
  *   a partition's data was lost, `last` becomes the ceiling (locks_reset).
  * - A hold counts at the primary, by the clock of its machine, from the commit of the grant or
  *   renewal; a new primary begins anew with all holds in full. Its holder counts from before it
- *   asked, and less (lock_lost_at_us), so it gives up first.
+ *   asked, and less (lock_lost_at_us), so it gives up first. A renewal never shortens a hold.
  * - Those who wait are served in the order in which they came, when the lock is released, not by
  *   asking again. They leave when their connection closes, their time is over or the primary is
  *   deposed; then they ask again, with the same request id, which is granted only once.

@@ -61,9 +61,19 @@ static void keep_request(struct lock *lock, uint64_t request) {
         lock->request_count++;
 }
 
-/* The hold runs from the commit of this record on; what ran until now is void. */
+/* 0 is for ever. */
+static uint32_t longer(uint32_t a_ms, uint32_t b_ms) {
+    if (a_ms == 0 || b_ms == 0)
+        return 0;
+    return a_ms > b_ms ? a_ms : b_ms;
+}
+
+/* The hold runs from the commit of this record on. It is never less than what was promised with the
+ * same token before: its holder may not know yet that it asked for less. */
 static void begin_hold(struct locks *l, struct lock *lock, uint32_t hold_ms, uint64_t sequence) {
-    lock->hold_ms = hold_ms;
+    lock->hold_ms =
+        CLUSTER_MUTATED(MUTANT_LOCK_HOLD_SHORTENED) ? hold_ms : longer(lock->hold_ms, hold_ms);
+    hold_ms = lock->hold_ms;
     lock->sequence = sequence;
     deadlines_remove(&l->expiries, &lock->expiry);
     if (l->is_leading)
@@ -88,8 +98,10 @@ static enum larder_status grant(struct locks *l, const struct lock_record *r, ui
         return LARDER_NO_MEMORY;
     bool is_again =
         lock->depth > 0 && lock->token == r->token && raft_id_equal(lock->owner, r->session);
-    if (!is_again)
+    if (!is_again) {
         lock->depth = lock->request_count = lock->request_next = 0;
+        lock->hold_ms = r->hold_ms;
+    }
     lock->owner = r->session;
     lock->token = r->token;
     lock->depth++;

@@ -121,7 +121,7 @@ enum cluster_mutant {
     MUTANT_LOCK_RESET_FORGETS = 240,      /* tokens begin anew after a total loss */
     MUTANT_LOCK_ANY_TOKEN = 241,          /* an old token renews and releases */
     MUTANT_LOCK_CANCEL_IGNORED = 242,     /* a grant that came too late is not given back */
-    MUTANT_FENCE_OLDER_ACCEPTED = 243,    /* a write with an old token is accepted */
+    MUTANT_LOCK_HOLD_SHORTENED = 243,     /* a renewal for less time cuts the hold short */
     MUTANT_FENCE_FLOOR_IGNORED = 244,     /* a mark is forgotten instead of raising the floor */
     MUTANT_FENCE_MARKS_NOT_COPIED = 245,  /* a copied partition has no marks */
 };

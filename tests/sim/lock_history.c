@@ -59,8 +59,9 @@ static int64_t counts_until(const struct check *c, const struct lock_event *gran
                 until_us =
                     event->call_us + held_us > until_us ? event->call_us + held_us : until_us;
         }
-        bool ends_it = event->kind == LOCK_FORCE || (event->kind == LOCK_RELEASE && is_mine);
-        if (ends_it && event->call_us >= grant->call_us && event->call_us < ends_us)
+        bool ends_it = event->kind == LOCK_RELEASE && is_mine;
+        bool may_end_it = event->kind == LOCK_FORCE && event->return_us >= grant->call_us;
+        if ((ends_it || may_end_it) && event->call_us < ends_us)
             ends_us = event->call_us;
     }
     return until_us < ends_us ? until_us : ends_us;

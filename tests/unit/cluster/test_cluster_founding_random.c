@@ -6,7 +6,7 @@
 #include "support/test_seed.h"
 #include "unit/cluster/founding_world.h"
 
-enum { ROUNDS = 3000, FAULT_STEPS = 120 };
+enum { ROUNDS = 1500, FAULT_STEPS = 120 };
 
 static struct world world;
 static bool is_printed;

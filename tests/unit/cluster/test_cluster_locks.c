@@ -278,6 +278,31 @@ static void test_a_renewal_begins_the_hold_anew_and_needs_the_token(void **state
            "  B1 NOT HELD\n");
 }
 
+/* A, asking for less, does not know yet whether it was heard and counts on what it had. */
+static void test_a_renewal_never_shortens_a_hold(void **state) {
+    (void)state;
+    struct fixture *f = begin();
+    struct lock_request less = {.type = LOCK_REQUEST_RENEW, .hold_ms = 10};
+    acquire(f, 'A', 1, 100, 0);
+    commit(f);
+    less.token = token(f);
+    ask_for(f, 'A', 2, less);
+    commit(f);
+    fail_over(f);
+    pass(f, 99);
+    run(f);
+    SAY("at %u\n", (unsigned)f->now_ms);
+    pass(f, 1);
+    run(f);
+    end(f, "1 GRANT 1000000.000\n"
+           "  A1 GRANTED 1000000.000\n"
+           "2 RENEW 1000000.000\n"
+           "  A2 DONE 1000000.000\n"
+           "failover\n"
+           "at 99\n"
+           "3 EXPIRE 1000000.000\n");
+}
+
 static void test_its_owner_may_take_it_again(void **state) {
     (void)state;
     struct fixture *f = begin();
@@ -676,6 +701,7 @@ int main(void) {
         cmocka_unit_test(test_who_waits_is_served_in_order),
         cmocka_unit_test(test_a_hold_runs_from_the_commit),
         cmocka_unit_test(test_a_renewal_begins_the_hold_anew_and_needs_the_token),
+        cmocka_unit_test(test_a_renewal_never_shortens_a_hold),
         cmocka_unit_test(test_its_owner_may_take_it_again),
         cmocka_unit_test(test_waiting_ends),
         cmocka_unit_test(test_a_late_grant_is_given_back),
