@@ -191,11 +191,26 @@ void machine_replace(struct sim_machine *machine) {
     trace_end(machine, "gets an empty disk and is a new node", machine->node_id.words[1]);
 }
 
+/* What was put off until the end of a pause comes when the pause now ends. */
+static void bring_forward(struct sim_machine *machine, int64_t from_us, int64_t to_us) {
+    struct sim_world *world = machine->world;
+    for (size_t i = 0; i < world->event_count; i++) {
+        struct sim_event *event = &world->events[i];
+        if (event->type != SIM_EVENT_CALL && event->target == machine->address &&
+            event->time_us == from_us)
+            event->time_us = to_us;
+    }
+    world_order_events(world);
+}
+
 void machine_pause(struct sim_machine *machine, int64_t us) {
+    int64_t until_us = machine->world->now_us + us;
+    if (until_us < machine->paused_until_us)
+        bring_forward(machine, machine->paused_until_us, until_us);
     machine->world->fault_count++;
     if (machine_is_running(machine) && us > LEASE_US)
         machine_count_event(machine, RARE_PAUSE_PAST_LEASE);
-    machine->paused_until_us = machine->world->now_us + us;
+    machine->paused_until_us = until_us;
     world_note_quietly(machine->world, "pause", machine->address, (uint64_t)us);
     trace_print(&machine->world->trace, machine->world->now_us, "%" PRIu32 ": sleeps for %.3f s",
                 machine->address, (double)us / 1e6);
