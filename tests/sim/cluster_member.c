@@ -385,6 +385,23 @@ static void link(void *process, uint32_t peer, enum sim_link_event event) {
     drain(p);
 }
 
+/* Voters and learners of the core, then members: number, node, incarnation, state. */
+static int describe_configuration(const struct cluster_process *p, char *out, size_t size) {
+    const struct raft_configuration *core = raft_get_configuration(member_raft(p->member));
+    const struct configuration *c = member_configuration(p->member);
+    size_t used = 0;
+    for (uint32_t i = 0; i < core->count && used < size; i++)
+        used +=
+            (size_t)snprintf(out + used, size - used, " %s%" PRIu64,
+                             core->members[i].is_voter ? "v" : "l", core->members[i].id.words[1]);
+    for (uint32_t i = 0; c != NULL && i < c->member_count && used < size; i++)
+        used += (size_t)snprintf(out + used, size - used,
+                                 " #%" PRIu32 "=n%" PRIu64 ".%" PRIu64 "%s", c->members[i].number,
+                                 c->members[i].node.words[1], c->members[i].incarnation,
+                                 c->members[i].state == MEMBER_DOWN ? " down" : "");
+    return (int)(used < size ? used : size - 1);
+}
+
 static void describe(const void *process, char *out, size_t size) {
     const struct cluster_process *p = process;
     struct raft_status s;
@@ -397,6 +414,7 @@ static void describe(const void *process, char *out, size_t size) {
         snprintf(out, size, "%s%s term %" PRIu64 " applied %" PRIu64 " number %" PRIu32,
                  raft_role_name(s.role), member_is_coordinator(p->member) ? " coordinator" : "",
                  s.term, member_applied(p->member), member_number(p->member));
+    used += describe_configuration(p, out + used, size - (size_t)used);
     if (used > 0 && (size_t)used < size)
         cluster_data_describe(p->data, out + used, size - (size_t)used);
 }

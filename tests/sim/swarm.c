@@ -164,7 +164,7 @@ void swarm_run(const struct swarm_options *options, struct swarm_result *out) {
     }
     for (uint32_t i = 0; i < type->machine_count && swarm->world->violation != NULL; i++) {
         const struct sim_machine *machine = &swarm->world->machines[i];
-        char text[200] = "down";
+        char text[600] = "down";
         if (machine_is_running(machine))
             world_options.type->describe(machine->process, text, sizeof(text));
         trace_print(&swarm->world->trace, swarm->world->now_us, "%u: %s", i, text);
