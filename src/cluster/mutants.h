@@ -81,6 +81,8 @@ enum cluster_mutant {
     MUTANT_ROUND_BY_LEASE = 209,          /* a read that asked for a round trusts the lease */
     MUTANT_TIME_NOT_REPLICATED = 210,     /* backups do not keep the time of records */
     MUTANT_VAIN_WRITE_FORGOTTEN = 216,    /* a write that changed nothing is executed again */
+    MUTANT_STALE_READ_OF_TAIL = 211,      /* a stale read shows what may be cut */
+    MUTANT_STALE_READ_UNSYNCED = 212,     /* a stale read finds no key where none was copied yet */
     /* copying and anti-entropy */
     MUTANT_ITEM_OVER_NEWER = 171,        /* an item from before a left out record is taken */
     MUTANT_APPLY_TWICE = 172,            /* a record that an item has already is applied again */

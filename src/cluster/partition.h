@@ -51,6 +51,7 @@ enum partition_request_kind {
 
 enum partition_read_mode {
     PARTITION_READ_LEASE, /* linearizable: all in sync promised */
+    PARTITION_READ_STALE, /* a command that only reads, at a backup too: what was committed once */
     PARTITION_READ_ROUND, /* linearizable without trusting any clock: one round to all in sync */
 };
 
@@ -60,7 +61,8 @@ struct partition_fence {
     uint64_t token;
 };
 
-/* A reply is linearizable, whatever the request: a read is a request that changed nothing. */
+/* But for stale reads a reply is linearizable, whatever the request: a read is a request that
+ * changed nothing. */
 struct partition_request {
     enum partition_request_kind kind;
     uint64_t context;            /* of the reply */
@@ -93,6 +95,7 @@ struct partition_reply {
     uint64_t context;
     enum partition_answer answer;
     struct slice bytes; /* RESP; DONE; borrowed until the next step */
+    int64_t as_of_us;   /* a stale read: cluster time of the newest record that it saw; else 0 */
     /* DONE, of a LOCK_REQUEST */
     enum lock_answer lock_answer;
     uint64_t token;

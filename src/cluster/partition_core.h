@@ -29,6 +29,7 @@ struct partition_slot {
     uint8_t small[PARTITION_REPLY_SMALL];
     enum lock_answer lock_answer;
     uint64_t token;
+    int64_t as_of_us;
     struct slice reply; /* in `small` or `bytes` */
     uint8_t *bytes;     /* owned; NULL if size is 0 */
     size_t size;
@@ -107,6 +108,9 @@ void partition_write(struct cluster_partition *p, uint64_t context, int64_t dead
 /* The slot's answer is that of a read. As partition_execute. */
 enum partition_answer partition_answer_read(struct cluster_partition *p, uint32_t slot,
                                             const struct partition_request *request);
+/* A stale read at a replica that is not the primary. As partition_execute. */
+enum partition_answer partition_execute_stale(struct cluster_partition *p, uint32_t slot,
+                                              const struct partition_request *request);
 /* Cluster time of this step. */
 int64_t partition_time(struct cluster_partition *p);
 /* Sweep and forget sessions, when it is time. */

@@ -170,6 +170,30 @@ static enum partition_answer run_command(struct cluster_partition *p, uint32_t s
     return 0;
 }
 
+/* What a deposed primary executed and knows not to be committed may be cut. */
+static bool has_all_committed(const struct cluster_partition *p) {
+    const struct partition_replica *r = p->replica;
+    bool has_tail = r->executed_term != 0 && r->executed > r->commit;
+    return (!r->is_unsynced || CLUSTER_MUTATED(MUTANT_STALE_READ_UNSYNCED)) &&
+           (!has_tail || CLUSTER_MUTATED(MUTANT_STALE_READ_OF_TAIL));
+}
+
+enum partition_answer partition_execute_stale(struct cluster_partition *p, uint32_t slot,
+                                              const struct partition_request *request) {
+    struct store_result result = {0};
+    int64_t time_us = partition_time(p);
+    if (request->kind != PARTITION_COMMAND || !has_all_committed(p))
+        return PARTITION_MOVED;
+    enum larder_status status = p->store.type->read(p->store.context, time_us / 1000, request->argv,
+                                                    request->argc, &result);
+    if (status == LARDER_INVALID)
+        return PARTITION_MOVED;
+    bool is_held =
+        status == LARDER_OK && result.reply.size > 0 && partition_hold_reply(p, slot, result.reply);
+    p->slots[slot].as_of_us = time_us;
+    return is_held ? PARTITION_DONE : PARTITION_BUSY;
+}
+
 enum partition_answer partition_execute(struct cluster_partition *p, uint32_t slot,
                                         const struct partition_request *request) {
     p->slots[slot].done = PARTITION_DONE;

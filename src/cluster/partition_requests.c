@@ -37,6 +37,7 @@ void partition_say(struct cluster_partition *p, uint64_t context, enum partition
     reply->bytes = p->slots[slot].reply;
     reply->lock_answer = p->slots[slot].lock_answer;
     reply->token = p->slots[slot].token;
+    reply->as_of_us = p->slots[slot].as_of_us;
 }
 
 void partition_forget_replies(struct cluster_partition *p) {
@@ -161,19 +162,28 @@ static enum partition_answer admit(const struct cluster_partition *p) {
     }
 }
 
+static bool is_stale_read(const struct cluster_partition *p,
+                          const struct partition_request *request) {
+    return request->read_mode == PARTITION_READ_STALE && !p->is_broken &&
+           (p->replica->role == REPLICA_BACKUP || p->replica->role == REPLICA_LEARNER);
+}
+
 static void execute_in(struct cluster_partition *p, uint32_t slot,
                        const struct partition_request *request) {
     p->slots[slot].request.context = request->context;
     p->slots[slot].state = SLOT_WAITING;
     p->slots[slot].lock_answer = 0;
     p->slots[slot].token = 0;
-    enum partition_answer answer = partition_execute(p, slot, request);
+    p->slots[slot].as_of_us = 0;
+    enum partition_answer answer = is_stale_read(p, request)
+                                       ? partition_execute_stale(p, slot, request)
+                                       : partition_execute(p, slot, request);
     if (answer != 0)
         partition_say(p, request->context, answer, slot);
 }
 
 void partition_take_request(struct cluster_partition *p, const struct partition_request *request) {
-    enum partition_answer answer = admit(p);
+    enum partition_answer answer = is_stale_read(p, request) ? 0 : admit(p);
     if (answer == 0 && request->deadline_us <= p->now_us)
         answer = PARTITION_REFUSED;
     if (answer == PARTITION_CLOSED || (answer == 0 && p->parked_count > 0)) {

@@ -28,7 +28,7 @@ enum {
  * next_part and bucket_of. */
 struct store_result {
     struct slice effect; /* empty: nothing was changed */
-    struct slice reply;  /* RESP */
+    struct slice reply;  /* RESP; empty: there is no memory for it */
     bool is_write;       /* of a command that may change something */
 };
 
@@ -61,6 +61,10 @@ struct partition_store_type {
      * (not a command that can run here: nothing changed, the reply says why). */
     enum larder_status (*execute)(void *context, int64_t now_ms, const struct slice *argv,
                                   size_t argc, struct store_result *out) LARDER_NODISCARD;
+    /* The same of a command that only reads: nothing changes, keys that have expired by now are as
+     * if they were gone. Errors: also LARDER_INVALID for any other command. */
+    enum larder_status (*read)(void *context, int64_t now_ms, const struct slice *argv, size_t argc,
+                               struct store_result *out) LARDER_NODISCARD;
     /* Delete some of what has expired by now and what is above the limits; the effect in *out.
      * Errors: LARDER_NO_MEMORY. */
     enum larder_status (*sweep)(void *context, int64_t now_ms,

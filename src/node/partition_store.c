@@ -282,15 +282,13 @@ static enum larder_status enter(struct hosted_partition *p) {
 
 /* ---- results ---- */
 
-/* The reply in one piece. */
+/* The reply in one piece; empty for want of memory. */
 static struct slice flat_reply(struct store_host *host) {
     struct reply *reply = &host->reply;
     if (reply->reference_count == 0)
         return slice_of(reply->data, reply->used);
-    if (!store_host_need_bytes(host, reply->used + reply->reference_bytes)) {
-        static const char LOST[] = "-OOM the reply is lost for want of memory\r\n";
-        return slice_of(LOST, sizeof(LOST) - 1);
-    }
+    if (!store_host_need_bytes(host, reply->used + reply->reference_bytes))
+        return slice_of(NULL, 0);
     size_t at = 0, to = 0;
     for (size_t i = 0; i <= reply->reference_count; i++) {
         bool is_last = i == reply->reference_count;
@@ -312,14 +310,20 @@ static void give(struct store_host *host, struct store_result *out) {
     out->reply = flat_reply(host);
 }
 
-static enum larder_status execute(void *context, int64_t now_ms, const struct slice *argv,
-                                  size_t argc, struct store_result *out) {
-    struct hosted_partition *p = context;
+static void run_read(struct hosted_partition *hosted, const struct command_spec *spec,
+                     const struct slice *argv, size_t argc) {
+    struct call call = {.spec = spec, .argc = argc, .argv = argv, .reply = &hosted->host->reply};
+    (void)node_execute(&hosted->host->thread, &call);
+}
+
+static enum larder_status run_any(struct hosted_partition *p, int64_t now_ms, bool only_reads,
+                                  const struct slice *argv, size_t argc, struct store_result *out) {
     struct key_list keys = {.count = 0};
     store_host_begin(p->host, now_ms);
     const struct command_spec *spec = find_command(argv, argc);
     enum larder_status status = LARDER_OK;
-    if (!is_permitted(p, spec, argv, argc)) {
+    if (!is_permitted(p, spec, argv, argc) ||
+        (only_reads && (spec->flags & COMMAND_FLAG_READONLY) == 0)) {
         give(p->host, out);
         return LARDER_INVALID;
     }
@@ -331,13 +335,26 @@ static enum larder_status execute(void *context, int64_t now_ms, const struct sl
     if (status == LARDER_OK)
         status = enter(p);
     if (status == LARDER_OK) {
-        run(p, spec, argv, argc, &keys);
+        if (only_reads)
+            run_read(p, spec, argv, argc);
+        else
+            run(p, spec, argv, argc, &keys);
         node_section_end(&p->host->thread);
     }
     drop_keys(p->host, &keys);
     give(p->host, out);
     out->is_write = (spec->flags & COMMAND_FLAG_WRITE) != 0;
     return status;
+}
+
+static enum larder_status execute(void *context, int64_t now_ms, const struct slice *argv,
+                                  size_t argc, struct store_result *out) {
+    return run_any(context, now_ms, false, argv, argc, out);
+}
+
+static enum larder_status only_read(void *context, int64_t now_ms, const struct slice *argv,
+                                    size_t argc, struct store_result *out) {
+    return run_any(context, now_ms, true, argv, argc, out);
 }
 
 static enum larder_status sweep(void *context, int64_t now_ms,
@@ -362,6 +379,7 @@ static enum larder_status sweep(void *context, int64_t now_ms,
 
 static const struct partition_store_type HOSTED = {
     .execute = execute,
+    .read = only_read,
     .sweep = sweep,
     .apply = hosted_apply,
     .next_part = hosted_next_part,

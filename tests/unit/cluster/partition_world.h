@@ -49,6 +49,7 @@ struct world {
     struct partition_output out;
     /* of the newest reply */
     uint64_t reply_context;
+    int64_t as_of_us;
     uint64_t token; /* of the newest reply that had one */
     enum partition_answer answer;
     char reply[WORLD_REPLY_MAX];
@@ -132,6 +133,7 @@ static void world_take_reply(uint32_t n, const struct partition_reply *reply) {
     size_t size = reply->bytes.size < WORLD_REPLY_MAX - 1 ? reply->bytes.size : WORLD_REPLY_MAX - 1;
     world.reply_context = reply->context;
     world.answer = reply->answer;
+    world.as_of_us = reply->as_of_us;
     memcpy(world.reply, size == 0 ? (const void *)"" : reply->bytes.data, size);
     while (size > 0 && (world.reply[size - 1] == '\n' || world.reply[size - 1] == '\r'))
         size--;

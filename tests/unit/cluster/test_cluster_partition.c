@@ -375,6 +375,72 @@ static void a_watch_of_another_term_is_broken(void **state) {
            "  B: 2 DONE +OK\n");
 }
 
+static void read_stale(uint32_t n, uint64_t context, const char *command) {
+    world_request(n, context, command,
+                  (struct partition_request){.read_mode = PARTITION_READ_STALE});
+}
+
+static void a_backup_answers_stale_reads_of_what_is_committed(void **state) {
+    (void)state;
+    world_do(A, 1, "SET k v PX 500");
+    world_deliver_at(0);
+    world_deliver_at(0); /* the others have it, and do not know that it is committed */
+    read_stale(B, 2, "GET k");
+    world_deliver("");
+    read_stale(B, 3, "GET k");
+    assert_int_equal(world.as_of_us, world_time_us(world.now_ms));
+    read_stale(B, 4, "SET k w");
+    read_stale(A, 5, "GET k");
+    expect("  B: 2 DONE $-1\n"
+           "  A: 1 DONE +OK\n"
+           "  B: 3 DONE $1| v\n"
+           "  B: 4 MOVED\n"
+           "  A: 5 DONE $1| v\n");
+    world.now_ms += 600;
+    world_promise_all();
+    world_do(A, 6, "SET other v"); /* time goes on with records */
+    world_deliver("");
+    read_stale(B, 7, "GET k");
+    expect("  A: 6 DONE +OK\n"
+           "  B: 7 DONE $-1\n");
+    assert_true(world_agree(A, B)); /* the key is gone nowhere yet */
+}
+
+static void what_may_be_cut_or_is_not_copied_is_not_read(void **state) {
+    (void)state;
+    world_do(A, 1, "SET k old");
+    world_deliver("");
+    world_do(A, 2, "SET k new");
+    world_lose_all();
+    fail_over_to_b();
+    world.is_quiet = true;
+    world_change(CONFIG_ADD_LEARNER, A);
+    world_see(A);
+    world.is_quiet = false;
+    forget();
+    read_stale(A, 3, "GET k");
+    expect("  A: 3 MOVED\n");
+    world.is_quiet = true;
+    world_see(B);
+    world.now_ms += 100;
+    world_tick(B);
+    world_deliver_at(0); /* cut */
+    world_deliver_at(0);
+    while (world.queued > 0 && !world.queue[0].is_copy)
+        world_deliver_at(0);
+    assert_true(copying_unsynced(partition_copying(world.members[A].partition)) > 0);
+    world.is_quiet = false;
+    read_stale(A, 4, "GET k");
+    expect("  A: 4 MOVED\n");
+    world.is_quiet = true;
+    world_deliver("");
+    world_tick(A);
+    world_deliver("");
+    world.is_quiet = false;
+    read_stale(A, 5, "GET k");
+    expect("  A: 5 DONE $3| old\n");
+}
+
 /* ---- limits ---- */
 
 static void a_command_that_would_change_too_much_is_refused(void **state) {
@@ -791,6 +857,8 @@ int main(void) {
         TEST(backups_decide_nothing_by_their_own_clocks),
         TEST(a_read_by_a_round_needs_no_lease),
         TEST(a_watch_of_another_term_is_broken),
+        TEST(a_backup_answers_stale_reads_of_what_is_committed),
+        TEST(what_may_be_cut_or_is_not_copied_is_not_read),
         TEST(a_command_that_would_change_too_much_is_refused),
         TEST(requests_beyond_the_room_are_refused_and_not_applied),
         TEST(a_primary_whose_store_is_behind_executes_nothing),
