@@ -42,7 +42,7 @@ sim: ## simulate a cluster under faults (SEED, SCENARIO, VERBOSE=1, MINUTES, ARG
 	@cmake --build $(BUILD) --parallel $(JOBS) --target larder-sim -- --quiet
 	@$(BUILD)/bin/larder-sim --seed $(SEED) --minutes $(MINUTES) $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(VERBOSE),--verbose) $(ARGS)
 
-model: ## explore the protocol's Promela model (ARGS=--rules removes its rules one by one)
+model: ## explore the protocol's Promela models (ARGS=--rules removes their rules one by one)
 	@tools/bootstrap model
 	@docs/model/verify $(ARGS)
 
