@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Mistakes in the cluster's protocol, one of which a test build may compile in with
- * -DCLUSTER_MUTANT=<number> to see whether the tests notice. Without it every CLUSTER_MUTATED is
- * the constant 0 and leaves no code. */
+ * -DCLUSTER_MUTANT=<number> to see whether the tests notice, or choose at each start of a program
+ * if all were compiled in with -DLARDER_MUTANTS. Without both every CLUSTER_MUTATED is the constant
+ * 0 and leaves no code. */
 #ifndef LARDER_CLUSTER_MUTANTS_H
 #define LARDER_CLUSTER_MUTANTS_H
 
@@ -130,6 +131,9 @@ enum cluster_mutant {
 
 #ifdef CLUSTER_MUTANT
 #define CLUSTER_MUTATED(mutant) (CLUSTER_MUTANT == (mutant))
+#elif defined(LARDER_MUTANTS)
+extern int larder_mutant; /* tests/mutants/chosen.c */
+#define CLUSTER_MUTATED(mutant) (larder_mutant == (int)(mutant))
 #else
 #define CLUSTER_MUTATED(mutant) 0
 #endif

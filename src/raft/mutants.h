@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Classic mistakes in implementations of Raft, one of which a test build may compile in with
- * -DRAFT_MUTANT=<number> to see whether the tests notice. Without it every RAFT_MUTATED is the
- * constant 0 and leaves no code. */
+ * -DRAFT_MUTANT=<number> to see whether the tests notice, or choose at each start of a program if
+ * all were compiled in with -DLARDER_MUTANTS. Without both every RAFT_MUTATED is the constant 0 and
+ * leaves no code. */
 #ifndef LARDER_RAFT_MUTANTS_H
 #define LARDER_RAFT_MUTANTS_H
 
@@ -34,6 +35,9 @@ enum raft_mutant {
 
 #ifdef RAFT_MUTANT
 #define RAFT_MUTATED(mutant) (RAFT_MUTANT == (mutant))
+#elif defined(LARDER_MUTANTS)
+extern int larder_mutant; /* tests/mutants/chosen.c */
+#define RAFT_MUTATED(mutant) (larder_mutant == (int)(mutant))
 #else
 #define RAFT_MUTATED(mutant) 0
 #endif

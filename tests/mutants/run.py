@@ -1,142 +1,254 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Compile each mistake of src/raft/mutants.h into the consensus core and say what notices it.
+"""Let the code make each known mistake, one at a time, and say which tests notice.
 
-    tests/mutants/run.py                    all mutants and the figures, into docs/consistency.md
-    tests/mutants/run.py --only 1,7         these, printed, nothing written
-    tests/mutants/run.py --seeds 4          seeds of the simulator per mutant (6)
+    tests/mutants/run.py                      all mutants and the figures, into docs/consistency.md
+    tests/mutants/run.py --only 1,7,120-140   these, printed, nothing written
+    tests/mutants/run.py --stages unit        some kinds of tests only (unit, random, seeds, scenarios)
 
-Tried in this order: random seeds of the simulator, random seeds of test_raft_random, golden traces.
-Before any mutant, the same programs without one must pass: else a failure would mean nothing.
+One build with LARDER_MUTANTS holds all mistakes of src/raft/mutants.h and src/cluster/mutants.h; the
+variable LARDER_MUTANT chooses. Before any mutant the same runs without one must pass: else a failure
+would mean nothing. Results are kept in the build folder by program: an interrupted run goes on where
+it was, and what was rebuilt runs again.
+
+Stages: unit     golden traces and other tests with a script of their own
+        random   tests that draw their inputs
+        seeds    random seeds of the simulator, nothing aimed at the mistake
+        scenarios  scripts of the simulator, for what the seeds did not notice
 """
 import argparse
+import concurrent.futures
+import hashlib
+import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
-import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "consistency.md"
-TRACES = ["election", "membership", "replication", "snapshot", "storage"]
-BASE = ["crc32c.c", "alloc.c", "sha1.c", "status.c", "slice.c", "random.c"]
-VIOLATION = 1  # exit status of a program that found one; another one is a crash or a bad build
+STAGES = ["unit", "random", "seeds", "scenarios"]
+SCENARIO_ONLY_MAX = 8
+
+# Mistakes, tests of their folder, what the simulator runs them in.
+SUBJECTS = [
+    {"header": "src/raft/mutants.h", "tests": "raft", "subject": "config-group"},
+    {"header": "src/cluster/mutants.h", "tests": "cluster", "subject": "cluster"},
+]
+
+# Survivors that make no difference, and why.
+EQUIVALENT = {}
 
 
 def mutants():
-    text = (ROOT / "src/raft/mutants.h").read_text()
-    return re.findall(r"MUTANT_(\w+) = (\d+),\s*/\* (.*?) \*/", text)
+    for subject in SUBJECTS:
+        text = (ROOT / subject["header"]).read_text()
+        for name, number, what in re.findall(r"MUTANT_(\w+)\s*=\s*(\d+),\s*/\*\s*(.*?)\s*\*/", text, re.S):
+            what = re.sub(r"\s*\n\s*\*?\s*", " ", what)
+            yield {"number": int(number), "name": name.lower().replace("_", " "), "what": what, "of": subject}
 
 
-def sources(folder, excluded="^$"):
-    return [str(p) for p in sorted((ROOT / folder).glob("*.c")) if not re.search(excluded, p.name)]
+def programs(subject):
+    found = sorted((ROOT / "tests/unit" / subject["tests"]).glob("test_*.c"))
+    return [p.stem for p in found]
 
 
-def compile_programs(work, generated, number):
-    """The simulator, the random test and the traces, with mutant `number` (0: none)."""
-    flags = ["-std=c17", "-O2", "-w", "-D_GNU_SOURCE", "-I" + str(ROOT / "src"), "-I" + str(ROOT / "include"),
-             "-I" + str(ROOT / "tests"), "-I" + str(ROOT / "tests/unit/raft"), "-I" + str(generated)]
-    if number:
-        flags.append(f"-DRAFT_MUTANT={number}")
-    core = sources("src/raft") + [str(ROOT / "src/base" / n) for n in BASE if (ROOT / "src/base" / n).exists()]
-    simulator = sources("tests/sim", r"^(main|test_.*)\.c$")
-    programs = {"sim": ([str(ROOT / "tests/sim/main.c")], []),
-                "random": ([str(ROOT / "tests/unit/raft/test_raft_random.c")], ["-lcmocka"])}
-    for name in TRACES:
-        programs[name] = ([str(ROOT / f"tests/unit/raft/test_raft_{name}.c")], ["-lcmocka"])
-    built = subprocess.run(["gcc", *flags, "-c", *core, *simulator], capture_output=True, text=True, cwd=work)
-    if built.returncode != 0:
-        sys.exit(f"the core with mutant {number} does not compile:\n{built.stderr[-2000:]}")
-    objects = [str(work / (pathlib.Path(source).stem + ".o")) for source in core + simulator]
-    for name, (own, libraries) in programs.items():
-        command = ["gcc", *flags, *own, *objects, *libraries, "-lm", "-lpthread", "-o", str(work / name)]
-        built = subprocess.run(command, capture_output=True, text=True)
-        if built.returncode != 0:
-            sys.exit(f"{name} with mutant {number} does not compile:\n{built.stderr[-2000:]}")
+def build(folder, jobs):
+    targets = ["larder-sim"] + [p for subject in SUBJECTS for p in programs(subject)]
+    configure = ["cmake", "-S", str(ROOT), "-B", str(folder), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
+                 "-DCMAKE_C_FLAGS_DEBUG=-O1", "-DLARDER_TESTS=ON", "-DLARDER_MUTANTS=ON", "--log-level=WARNING"]
+    for command in (configure, ["cmake", "--build", str(folder), "--parallel", str(jobs), "--target", *targets, "--", "--quiet"]):
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit("the mutants do not compile:\n" + (done.stdout + done.stderr)[-3000:])
 
 
-def run(command, environment=None, timeout=120):
-    """(exit status, text); a program that hangs has status None."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment, errors="replace")
-    except subprocess.TimeoutExpired:
-        return None, "no end within %d s" % timeout
-    return done.returncode, done.stdout + done.stderr
+class Runner:
+    """Runs programs of the build; knows what it has run before."""
+
+    def __init__(self, folder, chosen):
+        self.bin = folder / "bin"
+        self.chosen = chosen
+        self.lock = threading.Lock()
+        self.file = folder / "results.json"
+        self.results = json.loads(self.file.read_text()) if self.file.exists() else {}
+        self.digests = {}
+        self.scenarios = {}
+
+    def digest(self, program):
+        if program not in self.digests:
+            self.digests[program] = hashlib.sha256((self.bin / program).read_bytes()).hexdigest()[:16]
+        return self.digests[program]
+
+    def run(self, number, program, *arguments, timeout=180):
+        """(exit status, end of the text); a program that hangs has status None, a signal is negative."""
+        key = f"{number} {program} {' '.join(arguments)} {self.digest(program)}"
+        with self.lock:
+            if key in self.results:
+                return self.results[key]
+        environment = {**os.environ, "LARDER_MUTANT": str(number)}
+        try:
+            done = subprocess.run(["nice", "-n", "5", str(self.bin / program), *arguments], capture_output=True, text=True,
+                                  timeout=timeout, env=environment, errors="replace")
+            result = [done.returncode, "\n".join(l for l in (done.stdout + done.stderr).splitlines() if "FAILED" in l or "seed" in l)[-600:]]
+        except subprocess.TimeoutExpired:
+            result = [None, f"no end within {timeout} s"]
+        with self.lock:
+            self.results[key] = result
+            partial = self.file.with_suffix(".new")
+            partial.write_text(json.dumps(self.results))
+            partial.replace(self.file)
+        return result
+
+    def tests(self, mutant, is_random):
+        names = []
+        for program in programs(mutant["of"]):
+            if program.endswith("_random") != is_random:
+                continue
+            status, text = self.run(mutant["number"], program)
+            if status != 0:
+                failed = re.findall(r"\[  FAILED  \] (?:\S+: )?([a-z]\w+)", text)
+                names += failed[:1] or [f"{program} (status {status})"]
+        return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "") if names else ""
+
+    def seeds(self, mutant):
+        for seed in range(1, self.chosen.seeds + 1):
+            status, _ = self.run(mutant["number"], "larder-sim", "--subject", mutant["of"]["subject"], "--seed", str(seed),
+                                 "--minutes", str(self.chosen.minutes), timeout=600)
+            if status != 0:
+                return f"{mutant['of']['subject']} seed {seed}" + ("" if status == 1 else f" (status {status})")
+        return ""
+
+    def scripts(self, subject):
+        if subject not in self.scenarios:
+            done = subprocess.run([str(self.bin / "larder-sim"), "--subject", subject, "--list"], capture_output=True, text=True)
+            self.scenarios[subject] = [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
+        return self.scenarios[subject]
+
+    def scenario(self, mutant):
+        for name in self.scripts(mutant["of"]["subject"]):
+            status, _ = self.run(mutant["number"], "larder-sim", "--subject", mutant["of"]["subject"], "--scenario", name)
+            if status != 0:
+                return name
+        return ""
+
+    def judge(self, mutant):
+        found = dict.fromkeys(STAGES, "")
+        for stage in self.chosen.stages:
+            if stage == "unit":
+                found[stage] = self.tests(mutant, False)
+            elif stage == "random":
+                found[stage] = self.tests(mutant, True)
+            elif stage == "seeds":
+                found[stage] = self.seeds(mutant)
+            elif not found["seeds"]:
+                found[stage] = self.scenario(mutant)
+        return found
 
 
-def catches(work, seeds, minutes, random_seeds):
-    """What notices the mistake, by kind; empty strings where nothing does."""
-    found = {"sim": "", "random": "", "traces": ""}
-    for seed in range(1, seeds + 1):
-        status, _ = run([str(work / "sim"), "--seed", str(seed), "--minutes", str(minutes)])
-        if status != 0:
-            found["sim"] = f"seed {seed}" + ("" if status == VIOLATION else f" (status {status})")
-            break
-    status, text = run([str(work / "random")], {"LARDER_TEST_SEEDS": str(random_seeds)})
-    if status != 0:
-        match = re.search(r"LARDER_TEST_SEED=(\d+)", text)
-        found["random"] = f"seed {match.group(1)}" if match else f"status {status}"
-    names = []
-    for trace in TRACES:
-        status, text = run([str(work / trace)])
-        failed = re.findall(r"\[  FAILED  \] (?:\S+: )?([a-z]\w+)", text)
-        if status != 0:
-            names.append(failed[0] if failed else f"test_raft_{trace} (status {status})")
-    found["traces"] = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "") if names else ""
-    return found
+def numbers(text):
+    chosen = set()
+    for word in filter(None, text.split(",")):
+        first, _, last = word.partition("-")
+        chosen |= set(range(int(first), int(last or first) + 1))
+    return chosen
 
 
-def rewrite(begin, end, lines):
+def rewrite(name, lines):
+    begin, end = f"<!-- {name} begin -->", f"<!-- {name} end -->"
     text = DOCUMENT.read_text()
     head, rest = text.split(begin, 1)
     _, tail = rest.split(end, 1)
     DOCUMENT.write_text(head + begin + "\n" + "\n".join(lines) + "\n" + end + tail)
 
 
-def figures(work):
-    started = time.monotonic()
-    status, text = run([str(work / "sim"), "--seed", "1", "--minutes", "60", "--figures"], timeout=600)
-    seconds = time.monotonic() - started
-    if status != 0:
-        sys.exit("the simulator without a mutant fails:\n" + text[-2000:])
-    print(text)
-    return [f"One seed of one virtual hour: {3600 / seconds:.0f} times real time.", "", "```", *text.strip().splitlines(), "```"]
+def figures(chosen):
+    """What the simulator without mistakes does, in the release build."""
+    subprocess.run(["cmake", "--preset", "release", "-DLARDER_SIM=ON", "--log-level=WARNING"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["cmake", "--build", "build", "--parallel", str(chosen.jobs), "--target", "larder-sim", "--", "--quiet"], cwd=ROOT, check=True)
+    lines = []
+    for subject in SUBJECTS:
+        name = subject["subject"]
+        command = ["build/bin/larder-sim", "--subject", name, "--seed", "1", "--seeds", str(chosen.hours), "--minutes", "60", "--figures"]
+        started = time.monotonic()
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace")
+        seconds = time.monotonic() - started
+        if done.returncode != 0:
+            sys.exit(f"the simulator without a mistake fails ({name}):\n" + done.stdout[-2000:] + done.stderr[-1000:])
+        lines += [f"Subject {name}, {chosen.hours} virtual hours (seeds 1 to {chosen.hours}): {chosen.hours * 3600 / seconds:.0f} times real time.",
+                  "", "```", *done.stdout.strip().splitlines(), "```", ""]
+    print("\n".join(lines))
+    return lines
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="numbers, as 1,7,120-140")
+    parser.add_argument("--stages", default=",".join(STAGES))
+    parser.add_argument("--seeds", type=int, default=6, help="of the simulator, per mutant")
+    parser.add_argument("--minutes", type=int, default=15, help="virtual, per seed")
+    parser.add_argument("--hours", type=int, default=20, help="virtual, for the figures; 0: none")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--build", default=str(ROOT / "build" / "mutants"))
+    chosen = parser.parse_args()
+    chosen.stages = [stage for stage in STAGES if stage in chosen.stages.split(",")]
+    return chosen
+
+
+def check_untouched(runner):
+    for subject in SUBJECTS:
+        found = runner.judge({"number": 0, "name": "none", "what": "", "of": subject})
+        if any(found.values()):
+            sys.exit(f"without a mistake, {subject['tests']}: {found}")
+
+
+def row(mutant, found):
+    cells = [str(mutant["number"]), mutant["name"], mutant["what"]] + [found[stage] or "-" for stage in STAGES]
+    return "| " + " | ".join(cells) + " |"
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--only", default="")
-    parser.add_argument("--seeds", type=int, default=6)
-    parser.add_argument("--minutes", type=int, default=15)
-    parser.add_argument("--random-seeds", type=int, default=2000)
-    parser.add_argument("--generated", default=str(ROOT / "build" / "generated"))
-    chosen = parser.parse_args()
-    only = {int(n) for n in chosen.only.split(",") if n}
-    rows, survivors = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        work = pathlib.Path(folder)
-        compile_programs(work, chosen.generated, 0)
-        untouched = catches(work, chosen.seeds, chosen.minutes, chosen.random_seeds)
-        if any(untouched.values()):
-            sys.exit(f"without a mutant: {untouched}")
-        shown = figures(work) if not only else []
-        for name, number, what in mutants():
-            if only and int(number) not in only:
-                continue
-            compile_programs(work, chosen.generated, int(number))
-            found = catches(work, chosen.seeds, chosen.minutes, chosen.random_seeds)
-            rows.append(f"| {number} | {name.lower().replace('_', ' ')} | {what} | {found['sim'] or '-'} | "
-                        f"{found['random'] or '-'} | {found['traces'] or '-'} |")
-            print(rows[-1], flush=True)
-            if not any(found.values()):
-                survivors.append(name)
-    print(f"{len(rows) - len(survivors)} of {len(rows)} mutants caught" + (f"; not: {', '.join(survivors)}" if survivors else ""))
+    chosen = arguments()
+    folder = pathlib.Path(chosen.build)
+    build(folder, chosen.jobs)
+    runner = Runner(folder, chosen)
+    only = numbers(chosen.only)
+    todo = [m for m in mutants() if not only or m["number"] in only]
+    check_untouched(runner)
+    rows, survivors, aimed, done = {}, [], [], 0
+    with concurrent.futures.ThreadPoolExecutor(chosen.jobs) as pool:
+        waiting = {pool.submit(runner.judge, mutant): mutant for mutant in todo}
+        for future in concurrent.futures.as_completed(waiting):
+            mutant, found, done = waiting[future], future.result(), done + 1
+            rows[mutant["number"]] = row(mutant, found)
+            if not any(found.values()) and mutant["number"] not in EQUIVALENT:
+                survivors.append(mutant["number"])
+            elif not found["random"] and not found["seeds"] and mutant["number"] not in EQUIVALENT:
+                aimed.append(mutant["number"])
+            print(f"{done}/{len(todo)} {rows[mutant['number']]}", flush=True)
+    equivalent = [m["number"] for m in todo if m["number"] in EQUIVALENT]
+    caught = len(todo) - len(survivors) - len(equivalent)
+    random = caught - len(aimed)
+    summary = f"{caught} of {len(todo)} mutants caught, {random} of them at random" + \
+        (f", {len(equivalent)} argued equivalent" if equivalent else "") + \
+        (f"; not caught: {', '.join(map(str, sorted(survivors)))}" if survivors else "") + \
+        (f"; by a script only: {', '.join(map(str, sorted(aimed)))}" if aimed else "")
     if not only:
-        head = ["| | mutant | mistake | simulator | random test | golden trace |", "|---|---|---|---|---|---|"]
-        rewrite("<!-- mutants begin -->", "<!-- mutants end -->", head + rows)
-        rewrite("<!-- figures begin -->", "<!-- figures end -->", shown)
-    sys.exit(1 if survivors else 0)
+        write(chosen, summary, [rows[number] for number in sorted(rows)])
+    print(summary)
+    is_enough = set(chosen.stages) == set(STAGES) and len(aimed) > SCENARIO_ONLY_MAX
+    sys.exit(1 if survivors or is_enough else 0)
+
+
+def write(chosen, summary, rows):
+    head = ["| | mutant | mistake | golden trace | random test | simulator seed | scenario |", "|---|---|---|---|---|---|---|"]
+    arguments_of = [f"- {number}: {why}" for number, why in sorted(EQUIVALENT.items())]
+    rewrite("mutants", [summary + ".", "", *head, *rows, *([""] + arguments_of if arguments_of else [])])
+    if chosen.hours > 0:
+        rewrite("figures", figures(chosen))
 
 
 if __name__ == "__main__":
