@@ -36,6 +36,7 @@ struct fixture {
     struct envelope queue[QUEUE];
     size_t queued;
     int64_t now_ms;
+    size_t records_max; /* of B's log; 0: the usual */
     bool is_quiet;
     struct replica_output out;
 };
@@ -196,6 +197,21 @@ static void deliver(const char *deaf) {
             deliver_first();
 }
 
+/* A message that nobody sent now: late, or of another process. */
+static void inject(struct replica_message message) {
+    message.from_incarnation = message.from_incarnation == 0 ? 1 : message.from_incarnation;
+    message.to_incarnation = 1;
+    assert_int_equal(
+        step(message.to, (struct replica_input){.type = REPLICA_MESSAGE, .message = &message}),
+        LARDER_OK);
+}
+
+static void sync_node(uint32_t n) {
+    assert_int_equal(
+        step(n, (struct replica_input){.type = REPLICA_SYNCED, .number = fixture.nodes[n].written}),
+        LARDER_OK);
+}
+
 static void lose_all(void) {
     while (fixture.queued > 0)
         remove_first();
@@ -251,15 +267,17 @@ static void make_replica(uint32_t n, bool waits_for_sync) {
     for (uint32_t peer = A; peer <= C; peer++)
         if (peer != n)
             assert_true(lease_set_peer(node->leases, peer, 1));
-    struct replica_options options = {
-        .self = n, .incarnation = 1, .waits_for_sync = waits_for_sync};
+    struct replica_options options = {.self = n,
+                                      .incarnation = 1,
+                                      .waits_for_sync = waits_for_sync,
+                                      .records_max = n == B ? fixture.records_max : 0};
     assert_int_equal(replica_create(&options, node->leases, &ALLOCATOR_SYSTEM, &node->replica),
                      LARDER_OK);
 }
 
 /* A*, B and C in sync, A open in term 1, nothing under way; the time is 1000. */
 static void found(bool waits_for_sync) {
-    fixture = (struct fixture){.is_quiet = true};
+    fixture = (struct fixture){.is_quiet = true, .records_max = fixture.records_max};
     fixture.group = make_configuration();
     fixture.group->partitions[0].primary = A;
     for (uint32_t n = A; n <= C; n++) {
@@ -284,6 +302,7 @@ static void found(bool waits_for_sync) {
 
 static int begin(void **state) {
     (void)state;
+    fixture.records_max = 0;
     found(false);
     return 0;
 }
@@ -332,6 +351,8 @@ static void a_silent_backup_is_removed_before_the_answer(void **state) {
     fixture.is_quiet = false;
     fixture.now_ms += 20;
     tick(A);
+    tick(A); /* a proposal changes nothing yet */
+    assert_int_equal(fixture.nodes[A].replica->commit, 1);
     assert_int_equal(commit(&fixture.proposed), CONFIG_APPLIED);
     see(A);
     deliver("C");
@@ -600,6 +621,7 @@ static void a_learner_must_acknowledge_from_before_it_is_added(void **state) {
            "  B>A ACK t1 1.2\n");
     fixture.now_ms += 600; /* the outcome is unknown: settled by NOP, and C counts until then */
     tick(A);
+    tick(A);
     lose_all();
     assert_int_equal(fixture.nodes[A].replica->commit, 1);
     assert_int_equal(commit(&fixture.proposed), CONFIG_APPLIED);
@@ -699,18 +721,221 @@ static void an_older_term_is_told_so(void **state) {
 
 static void a_fresh_process_opens_nothing_at_first(void **state) {
     (void)state;
-    struct lease_table *fresh = fixture.nodes[B].leases;
-    fresh->opens_from_us = (fixture.now_ms + 250) * 1000;
+    struct replica_record start = {.term = 1, .kind = RECORD_TERM_START};
+    replica_destroy(fixture.nodes[B].replica);
+    lease_table_destroy(fixture.nodes[B].leases);
+    make_replica(B, false);
+    assert_int_equal(replica_restore(fixture.nodes[B].replica, (struct log_position){0, 0}, &start,
+                                     1, 1, 1, true),
+                     LARDER_OK);
     fixture.is_quiet = true;
     commit_change(CONFIG_TRANSFER, B); /* released: no promise to wait for */
     see(B);
     see(C);
     see(A);
     deliver("");
+    fixture.now_ms += 249;
+    tick(B);
     assert_int_equal(fixture.nodes[B].replica->role, REPLICA_ELECTED);
-    fixture.now_ms += 250;
+    fixture.now_ms += 1;
     tick(B);
     assert_int_equal(fixture.nodes[B].replica->role, REPLICA_OPEN);
+}
+
+static void a_promise_counts_from_when_it_was_asked_for(void **state) {
+    (void)state;
+    fixture.now_ms += 230;
+    promise(B, A, fixture.now_ms - 100);
+    promise(C, A, fixture.now_ms - 100);
+    fixture.now_ms += 125;
+    read_at(A, 1);
+    expect("");
+}
+
+static void a_promise_of_another_process_does_not_count(void **state) {
+    (void)state;
+    struct node *a = &fixture.nodes[A];
+    fixture.now_ms += 230;
+    promise(B, A, fixture.now_ms);
+    lease_take(a->leases, C, 7, fixture.now_ms * 1000, a->view->index, fixture.now_ms * 1000);
+    read_at(A, 1);
+    expect("");
+    promise(C, A, fixture.now_ms);
+    tick(A);
+    expect("  A reply 1 DONE\n");
+}
+
+static void a_coordinator_that_knows_more_is_heard_when_it_is_known_here(void **state) {
+    (void)state;
+    struct node *a = &fixture.nodes[A];
+    int64_t now_us = (fixture.now_ms += 1800) * 1000;
+    commit_change(CONFIG_NOP, 0);
+    lease_take_config(a->leases, now_us, fixture.entry_count, now_us);
+    assert_int_equal(replica_admit(a->replica, 1, now_us), LARDER_DENIED);
+    see(A);
+    assert_int_equal(replica_admit(a->replica, 1, now_us), LARDER_OK);
+}
+
+static void a_read_needs_the_promise_of_one_that_is_being_added(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    commit_change(CONFIG_SHRINK, C);
+    commit_change(CONFIG_ADD_LEARNER, C);
+    see(A);
+    see(C);
+    see(B);
+    deliver("");
+    assert_int_equal(fixture.proposed.type, CONFIG_EXPAND);
+    fixture.is_quiet = false;
+    fixture.now_ms += 230;
+    promise(B, A, fixture.now_ms);
+    read_at(A, 1);
+    expect("");
+    promise(C, A, fixture.now_ms);
+    tick(A);
+    expect("  A reply 1 DONE\n");
+}
+
+static void a_late_acknowledgement_does_not_count(void **state) {
+    (void)state;
+    commit_change(CONFIG_ELECT, B);
+    see(B);
+    lose_all();
+    fixture.now_ms += 250;
+    inject((struct replica_message){
+        .type = REPLICA_ACK, .from = C, .to = B, .term = 1, .position = {1, 2}, .durable = 2});
+    assert_int_equal(fixture.nodes[B].replica->role, REPLICA_ELECTED);
+    inject((struct replica_message){.type = REPLICA_ACK,
+                                    .from = C,
+                                    .from_incarnation = 7,
+                                    .to = B,
+                                    .term = 2,
+                                    .position = {2, 2},
+                                    .durable = 2});
+    assert_int_equal(fixture.nodes[B].replica->role, REPLICA_ELECTED);
+    inject((struct replica_message){
+        .type = REPLICA_ACK, .from = C, .to = B, .term = 2, .position = {2, 2}, .durable = 2});
+    assert_int_equal(fixture.nodes[B].replica->role, REPLICA_OPEN);
+}
+
+static void what_finds_no_room_is_not_acknowledged(void **state) {
+    (void)end(state);
+    fixture.records_max = 4;
+    found(false);
+    for (uint64_t i = 1; i <= 5; i++)
+        assert_int_equal(write_to(A, i, "x"), LARDER_OK);
+    fixture.is_quiet = true;
+    while (fixture.queued > 0)
+        if (fixture.queue[0].to == B)
+            deliver_first();
+        else
+            remove_first();
+    assert_int_equal(replica_get_record(fixture.nodes[B].replica, 5).term, 1);
+    assert_int_equal(fixture.out.message_count, 1);
+    assert_int_equal(fixture.out.messages[0].type, REPLICA_ACK);
+    assert_int_equal(fixture.out.messages[0].position.sequence, 5);
+    fixture.golden.size = 0;
+}
+
+static void every_in_sync_member_must_have_synced(void **state) {
+    (void)end(state);
+    found(true);
+    fixture.is_quiet = true;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    deliver("");
+    sync_node(A);
+    sync_node(B);
+    deliver("");
+    assert_int_equal(fixture.nodes[A].replica->commit, 1);
+    sync_node(C);
+    fixture.is_quiet = false;
+    deliver_first();
+    lose_all();
+    expect("  A reply 1 DONE\n"
+           "  A>B RECORDS t1 1.2 commit 2\n"
+           "  A>C RECORDS t1 1.2 commit 2\n");
+}
+
+static void a_sync_of_what_was_cut_says_nothing_of_what_came_instead(void **state) {
+    (void)end(state);
+    found(true);
+    fixture.is_quiet = true;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    deliver("B");
+    uint64_t of_cut = fixture.nodes[C].written;
+    commit_change(CONFIG_ELECT, B);
+    see(B);
+    see(C);
+    deliver("A"); /* C has B's first record in the place of x */
+    assert_int_equal(replica_get_record(fixture.nodes[C].replica, 2).term, 2);
+    assert_int_equal(step(C, (struct replica_input){.type = REPLICA_SYNCED, .number = of_cut}),
+                     LARDER_OK);
+    assert_int_equal(fixture.out.messages[0].durable, 1);
+    sync_node(C);
+    assert_int_equal(fixture.out.messages[0].durable, 2);
+}
+
+static void a_term_begins_with_a_committed_record(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    commit_change(CONFIG_ELECT, B);
+    see(B);
+    lose_all();
+    fixture.now_ms += 250;
+    tick(B);
+    assert_int_equal(fixture.nodes[B].replica->role, REPLICA_ELECTED);
+    see(C);
+    fixture.now_ms += 100;
+    tick(B);
+    deliver("A");
+    assert_int_equal(fixture.nodes[B].replica->role, REPLICA_OPEN);
+}
+
+static void what_was_not_compared_is_not_committed(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    deliver("B"); /* C has x, B has not */
+    commit_change(CONFIG_ELECT, B);
+    see(C);
+    struct replica_message probe = {
+        .type = REPLICA_RECORDS, .from = B, .to = C, .term = 2, .position = {1, 1}, .commit = 2};
+    inject(probe);
+    assert_int_equal(fixture.nodes[C].replica->commit, 1);
+    assert_string_equal(fixture.nodes[C].store, "");
+}
+
+static void a_learner_behind_what_is_committed_is_not_proposed(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    commit_change(CONFIG_SHRINK, C);
+    see(A);
+    commit_change(CONFIG_ADD_LEARNER, C);
+    see(A);
+    see(B);
+    lose_all();
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    deliver("C");
+    assert_int_equal(fixture.nodes[A].replica->commit, 2);
+    struct replica_message ack = {
+        .type = REPLICA_ACK, .from = C, .to = A, .term = 1, .position = {1, 1}, .durable = 1};
+    inject(ack);
+    assert_false(fixture.has_proposed);
+    lose_all();
+    ack.position.sequence = ack.durable = 2;
+    fixture.is_quiet = false;
+    inject(ack);
+    lose_all();
+    expect("  A proposes EXPAND C@3\n");
+}
+
+static void a_backup_applies_what_is_committed(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    deliver("C");
+    assert_int_equal(fixture.nodes[B].replica->log.last, 2);
+    assert_string_equal(fixture.nodes[B].store, "");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -736,6 +961,18 @@ int main(void) {
         TEST(what_is_not_synced_is_not_acknowledged),
         TEST(an_older_term_is_told_so),
         TEST(a_fresh_process_opens_nothing_at_first),
+        TEST(a_promise_counts_from_when_it_was_asked_for),
+        TEST(a_promise_of_another_process_does_not_count),
+        TEST(a_coordinator_that_knows_more_is_heard_when_it_is_known_here),
+        TEST(a_read_needs_the_promise_of_one_that_is_being_added),
+        TEST(a_late_acknowledgement_does_not_count),
+        TEST(what_finds_no_room_is_not_acknowledged),
+        TEST(every_in_sync_member_must_have_synced),
+        TEST(a_sync_of_what_was_cut_says_nothing_of_what_came_instead),
+        TEST(a_term_begins_with_a_committed_record),
+        TEST(what_was_not_compared_is_not_committed),
+        TEST(a_learner_behind_what_is_committed_is_not_proposed),
+        TEST(a_backup_applies_what_is_committed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
