@@ -4,7 +4,7 @@
  * Logs are left out: whoever is elected may open as soon as its restraint is over, and anybody may
  * be added. Time passes in ticks; what it decides is kept as ticks left, so time itself is
  * unbounded. A promise lasts PROMISE ticks at its giver, one less at the primary (the margin), whose
- * clock may lose a tick DRIFTS times.
+ * clock may lose DRIFTS ticks: one, for losing two within a promise is more than the margin.
  *
  * A heartbeat that is under way for long only shortens the right that its answer gives, so a promise
  * is given in the tick in which it was asked for. An answer may come late: one that knows more than
