@@ -33,10 +33,10 @@ DOCUMENT = ROOT / "docs" / "consistency.md"
 STAGES = ["unit", "random", "seeds", "scenarios"]
 SCENARIO_ONLY_MAX = 8
 
-# Mistakes, tests of their folder, what the simulator runs them in.
+# Mistakes, tests of their folder (but those of code without mistakes), what the simulator runs them in.
 SUBJECTS = [
-    {"header": "src/raft/mutants.h", "tests": "raft", "subject": "config-group"},
-    {"header": "src/cluster/mutants.h", "tests": "cluster", "subject": "cluster"},
+    {"header": "src/raft/mutants.h", "tests": "raft", "left_out": [], "subject": "config-group"},
+    {"header": "src/cluster/mutants.h", "tests": "cluster", "left_out": ["test_cluster_placement"], "subject": "cluster"},
 ]
 
 # Survivors that make no difference, and why.
@@ -53,7 +53,7 @@ def mutants():
 
 def programs(subject):
     found = sorted((ROOT / "tests/unit" / subject["tests"]).glob("test_*.c"))
-    return [p.stem for p in found]
+    return [p.stem for p in found if p.stem not in subject["left_out"]]
 
 
 def build(folder, jobs):
@@ -91,7 +91,7 @@ class Runner:
                 return self.results[key]
         environment = {**os.environ, "LARDER_MUTANT": str(number)}
         try:
-            done = subprocess.run(["nice", "-n", "5", str(self.bin / program), *arguments], capture_output=True, text=True,
+            done = subprocess.run([str(self.bin / program), *arguments], capture_output=True, text=True,
                                   timeout=timeout, env=environment, errors="replace")
             result = [done.returncode, "\n".join(l for l in (done.stdout + done.stderr).splitlines() if "FAILED" in l or "seed" in l)[-600:]]
         except subprocess.TimeoutExpired:
@@ -104,15 +104,14 @@ class Runner:
         return result
 
     def tests(self, mutant, is_random):
-        names = []
         for program in programs(mutant["of"]):
             if program.endswith("_random") != is_random:
                 continue
             status, text = self.run(mutant["number"], program)
             if status != 0:
                 failed = re.findall(r"\[  FAILED  \] (?:\S+: )?([a-z]\w+)", text)
-                names += failed[:1] or [f"{program} (status {status})"]
-        return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "") if names else ""
+                return failed[0] if failed else f"{program} (status {status})"
+        return ""
 
     def seeds(self, mutant):
         for seed in range(1, self.chosen.seeds + 1):
