@@ -3,6 +3,7 @@
  * moment. While any callback runs VALKEY_IN_CALLBACK is set; disconnect and free then only leave
  * their flag, and whoever called the callback carries it out (async_settle). */
 #include "client/async_internal.h"
+#include "client/connect_opening.h"
 
 valkeyAsyncContext *async_of(valkeyContext *c) {
     return (valkeyAsyncContext *)(void *)c;
@@ -22,6 +23,7 @@ valkeyAsyncContext *valkeyAsyncConnectWithOptions(const valkeyOptions *options) 
         return NULL;
     valkeyAsyncContext *ac = async_of(&connection->context);
     ac->push_cb = options->async_push_cb;
+    connection->is_async = true;
     connection->async.connecting_since_ms = clock_now_ms();
     ac->timeout_reply_count = VALKEY_TIMEOUT_INACTIVE;
     connection_open(&ac->c, &own);
@@ -60,6 +62,8 @@ valkeyAsyncContext *valkeyAsyncConnectUnix(const char *path) {
     return valkeyAsyncConnectWithOptions(&options);
 }
 
+enum { OPEN_DELAY_MIN_MS = 1, OPEN_DELAY_MAX_MS = 16 };
+
 static struct async_state *state_of(const valkeyAsyncContext *ac) {
     return &connection_of((valkeyContext *)(uintptr_t)&ac->c)->async;
 }
@@ -82,6 +86,8 @@ static void schedule_timer(valkeyAsyncContext *ac) {
     long long at_ms = deadline_of(ac);
     if (state->on_wake != NULL && (at_ms == DEADLINE_NONE || state->wake_at_ms < at_ms))
         at_ms = state->wake_at_ms;
+    if (state->open_at_ms != 0 && (at_ms == DEADLINE_NONE || state->open_at_ms < at_ms))
+        at_ms = state->open_at_ms;
     if (at_ms == DEADLINE_NONE || ac->ev.scheduleTimer == NULL)
         return;
     long long left_ms = at_ms - clock_now_ms();
@@ -257,7 +263,7 @@ void valkeyAsyncDisconnect(valkeyAsyncContext *ac) {
 /* Find out how connecting went. False: not connected, and the context may be gone. */
 static bool handle_connect(valkeyAsyncContext *ac) {
     int completed = 0;
-    if (valkeyCheckConnectDone(&ac->c, &completed) != VALKEY_OK) {
+    if (ac->c.err != 0 || valkeyCheckConnectDone(&ac->c, &completed) != VALKEY_OK) {
         async_copy_error(ac);
         run_connect_callback(ac, VALKEY_ERR);
         valkeyAsyncDisconnectInternal(ac);
@@ -307,6 +313,52 @@ void valkeyAsyncWrite(valkeyAsyncContext *ac) {
     event_add_read(ac);
 }
 
+static void opening_failed(valkeyAsyncContext *ac) {
+    async_copy_error(ac);
+    run_connect_callback(ac, VALKEY_ERR);
+    valkeyAsyncDisconnectInternal(ac);
+}
+
+static void opening_done(valkeyAsyncContext *ac) {
+    ac->saddr = ac->c.saddr;
+    ac->addrlen = ac->c.addrlen;
+    event_add_write(ac);
+}
+
+void async_open_soon(valkeyAsyncContext *ac) {
+    struct async_state *state = state_of(ac);
+    if (state->open_at_ms != 0)
+        return;
+    if (ac->ev.addWrite != NULL && ac->ev.scheduleTimer == NULL) {
+        /* An adapter without timers: nothing else will drive it. On failure the first event of the
+         * placeholder finds the error. */
+        (void)opening_finish(&ac->c);
+        opening_done(ac);
+        return;
+    }
+    state->open_at_ms = clock_now_ms() + OPEN_DELAY_MIN_MS;
+    state->open_delay_ms = OPEN_DELAY_MIN_MS;
+    schedule_timer(ac);
+}
+
+/* The next step of an opening, if it is time. True: the context is gone. */
+static bool run_opening(valkeyAsyncContext *ac) {
+    struct async_state *state = state_of(ac);
+    if (state->opening == NULL || state->open_at_ms == 0 || state->open_at_ms > clock_now_ms())
+        return false;
+    state->open_at_ms = 0;
+    switch (opening_step(&ac->c)) {
+    case OPENING_FAILED: opening_failed(ac); return true;
+    case OPENING_DONE: opening_done(ac); return false;
+    default: break;
+    }
+    if (state->open_delay_ms < OPEN_DELAY_MAX_MS)
+        state->open_delay_ms *= 2;
+    state->open_at_ms = clock_now_ms() + state->open_delay_ms;
+    schedule_timer(ac);
+    return false;
+}
+
 /* Call what is to be called by now. True: the context is gone. */
 static bool run_wake(valkeyAsyncContext *ac) {
     struct async_state *state = state_of(ac);
@@ -324,7 +376,7 @@ static bool run_wake(valkeyAsyncContext *ac) {
 
 void valkeyAsyncHandleTimeout(valkeyAsyncContext *ac) {
     ac->timeout_reply_count = VALKEY_TIMEOUT_INACTIVE;
-    if (run_wake(ac))
+    if (run_opening(ac) || run_wake(ac))
         return;
     long long deadline = deadline_of(ac);
     if (deadline == DEADLINE_NONE || deadline_left_ms(deadline) > 0) {

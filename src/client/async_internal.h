@@ -45,13 +45,24 @@ void queue_pop(valkeyAsyncContext *ac);
 /* async_reply.c: hand all complete replies to their callbacks. */
 LIBVALKEY_API void valkeyProcessCallbacks(valkeyAsyncContext *ac);
 
+/* The socket is not connecting yet: have it go on. */
+void async_open_soon(valkeyAsyncContext *ac);
+
+static inline bool async_is_opening(valkeyAsyncContext *ac) {
+    return connection_of(&ac->c)->async.opening != NULL;
+}
+
 static inline void event_add_read(valkeyAsyncContext *ac) {
-    if (ac->ev.addRead != NULL)
+    if (async_is_opening(ac))
+        async_open_soon(ac);
+    else if (ac->ev.addRead != NULL)
         ac->ev.addRead(ac->ev.data);
 }
 
 static inline void event_add_write(valkeyAsyncContext *ac) {
-    if (ac->ev.addWrite != NULL)
+    if (async_is_opening(ac))
+        async_open_soon(ac);
+    else if (ac->ev.addWrite != NULL)
         ac->ev.addWrite(ac->ev.data);
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Opening sockets. A blocking connect races the addresses of a name (RFC 8305, "happy eyeballs"):
- * the next one is tried when the one before has failed or kept silent for STAGGER_MS, the first
- * that answers wins, and one deadline holds for all. A non-blocking connect begins with the first
- * address that does not fail at once. */
-#include "client/connection.h"
+/* Opening sockets. A blocking connect has one deadline for looking the name up and for racing its
+ * addresses. A non-blocking one begins with the first address that does not fail at once; an
+ * asynchronous context leaves names to connect_opening.c. */
+#include "client/connect_opening.h"
+#include "client/connect_race.h"
+#include "client/resolve.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +15,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-enum { STAGGER_MS = 250, ATTEMPTS_MAX = 16 };
 
 int socket_set_blocking(valkeyContext *c, bool is_blocking) {
     int flags = fcntl(c->fd, F_GETFL);
@@ -39,107 +38,38 @@ static bool keep_text(char **field, const char *text) {
     return true;
 }
 
-static int keep_address(valkeyContext *c, const struct sockaddr *address, socklen_t size) {
-    struct sockaddr *copy = vk_malloc(size);
-    if (copy == NULL)
-        return connection_fail_memory(c);
-    memcpy(copy, address, size);
-    vk_free(c->saddr);
-    c->saddr = copy;
-    c->addrlen = size;
-    return VALKEY_OK;
-}
-
-static int resolve(valkeyContext *c, const char *host, int port, int flags,
-                   struct addrinfo **out_list) {
-    char service[16];
-    (void)snprintf(service, sizeof service, "%d", port);
-    int families[2] = {AF_INET, AF_INET6};
+static void families_of(const valkeyContext *c, int families[2]) {
     bool prefers_v4 = c->flags & VALKEY_PREFER_IPV4, prefers_v6 = c->flags & VALKEY_PREFER_IPV6;
+    families[0] = prefers_v6 ? AF_INET6 : AF_INET;
+    families[1] = prefers_v6 ? AF_INET : AF_INET6;
     if (prefers_v4 && prefers_v6)
         families[0] = families[1] = AF_UNSPEC;
-    else if (prefers_v6)
-        families[0] = AF_INET6, families[1] = AF_INET;
-    int result = 0;
-    for (int i = 0; i < 2; i++) {
-        struct addrinfo hints = {.ai_family = families[i],
-                                 .ai_socktype = SOCK_STREAM,
-                                 .ai_flags = flags | AI_NUMERICSERV};
-        result = getaddrinfo(host, service, &hints, out_list);
-        if (result == 0)
-            return VALKEY_OK;
-    }
-    if (result == EAI_MEMORY)
+}
+
+int connect_fail_name(valkeyContext *c, int failure) {
+    if (failure == EAI_MEMORY)
         return connection_fail_memory(c);
-    return connection_fail(c, VALKEY_ERR_OTHER, gai_strerror(result));
+    return connection_fail(c, VALKEY_ERR_OTHER, gai_strerror(failure));
 }
 
-/* A non-blocking socket for the address; -1 and errno. */
-static int open_socket(const valkeyContext *c, const struct addrinfo *address) {
-    int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-#ifdef IPPROTO_MPTCP
-    if (c->flags & VALKEY_MPTCP) {
-        int fd = socket(address->ai_family, type, IPPROTO_MPTCP);
-        if (fd >= 0)
-            return fd;
-    }
-#else
-    (void)c;
-#endif
-    return socket(address->ai_family, type, address->ai_protocol);
-}
-
-/* Bind to one of the source addresses of the socket's family. Returns 0 or an errno value. */
-static int bind_source(const valkeyContext *c, int fd, int family, const struct addrinfo *sources) {
-    int on = 1;
-    if (c->flags & VALKEY_REUSEADDR &&
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0)
-        return errno;
-    int result = sources == NULL ? 0 : EADDRNOTAVAIL;
-    for (; sources != NULL; sources = sources->ai_next) {
-        if (sources->ai_family != family)
-            continue;
-        if (bind(fd, sources->ai_addr, sources->ai_addrlen) == 0)
-            return 0;
-        result = errno;
-    }
-    return result;
-}
-
-/* Begin to connect. Returns the socket, or minus an errno value. *out_done: no need to wait. */
-static int begin_connect(const valkeyContext *c, const struct addrinfo *address,
-                         const struct addrinfo *sources, bool *out_done) {
-    int failure = 0;
-    for (int tries = 0; tries < VALKEY_CONNECT_RETRIES; tries++) {
-        int fd = open_socket(c, address);
-        if (fd < 0)
-            return -errno;
-        failure = bind_source(c, fd, address->ai_family, sources);
-        if (failure == 0) {
-            *out_done = connect(fd, address->ai_addr, address->ai_addrlen) == 0;
-            if (*out_done || errno == EINPROGRESS)
-                return fd;
-            failure = errno;
-        }
-        (void)close(fd);
-        if (failure != EADDRNOTAVAIL || !(c->flags & VALKEY_REUSEADDR))
-            break;
-    }
-    return -failure;
-}
-
-struct attempts {
-    struct pollfd items[ATTEMPTS_MAX];
-    const struct addrinfo *addresses[ATTEMPTS_MAX];
-    nfds_t count;
-    int failure; /* errno value of the last one that failed */
-};
-
-static void attempts_drop(struct attempts *attempts, nfds_t at) {
-    (void)close(attempts->items[at].fd);
-    attempts->count--;
-    attempts->items[at] = attempts->items[attempts->count];
-    attempts->addresses[at] = attempts->addresses[attempts->count];
+/* Look a name up until the deadline at most. */
+static int resolve(valkeyContext *c, const char *host, int port, int flags, long long deadline,
+                   struct addrinfo **out_list) {
+    int families[2], failure = 0;
+    families_of(c, families);
+    if (resolve_now(host, port, flags | AI_NUMERICHOST, families, out_list) == 0)
+        return VALKEY_OK;
+    struct resolution *resolution =
+        deadline == DEADLINE_NONE ? NULL : resolution_start(host, port, flags, families);
+    bool has_answer = true;
+    if (resolution == NULL)
+        failure = resolve_now(host, port, flags, families, out_list);
+    else
+        has_answer = resolution_wait(resolution, deadline, out_list, &failure);
+    resolution_end(resolution);
+    if (!has_answer)
+        return connection_fail_errno(c, ETIMEDOUT, NULL);
+    return failure == 0 ? VALKEY_OK : connect_fail_name(c, failure);
 }
 
 /* The socket at `at` is connected: it becomes the context's. */
@@ -147,59 +77,18 @@ static int attempts_win(valkeyContext *c, struct attempts *attempts, nfds_t at) 
     c->fd = attempts->items[at].fd;
     attempts->items[at].fd = -1;
     const struct addrinfo *address = attempts->addresses[at];
-    return keep_address(c, address->ai_addr, address->ai_addrlen);
+    return connect_keep_address(c, address->ai_addr, address->ai_addrlen);
 }
 
-/* Look at sockets that poll reported. Returns the index of a connected one, or -1. */
-static int attempts_check(struct attempts *attempts) {
-    for (nfds_t i = 0; i < attempts->count;) {
-        if (attempts->items[i].revents == 0) {
-            i++;
-            continue;
-        }
-        int failure = 0;
-        socklen_t size = sizeof failure;
-        if (getsockopt(attempts->items[i].fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0)
-            failure = errno;
-        if (failure == 0)
-            return (int)i;
-        attempts->failure = failure;
-        attempts_drop(attempts, i);
-    }
-    return -1;
-}
-
-/* Begin with the next address. Returns the index of the attempt if it is connected already. */
-static int attempts_add(const valkeyContext *c, struct attempts *attempts,
-                        const struct addrinfo *address, const struct addrinfo *sources) {
-    bool is_done = false;
-    int fd = begin_connect(c, address, sources, &is_done);
-    if (fd < 0) {
-        attempts->failure = -fd;
-        return -1;
-    }
-    nfds_t at = attempts->count++;
-    attempts->items[at] = (struct pollfd){.fd = fd, .events = POLLOUT};
-    attempts->addresses[at] = address;
-    return is_done ? (int)at : -1;
-}
-
-/* Wait for an answer until the deadline, or STAGGER_MS if there are more addresses to try. */
-static int attempts_wait(struct attempts *attempts, long long deadline, bool has_more) {
+/* How long to wait for an answer: until the deadline, or STAGGER_MS if there is more to try. */
+static int patience_ms(long long deadline, bool has_more) {
     int left_ms = deadline_left_ms(deadline);
-    if (has_more && (left_ms < 0 || left_ms > STAGGER_MS))
-        left_ms = STAGGER_MS;
-    for (nfds_t i = 0; i < attempts->count; i++)
-        attempts->items[i].revents = 0;
-    int ready = poll(attempts->items, attempts->count, left_ms);
-    if (ready < 0 && errno != EINTR)
-        attempts->failure = errno;
-    return ready > 0 ? attempts_check(attempts) : -1;
+    return has_more && (left_ms < 0 || left_ms > STAGGER_MS) ? STAGGER_MS : left_ms;
 }
 
-static int race(valkeyContext *c, const struct addrinfo *list, const struct addrinfo *sources) {
+static int race(valkeyContext *c, const struct addrinfo *list, const struct addrinfo *sources,
+                long long deadline) {
     struct attempts attempts = {.failure = ETIMEDOUT};
-    long long deadline = deadline_after(c->connect_timeout);
     int winner = -1;
     bool is_late = false;
     while (winner < 0 && !is_late && (list != NULL || attempts.count > 0)) {
@@ -208,7 +97,7 @@ static int race(valkeyContext *c, const struct addrinfo *list, const struct addr
             list = list->ai_next;
         }
         if (winner < 0 && attempts.count > 0)
-            winner = attempts_wait(&attempts, deadline, list != NULL);
+            winner = attempts_wait(&attempts, patience_ms(deadline, list != NULL));
         is_late = winner < 0 && deadline_left_ms(deadline) == 0;
     }
     int result;
@@ -216,9 +105,7 @@ static int race(valkeyContext *c, const struct addrinfo *list, const struct addr
         result = attempts_win(c, &attempts, (nfds_t)winner);
     else
         result = connection_fail_errno(c, is_late ? ETIMEDOUT : attempts.failure, NULL);
-    for (nfds_t i = 0; i < attempts.count; i++)
-        if (attempts.items[i].fd >= 0)
-            (void)close(attempts.items[i].fd);
+    attempts_end(&attempts);
     return result;
 }
 
@@ -227,10 +114,10 @@ static int begin_first(valkeyContext *c, const struct addrinfo *list,
     int failure = EADDRNOTAVAIL;
     for (; list != NULL; list = list->ai_next) {
         bool is_done;
-        int fd = begin_connect(c, list, sources, &is_done);
+        int fd = connect_begin(c, list, sources, &is_done);
         if (fd >= 0) {
             c->fd = fd;
-            return keep_address(c, list->ai_addr, list->ai_addrlen);
+            return connect_keep_address(c, list->ai_addr, list->ai_addrlen);
         }
         failure = -fd;
     }
@@ -238,9 +125,9 @@ static int begin_first(valkeyContext *c, const struct addrinfo *list,
 }
 
 static int connect_resolved(valkeyContext *c, const struct addrinfo *list,
-                            const struct addrinfo *sources) {
+                            const struct addrinfo *sources, long long deadline) {
     bool is_blocking = c->flags & VALKEY_BLOCK;
-    int result = is_blocking ? race(c, list, sources) : begin_first(c, list, sources);
+    int result = is_blocking ? race(c, list, sources, deadline) : begin_first(c, list, sources);
     if (result == VALKEY_OK && is_blocking)
         result = socket_set_blocking(c, true);
     if (result == VALKEY_OK)
@@ -248,6 +135,28 @@ static int connect_resolved(valkeyContext *c, const struct addrinfo *list,
     if (result == VALKEY_OK)
         c->flags |= VALKEY_CONNECTED;
     return result;
+}
+
+/* Whether the host is an address and no name. */
+static bool is_address(const valkeyContext *c) {
+    struct addrinfo *list = NULL;
+    int families[2];
+    families_of(c, families);
+    if (resolve_now(c->tcp.host, c->tcp.port, AI_NUMERICHOST, families, &list) != 0)
+        return false;
+    freeaddrinfo(list);
+    return true;
+}
+
+/* Begin to connect an asynchronous context to a name. */
+static int opening_start(valkeyContext *c) {
+    struct addrinfo *sources = NULL;
+    int families[2];
+    families_of(c, families);
+    if (c->tcp.source_addr != NULL &&
+        resolve(c, c->tcp.source_addr, 0, AI_PASSIVE, DEADLINE_NONE, &sources) != VALKEY_OK)
+        return VALKEY_ERR;
+    return opening_create(c, families, sources);
 }
 
 int connect_tcp(valkeyContext *c, const valkeyOptions *options) {
@@ -259,11 +168,16 @@ int connect_tcp(valkeyContext *c, const valkeyOptions *options) {
         !keep_text(&c->tcp.source_addr, options->endpoint.tcp.source_addr))
         return connection_fail_memory(c);
     struct addrinfo *list = NULL, *sources = NULL;
-    int result = resolve(c, c->tcp.host, c->tcp.port, 0, &list);
+    long long deadline = DEADLINE_NONE;
+    if (c->flags & VALKEY_BLOCK)
+        deadline = deadline_after(c->connect_timeout);
+    if (connection_of(c)->is_async && !is_address(c))
+        return opening_start(c);
+    int result = resolve(c, c->tcp.host, c->tcp.port, 0, deadline, &list);
     if (result == VALKEY_OK && c->tcp.source_addr != NULL)
-        result = resolve(c, c->tcp.source_addr, 0, AI_PASSIVE, &sources);
+        result = resolve(c, c->tcp.source_addr, 0, AI_PASSIVE, deadline, &sources);
     if (result == VALKEY_OK)
-        result = connect_resolved(c, list, sources);
+        result = connect_resolved(c, list, sources, deadline);
     if (sources != NULL)
         freeaddrinfo(sources);
     if (list != NULL)
@@ -307,7 +221,7 @@ int connect_unix(valkeyContext *c, const valkeyOptions *options) {
     memcpy(address.sun_path, path, size + 1);
     if (!keep_text(&c->unix_sock.path, path))
         return connection_fail_memory(c);
-    if (keep_address(c, (struct sockaddr *)&address, sizeof address) != VALKEY_OK)
+    if (connect_keep_address(c, (struct sockaddr *)&address, sizeof address) != VALKEY_OK)
         return VALKEY_ERR;
     c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c->fd < 0)

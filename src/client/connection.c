@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The life of contexts, and the buffer of unsent commands. */
 #include "client/cache.h"
+#include "client/connect_opening.h"
 
 #include <limits.h>
 #include <string.h>
@@ -94,6 +95,7 @@ void connection_open(valkeyContext *c, const valkeyOptions *options) {
 void connection_destroy(valkeyContext *c, bool keep_fd) {
     struct connection *connection = connection_of(c);
     cache_forget(connection);
+    opening_end(c);
     if (!keep_fd)
         c->funcs->close(c);
     if (c->privctx != NULL && c->funcs->free_privctx != NULL)

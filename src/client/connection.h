@@ -12,6 +12,7 @@
 #include <stdalign.h>
 #include <stdbool.h>
 
+struct opening;
 struct valkeyCache;
 struct valkeyCallback;
 struct valkeyAsyncContext;
@@ -31,12 +32,16 @@ struct async_state {
     long long waiting_since_ms; /* when the oldest waiting command became that */
     long long wake_at_ms;       /* when to call on_wake, see async_wake_at */
     void (*on_wake)(struct valkeyAsyncContext *);
+    struct opening *opening; /* a name is being connected to; or NULL */
+    long long open_at_ms;    /* the time of its next step; 0: none is set */
+    int open_delay_ms;
     bool is_reply_taken; /* by the callback: it is not to be freed */
 };
 
 struct connection {
     struct output output;
     struct async_state async;
+    bool is_async;
     struct valkeyCache *cache;      /* that it feeds, see cache.h; NULL: none */
     struct connection *next_cached; /* of those that feed it */
     alignas(max_align_t) valkeyContext context;
@@ -99,6 +104,8 @@ int connection_log_in(valkeyContext *c, const char *username, const char *passwo
 int connect_tcp(valkeyContext *c, const valkeyOptions *options);
 int connect_unix(valkeyContext *c, const valkeyOptions *options);
 int connect_userfd(valkeyContext *c, const valkeyOptions *options);
+/* Enter the error of a failed look-up, an EAI_ value. */
+int connect_fail_name(valkeyContext *c, int failure);
 int socket_set_blocking(valkeyContext *c, bool is_blocking);
 
 #endif

@@ -11,6 +11,7 @@
 typedef struct valkeySource {
     GSource source; /* first */
     GPollFD poll;
+    gboolean is_polled;
     gint64 deadline;             /* of the timer in microseconds; -1: none */
     valkeyAsyncContext *context; /* NULL once it is gone */
 } valkeySource;
@@ -48,8 +49,16 @@ VALKEY_UNUSED static gboolean valkey_source_dispatch(GSource *source, GSourceFun
     return self->context != NULL ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
+/* The socket is polled from when there is something to wait for. */
+VALKEY_UNUSED static void valkey_source_watch(valkeySource *self) {
+    if (!self->is_polled)
+        g_source_add_poll(&self->source, &self->poll);
+    self->is_polled = TRUE;
+}
+
 VALKEY_UNUSED static void valkey_source_add_read(void *data) {
     valkeySource *self = (valkeySource *)data;
+    valkey_source_watch(self);
     self->poll.events |= G_IO_IN;
     g_main_context_wakeup(g_source_get_context((GSource *)data));
 }
@@ -61,6 +70,7 @@ VALKEY_UNUSED static void valkey_source_del_read(void *data) {
 
 VALKEY_UNUSED static void valkey_source_add_write(void *data) {
     valkeySource *self = (valkeySource *)data;
+    valkey_source_watch(self);
     self->poll.events |= G_IO_OUT;
     g_main_context_wakeup(g_source_get_context((GSource *)data));
 }
@@ -93,9 +103,9 @@ VALKEY_UNUSED static GSource *valkey_source_new(valkeyAsyncContext *ac) {
     valkeySource *self = (valkeySource *)source;
     self->context = ac;
     self->deadline = -1;
+    self->is_polled = FALSE;
     self->poll.fd = ac->c.fd;
     self->poll.events = self->poll.revents = 0;
-    g_source_add_poll(source, &self->poll);
     ac->ev.addRead = valkey_source_add_read;
     ac->ev.delRead = valkey_source_del_read;
     ac->ev.addWrite = valkey_source_add_write;

@@ -26,20 +26,32 @@ VALKEY_UNUSED static void valkeyIvykisOnTimer(void *data) {
     valkeyAsyncHandleTimeout(((valkeyIvykisEvents *)data)->context);
 }
 
+/* The socket is known to the loop from when there is something to wait for. */
+VALKEY_UNUSED static void valkeyIvykisWatch(valkeyIvykisEvents *e) {
+    if (!iv_fd_registered(&e->fd))
+        iv_fd_register(&e->fd);
+}
+
 VALKEY_UNUSED static void valkeyIvykisAddRead(void *data) {
+    valkeyIvykisWatch((valkeyIvykisEvents *)data);
     iv_fd_set_handler_in(&((valkeyIvykisEvents *)data)->fd, valkeyIvykisOnRead);
 }
 
 VALKEY_UNUSED static void valkeyIvykisDelRead(void *data) {
-    iv_fd_set_handler_in(&((valkeyIvykisEvents *)data)->fd, NULL);
+    valkeyIvykisEvents *e = (valkeyIvykisEvents *)data;
+    if (iv_fd_registered(&e->fd))
+        iv_fd_set_handler_in(&e->fd, NULL);
 }
 
 VALKEY_UNUSED static void valkeyIvykisAddWrite(void *data) {
+    valkeyIvykisWatch((valkeyIvykisEvents *)data);
     iv_fd_set_handler_out(&((valkeyIvykisEvents *)data)->fd, valkeyIvykisOnWrite);
 }
 
 VALKEY_UNUSED static void valkeyIvykisDelWrite(void *data) {
-    iv_fd_set_handler_out(&((valkeyIvykisEvents *)data)->fd, NULL);
+    valkeyIvykisEvents *e = (valkeyIvykisEvents *)data;
+    if (iv_fd_registered(&e->fd))
+        iv_fd_set_handler_out(&e->fd, NULL);
 }
 
 VALKEY_UNUSED static void valkeyIvykisScheduleTimer(void *data, struct timeval tv) {
@@ -61,13 +73,14 @@ VALKEY_UNUSED static void valkeyIvykisCleanup(void *data) {
     valkeyIvykisEvents *e = (valkeyIvykisEvents *)data;
     if (iv_timer_registered(&e->timer))
         iv_timer_unregister(&e->timer);
-    iv_fd_unregister(&e->fd);
+    if (iv_fd_registered(&e->fd))
+        iv_fd_unregister(&e->fd);
     vk_free(e);
 }
 
 /* To the calling thread's loop. VALKEY_ERR: attached already, no memory, or no socket. */
 VALKEY_UNUSED static int valkeyIvykisAttach(valkeyAsyncContext *ac) {
-    if (ac->ev.data != NULL)
+    if (ac->ev.data != NULL || ac->c.fd < 0)
         return VALKEY_ERR;
     valkeyIvykisEvents *e = (valkeyIvykisEvents *)vk_calloc(1, sizeof(*e));
     if (e == NULL)
@@ -79,10 +92,6 @@ VALKEY_UNUSED static int valkeyIvykisAttach(valkeyAsyncContext *ac) {
     IV_TIMER_INIT(&e->timer);
     e->timer.cookie = e;
     e->timer.handler = valkeyIvykisOnTimer;
-    if (iv_fd_register_try(&e->fd) != 0) {
-        vk_free(e);
-        return VALKEY_ERR;
-    }
     ac->ev.addRead = valkeyIvykisAddRead;
     ac->ev.delRead = valkeyIvykisDelRead;
     ac->ev.addWrite = valkeyIvykisAddWrite;

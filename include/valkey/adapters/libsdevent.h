@@ -49,7 +49,10 @@ VALKEY_UNUSED static void valkeyLibsdeventWatch(valkeyLibsdeventEvents *e, uint3
     if (events == e->events)
         return;
     e->events = events;
-    (void)sd_event_source_set_io_events(e->io, events);
+    /* Without events it is not watched at all. */
+    if (events != 0)
+        (void)sd_event_source_set_io_events(e->io, events);
+    (void)sd_event_source_set_enabled(e->io, events != 0 ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
 VALKEY_UNUSED static void valkeyLibsdeventAddRead(void *data) {
@@ -116,6 +119,7 @@ VALKEY_UNUSED static int valkeyLibsdeventAttach(valkeyAsyncContext *ac, struct s
         valkeyLibsdeventCleanup(e);
         return VALKEY_ERR;
     }
+    (void)sd_event_source_set_enabled(e->io, SD_EVENT_OFF);
     ac->ev.addRead = valkeyLibsdeventAddRead;
     ac->ev.delRead = valkeyLibsdeventDelRead;
     ac->ev.addWrite = valkeyLibsdeventAddWrite;

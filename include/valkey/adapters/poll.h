@@ -49,7 +49,7 @@ VALKEY_UNUSED static int valkeyPollTick(valkeyAsyncContext *ac, double timeout) 
     if (e == NULL || (!e->reading && !e->writing && e->deadline <= 0))
         return 0;
     struct pollfd waiting;
-    waiting.fd = e->fd;
+    waiting.fd = e->reading || e->writing ? e->fd : -1;
     waiting.events = (short)((e->reading ? POLLIN : 0) | (e->writing ? POLLOUT : 0));
     waiting.revents = 0;
     int ready = poll(&waiting, 1, valkeyPollTimeoutMs(e, timeout));

@@ -11,10 +11,13 @@
 #include <valkey/cluster_read.h>
 #include <valkey/cluster_statistics.h>
 
+#include <dlfcn.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 
-enum { PATIENCE_MS = 5000 };
+enum { PATIENCE_MS = 5000, SLOW_MS = 400, CLOSED_PORT = 21697 };
 
 static struct fake_cluster cluster;
 static valkeyClusterAsyncContext *acc;
@@ -456,6 +459,130 @@ static void every_allocation_of_a_spread_command_may_fail(void **state) {
     }
 }
 
+/* The resolver of these programs: slow.test takes its time, two.test has a first address that
+ * refuses; both are 127.0.0.1. */
+int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
+                struct addrinfo **out_list) {
+    int (*next)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    *(void **)&next = dlsym(RTLD_NEXT, "getaddrinfo");
+    bool is_slow = host != NULL && strcmp(host, "slow.test") == 0;
+    bool is_two = host != NULL && strcmp(host, "two.test") == 0;
+    if (hints->ai_flags & AI_NUMERICHOST || (!is_slow && !is_two))
+        return next(host, service, hints, out_list);
+    if (hints->ai_family != AF_INET)
+        return EAI_NONAME;
+    struct timespec time = {.tv_nsec = SLOW_MS * 1000000L};
+    if (is_slow)
+        (void)nanosleep(&time, NULL);
+    int result = next("127.0.0.1", service, hints, out_list);
+    if (result == 0 && is_two) {
+        result = next("127.0.0.1", service, hints, &(*out_list)->ai_next);
+        struct sockaddr_in *first = (struct sockaddr_in *)(void *)(*out_list)->ai_addr;
+        first->sin_port = htons(CLOSED_PORT);
+    }
+    return result;
+}
+
+static struct {
+    int status, replies;
+    char errstr[128];
+} single;
+
+static void on_single_connect(valkeyAsyncContext *ac, int status) {
+    single.status = status == VALKEY_OK ? 1 : -1;
+    if (status != VALKEY_OK)
+        (void)snprintf(single.errstr, sizeof single.errstr, "%s", ac->errstr);
+}
+
+static void on_single_reply(valkeyAsyncContext *ac, void *reply, void *privdata) {
+    (void)privdata;
+    single.replies += reply != NULL;
+    if (reply != NULL)
+        valkeyAsyncDisconnect(ac);
+}
+
+static void connect_by_name(const char *name, int port, const struct timeval *timeout) {
+    memset(&single, 0, sizeof single);
+    valkeyOptions options = {.connect_timeout = timeout};
+    VALKEY_OPTIONS_SET_TCP(&options, name, port);
+    long long begin = now_ms();
+    valkeyAsyncContext *ac = valkeyAsyncConnectWithOptions(&options);
+    assert_int_equal(ac->err, 0);
+    assert_int_equal(driver_attach(ac), VALKEY_OK);
+    (void)valkeyEnableKeepAlive(&ac->c);
+    assert_int_equal(valkeyAsyncSetConnectCallback(ac, on_single_connect), VALKEY_OK);
+    assert_int_equal(valkeyAsyncCommand(ac, on_single_reply, NULL, "GET foo"), VALKEY_OK);
+    assert_true(now_ms() - begin < SLOW_MS / 2);
+}
+
+static void a_slow_name_holds_nobody_up(void **state) {
+    (void)state;
+    fake_cluster_answer(&cluster);
+    connect_by_name("slow.test", cluster.ports[0], NULL);
+    long long begin = now_ms(), longest = 0;
+    while (single.replies == 0 && now_ms() - begin < PATIENCE_MS) {
+        long long before = now_ms();
+        driver_turn();
+        if (now_ms() - before > longest)
+            longest = now_ms() - before;
+    }
+    assert_int_equal(single.replies, 1);
+    assert_int_equal(single.status, 1);
+    assert_true(now_ms() - begin >= SLOW_MS / 2);
+    assert_true(longest < SLOW_MS / 2);
+}
+
+static void the_connect_timeout_holds_for_the_name_too(void **state) {
+    (void)state;
+    struct timeval timeout = {.tv_usec = 50000};
+    long long begin = now_ms();
+    connect_by_name("slow.test", cluster.ports[0], &timeout);
+    TURN_UNTIL(single.status == -1);
+    assert_string_equal(single.errstr, "Timeout");
+    assert_true(now_ms() - begin < SLOW_MS);
+    begin = now_ms();
+    valkeyContext *c = valkeyConnectWithTimeout("slow.test", cluster.ports[0], timeout);
+    assert_int_equal(c->err, VALKEY_ERR_IO);
+    assert_string_equal(c->errstr, "Connection timed out");
+    assert_true(now_ms() - begin < SLOW_MS);
+    valkeyFree(c);
+    timeout.tv_sec = 5;
+    c = valkeyConnectWithTimeout("slow.test", cluster.ports[0], timeout);
+    assert_int_equal(c->err, 0);
+    valkeyFree(c);
+}
+
+static void the_next_address_of_a_name_is_tried(void **state) {
+    (void)state;
+    fake_cluster_answer(&cluster);
+    connect_by_name("two.test", cluster.ports[0], NULL);
+    TURN_UNTIL(single.replies == 1);
+    assert_int_equal(single.status, 1);
+}
+
+static void unknown_names_are_errors(void **state) {
+    (void)state;
+    connect_by_name("name.invalid", cluster.ports[0], NULL);
+    TURN_UNTIL(single.status == -1);
+    assert_string_not_equal(single.errstr, "");
+    /* An end before the name is known. */
+    valkeyAsyncContext *ac = valkeyAsyncConnect("slow.test", cluster.ports[0]);
+    assert_int_equal(driver_attach(ac), VALKEY_OK);
+    assert_int_equal(valkeyAsyncCommand(ac, on_single_reply, NULL, "GET foo"), VALKEY_OK);
+    driver_turn();
+    valkeyAsyncFree(ac);
+    driver_turn();
+}
+
+static void a_cluster_is_found_by_name(void **state) {
+    (void)state;
+    fake_cluster_answer(&cluster);
+    (void)snprintf(cluster.seeds, sizeof cluster.seeds, "slow.test:%d", cluster.ports[0]);
+    connect_ready();
+    get_foo(1);
+    assert_string_equal(seen.log, "n2 ");
+}
+
 static int open_driver(void **state) {
     (void)state;
     driver_open();
@@ -485,6 +612,11 @@ int main(void) {
         TEST(nobody_is_there_for_a_while),
         TEST(unsubscribing_can_be_taken_back),
         TEST(every_allocation_of_a_subscription_may_fail),
+        TEST(a_slow_name_holds_nobody_up),
+        TEST(the_connect_timeout_holds_for_the_name_too),
+        TEST(the_next_address_of_a_name_is_tried),
+        TEST(unknown_names_are_errors),
+        TEST(a_cluster_is_found_by_name),
         TEST(every_allocation_of_a_spread_command_may_fail),
     };
     return cmocka_run_group_tests(tests, open_driver, close_driver);

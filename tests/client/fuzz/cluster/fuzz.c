@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a cluster client reads from others, by the first byte: a slot map in either form as a reply,
- * a redirection, an address, a command to be routed. */
-#include "client/cluster_internal.h"
-#include "client/slot.h"
+ * a redirection, an address, a command to be routed or to be sent in parts. */
+#include "client/cluster_spread.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +39,29 @@ static void parse_redirect(struct cluster *cluster, const char *text, size_t siz
     free(copy);
 }
 
+/* A command that is split, and its parts. */
+static void plan(struct cluster *cluster, const char *text, size_t size) {
+    struct spread_plan plan;
+    struct command_traits traits;
+    const char *key;
+    size_t key_size, keys = 0;
+    if (command_key_of(text, size, &key, &key_size) && (key < text || key + key_size > text + size))
+        abort();
+    (void)command_traits_of(text, size, &traits);
+    if (spread_plan_init(&plan, cluster, text, size) == VALKEY_OK)
+        for (size_t i = 0; i < plan.part_count; i++) {
+            char *bytes = NULL;
+            keys += plan.parts[i].key_count;
+            if (plan.parts[i].key_count > 0 &&
+                spread_part_format(&plan, &plan.parts[i], &bytes) < 0)
+                abort();
+            valkeyFreeCommand(bytes);
+        }
+    if (keys != plan.key_count)
+        abort();
+    spread_plan_finish(&plan);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -54,10 +76,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size_t part_size;
     int port;
     unsigned slot;
-    switch (data[0] % 4) {
+    switch ((data[0] + 2) % 5) { /* "0" to "4" */
     case 0: apply_map(cluster, text, size - 1); break;
     case 1: parse_redirect(cluster, text, size - 1); break;
     case 2: (void)cluster_parse_seed(text, size - 1, &part, &part_size, &port); break;
+    case 4: plan(cluster, text, size - 1); break;
     default: (void)slot_of_command(text, size - 1, &slot, &part, &part_size); break;
     }
     free(text);
