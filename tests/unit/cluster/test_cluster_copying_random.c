@@ -46,7 +46,8 @@ struct peer {
     uint64_t commit_limit;      /* all that its term's primary can tell it */
     uint64_t cut_first;         /* 0: nothing to be cut */
     bool is_unsynced;
-    uint64_t keep; /* of its executed records, by the terms since */
+    bool is_damaged; /* the test has put an entry into its store */
+    uint64_t keep;   /* of its executed records, by the terms since */
     unsigned repairs, completions;
 };
 
@@ -69,10 +70,10 @@ struct world {
     size_t queued;
     int64_t now_us;
     unsigned loss_percent, keys, advance_weight, elect_weight;
-    bool commits_slowly;
+    bool commits_slowly, is_damaging;
     struct workload_line line;
     struct copying_counters seen;
-    unsigned terms, restarts, forks;
+    unsigned terms, restarts, forks, damages;
     char failure[256];
 };
 
@@ -138,7 +139,7 @@ static void stop(struct world *w, struct peer *m) {
 }
 
 static bool is_complete(const struct peer *m) {
-    return !m->is_unsynced && m->cut_first == 0 && m->r.applied >= m->executed;
+    return !m->is_unsynced && !m->is_damaged && m->cut_first == 0 && m->r.applied >= m->executed;
 }
 
 static void digest_of(const struct peer *m, uint64_t out[3]) {
@@ -188,8 +189,11 @@ static void apply_record(struct world *w, struct peer *m, uint64_t sequence) {
     if (record->kind != DIGEST)
         return;
     assert_int_equal(copying_digest_decode(bytes, &digest), LARDER_OK);
-    bool is_equal = copying_compare(m->copying, sequence, &digest);
-    REQUIRE(w, is_equal, "member %u finds a difference at %u", m->number, (unsigned)sequence);
+    if (copying_compare(m->copying, sequence, &digest))
+        return;
+    REQUIRE(w, m->is_damaged, "member %u finds a difference at %u", m->number, (unsigned)sequence);
+    m->is_damaged = false;
+    m->is_unsynced = true;
 }
 
 static void move_reference(struct world *w) {
@@ -287,6 +291,20 @@ static void log_digest(struct world *w, struct peer *any) {
     m->rest = mix(m->rest, m->executed);
     append(w, DIGEST, slice_of(bytes, sizeof(bytes)));
     follow(w, m);
+}
+
+/* What cannot happen: a backup has an entry that nobody wrote. */
+static void damage(struct world *w, struct peer *m) {
+    struct store_result result;
+    if (!w->is_damaging || m->r.role >= REPLICA_ELECTED || !is_complete(m))
+        return;
+    strcpy(w->line.text, "SET damage 1");
+    workload_split(&w->line);
+    assert_int_equal(m->store.type->execute(m->store.context, 1700000000000, w->line.words,
+                                            w->line.count, &result),
+                     LARDER_OK);
+    m->is_damaged = true;
+    w->damages++;
 }
 
 static void open_primary(struct world *w) {
@@ -442,8 +460,9 @@ static void random_step(struct world *w) {
         {60, see},
         {20, open_if_elected},
         {w->elect_weight, elect},
-        {3, restart},
+        {w->is_damaging ? 0 : 4, restart},
         {10, log_digest},
+        {3, damage},
         {100, tick},
     };
     enum { COUNT = sizeof(steps) / sizeof(*steps) };
@@ -464,6 +483,8 @@ static void settle(struct world *w) {
         open_primary(w);
     for (; ticks < 4000 && complete < MEMBERS && w->failure[0] == '\0'; ticks++) {
         complete = 0;
+        if (w->is_damaging && ticks < PARTITION_BUCKETS) /* whoever is damaged will notice */
+            log_digest(w, NULL);
         commit_some(w, NULL);
         tick(w, NULL);
         for (uint32_t i = 1; i <= MEMBERS; i++) {
@@ -488,6 +509,7 @@ static void set_up(struct world *w, uint64_t seed) {
     w->next_incarnation = 100;
     w->loss_percent = (unsigned)random_below(&w->random, 3) * 12;
     w->keys = 10 + (unsigned)random_below(&w->random, 2) * 200;
+    w->is_damaging = random_below(&w->random, 3) == 0;
     w->commits_slowly = random_below(&w->random, 2) == 0;
     w->elect_weight = 2 + (unsigned)random_below(&w->random, 2) * 40;
     w->advance_weight = 100 + (unsigned)random_below(&w->random, 250);
@@ -526,7 +548,7 @@ static void a_complete_copy_equals_what_was_committed(void **state) {
     (void)state;
     uint64_t seed = test_seed("copying");
     struct copying_counters seen = {0};
-    unsigned terms = 0, restarts = 0, forks = 0;
+    unsigned terms = 0, restarts = 0, forks = 0, damages = 0;
     for (unsigned round = 0; round < ROUNDS; round++) {
         struct world *w = calloc(1, sizeof(*w));
         assert_non_null(w);
@@ -549,19 +571,22 @@ static void a_complete_copy_equals_what_was_committed(void **state) {
         terms += w->terms;
         restarts += w->restarts;
         forks += w->forks;
+        damages += w->damages;
+        seen.divergence_total += w->seen.divergence_total;
         free(w);
         if (failure[0] != '\0')
             fail_msg("round %u: %s", round, failure);
     }
     print_message("%u terms, %u restarts, %u records of deposed primaries; %u buckets, %u keys, "
                   "%u pieces, %u refused, %u begun anew, %u parts left out, %u keys repaired, %u "
-                  "digests\n",
+                  "digests, %u of %u damages found\n",
                   terms, restarts, forks, (unsigned)seen.items, (unsigned)seen.keys,
                   (unsigned)seen.pieces, (unsigned)seen.refused, (unsigned)seen.restarted,
-                  (unsigned)seen.left_out, (unsigned)seen.repaired_keys, (unsigned)seen.digests);
+                  (unsigned)seen.left_out, (unsigned)seen.repaired_keys, (unsigned)seen.digests,
+                  (unsigned)seen.divergence_total, damages);
     assert_true(terms > 0 && restarts > 0 && forks > 0 && seen.items > 0 && seen.keys > 0);
     assert_true(seen.pieces > 0 && seen.refused > 0 && seen.left_out > 0 && seen.digests > 0);
-    assert_true(seen.repaired_keys > 0);
+    assert_true(seen.repaired_keys > 0 && seen.divergence_total > 0);
 }
 
 int main(void) {
