@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Five whole members with clients that use keys of all partitions. */
+/* Five whole members with clients that use keys of all partitions; a smaller world has one. */
 #include "sim/cluster_oracle.h"
 #include "sim/cluster_protocol.h"
 #include "sim/subject.h"
@@ -21,11 +21,14 @@ struct cluster_subject {
 static void *create(uint64_t seed, struct sim_world_options *options) {
     struct cluster_subject *s = sim_resize(NULL, sizeof(*s));
     *s = (struct cluster_subject){.seed = seed};
-    s->settings = (struct cluster_sim_settings){.founders = MACHINES,
-                                                .partition_count = PARTITIONS,
-                                                .cluster = CLUSTER_DEFAULT_SETTINGS,
-                                                .is_rough = seed % 2 == 0};
+    s->settings = (struct cluster_sim_settings){
+        .founders = options->machine_count,
+        .partition_count = options->machine_count < MACHINES ? 1 : PARTITIONS,
+        .cluster = CLUSTER_DEFAULT_SETTINGS,
+        .is_rough = seed % 2 == 0};
     s->settings.cluster.voter_count = seed % 4 == 3 ? 3 : 5;
+    if (s->settings.cluster.voter_count > options->machine_count)
+        s->settings.cluster.voter_count = 3;
     s->settings.cluster.replica_count = 2 + (uint32_t)(seed / 2 % 2);
     s->settings.cluster.min_insync = 1;
     s->oracle = cluster_oracle_create();
@@ -46,12 +49,13 @@ static void attach(void *context, struct sim_world *world) {
     struct cluster_subject *s = context;
     s->world = world;
     cluster_oracle_attach(s->oracle, world);
-    register_clients_init(&s->clients, world, &CLUSTER_PROTOCOL, CLIENTS, s->seed);
+    register_clients_init(&s->clients, world, &CLUSTER_PROTOCOL, world->options.client_count,
+                          s->seed);
 }
 
 static void begin_round(void *context, uint64_t seed, bool is_frantic) {
     struct cluster_subject *s = context;
-    for (uint32_t p = 0; p < PARTITIONS; p++) {
+    for (uint32_t p = 0; p < s->settings.partition_count; p++) {
         int64_t from_us, until_us;
         while (cluster_oracle_reset(s->oracle, p, s->resets_seen[p], &from_us, &until_us))
             s->resets_seen[p]++;
@@ -66,9 +70,9 @@ static struct cluster_member *member_at(const struct cluster_subject *s, uint32_
 
 static void operate(void *context, uint64_t draw) {
     struct cluster_subject *s = context;
-    uint32_t partition = (uint32_t)(draw >> 8) % PARTITIONS;
+    uint32_t partition = (uint32_t)(draw >> 8) % s->settings.partition_count;
     const struct partition_config *config = cluster_oracle_partition(s->oracle, partition);
-    for (uint32_t i = 0; config != NULL && i < MACHINES; i++) {
+    for (uint32_t i = 0; config != NULL && i < s->world->options.machine_count; i++) {
         struct cluster_member *member = member_at(s, i);
         if (member == NULL || member_number(member) != config->primary || config->in_sync.count < 2)
             continue;
@@ -91,7 +95,7 @@ static void stop_clients(void *context) {
 
 static uint32_t find_leader(void *context) {
     const struct cluster_subject *s = context;
-    for (uint32_t i = 0; i < MACHINES; i++) {
+    for (uint32_t i = 0; i < s->world->options.machine_count; i++) {
         const struct cluster_member *member = member_at(s, i);
         if (member != NULL && member_is_coordinator(member))
             return i;
@@ -105,7 +109,7 @@ static bool has_role(const struct cluster_subject *s, uint32_t machine, enum sim
         return false;
     if (role == SIM_ROLE_COORDINATOR)
         return member_is_coordinator(member);
-    for (uint32_t p = 0; p < PARTITIONS; p++) {
+    for (uint32_t p = 0; p < s->settings.partition_count; p++) {
         const struct partition_config *c = cluster_oracle_partition(s->oracle, p);
         uint32_t number = member_number(member);
         if (c == NULL || number == CLUSTER_NOBODY)
@@ -121,8 +125,8 @@ static bool has_role(const struct cluster_subject *s, uint32_t machine, enum sim
 
 static uint32_t find_target(void *context, enum sim_role role, uint64_t draw) {
     const struct cluster_subject *s = context;
-    for (uint32_t i = 0; i < MACHINES; i++) {
-        uint32_t machine = (uint32_t)((draw + i) % MACHINES);
+    for (uint32_t i = 0; i < s->world->options.machine_count; i++) {
+        uint32_t machine = (uint32_t)((draw + i) % s->world->options.machine_count);
         if (has_role(s, machine, role))
             return machine;
     }
@@ -135,11 +139,11 @@ static bool is_settled(void *context) {
     if (find_leader(context) == UINT32_MAX || s->clients.answered == 0)
         return false;
     uint32_t open = 0;
-    for (uint32_t i = 0; i < MACHINES; i++) {
+    for (uint32_t i = 0; i < s->world->options.machine_count; i++) {
         const struct cluster_member *member = member_at(s, i);
         if (member == NULL || member_number(member) == CLUSTER_NOBODY)
             return false;
-        for (uint32_t p = 0; p < PARTITIONS; p++) {
+        for (uint32_t p = 0; p < s->settings.partition_count; p++) {
             const struct partition_config *c = cluster_oracle_partition(s->oracle, p);
             const struct partition_replica *r =
                 cluster_data_replica(cluster_process_data(s->world->machines[i].process), p);
@@ -149,7 +153,7 @@ static bool is_settled(void *context) {
             open += r->role == REPLICA_OPEN;
         }
     }
-    return open == PARTITIONS;
+    return open == s->settings.partition_count;
 }
 
 /* Data that was given up is gone for all keys of the partition, at some moment in between. */
