@@ -23,7 +23,7 @@ static bool options_are_sound(const struct founding_options *o) {
     for (uint32_t i = 1; i < o->seed_count; i++)
         if (address_compare(&o->seeds[i - 1], &o->seeds[i]) >= 0)
             return false;
-    if (o->mode == FOUNDING_BY_SELF && !o->is_durable)
+    if (o->mode == FOUNDING_BY_SELF && (!o->is_durable || o->self->weight == 0))
         return false;
     if (o->expected_nodes == 0 || o->expected_nodes == o->seed_count)
         return true;

@@ -198,7 +198,7 @@ struct founding;
  * begin as FORMED: such a node never founds or joins another cluster. Returns owned in *out.
  * Errors: LARDER_NO_MEMORY; LARDER_INVALID (seeds: too many, out of order, self not one of them;
  * expected_nodes: more than the seeds, half of them or less, or fewer than all and not durable; a
- * founder named that is not durable); LARDER_CORRUPT (mark). */
+ * founder named that is not durable or holds no data); LARDER_CORRUPT (mark). */
 LARDER_NODISCARD
 enum larder_status founding_create(const struct founding_options *options, struct slice mark,
                                    int64_t now_us, const struct allocator *allocator,

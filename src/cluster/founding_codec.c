@@ -47,8 +47,10 @@ static void write_member(struct byte_writer *w, const struct member *member) {
 static struct member read_member(struct byte_reader *r) {
     struct config_entry entry;
     read_entry(r, CONFIG_JOIN, &entry);
-    if (!raft_id_is_set(entry.join.node) || entry.join.incarnation == 0)
+    if (!raft_id_is_set(entry.join.node) || entry.join.incarnation == 0 ||
+        entry.join.number != CLUSTER_NOBODY || entry.join.state != MEMBER_ACTIVE)
         r->is_failed = true;
+    entry.join.state = 0;
     return entry.join;
 }
 

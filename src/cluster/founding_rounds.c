@@ -4,6 +4,7 @@
  * it starts or knows that nobody ever will. */
 #include "cluster/founding_core.h"
 #include "cluster/mutants.h"
+#include "cluster/partition_config.h"
 
 static bool is_plan(const struct founding *f, const struct founding_message *m) {
     return raft_id_is_set(f->plan.cluster) && raft_id_equal(f->plan.cluster, m->cluster);
@@ -91,10 +92,12 @@ static void add_founder(struct founding_plan *plan, const struct member *member,
 /* Everyone it counts on is open, has a larger node id and counts on the same. */
 static bool is_its_turn(const struct founding *f) {
     uint32_t count = 1;
+    uint64_t weights = f->self.weight; /* somebody must hold data */
     uint64_t seen = founding_seen(f);
     for (uint32_t i = 0; i < f->seed_count; i++) {
         if (!founding_counts_on(f, (uint8_t)i))
             continue;
+        weights += f->peers[i].member.weight;
         if (f->peers[i].seen != seen || id_compare(f->peers[i].node, f->self.node) < 0)
             return false;
         count++;
@@ -104,7 +107,7 @@ static bool is_its_turn(const struct founding *f) {
         (CLUSTER_MUTATED(MUTANT_FOUNDING_WITHOUT_ALL_SEEDS) && 2 * count > f->seed_count);
     bool is_expected =
         count >= f->expected_count || CLUSTER_MUTATED(MUTANT_FOUNDING_WITHOUT_ALL_SEEDS);
-    return has_all && is_expected;
+    return has_all && is_expected && weights > 0;
 }
 
 /* A founder that lost its mark would find its cluster by asking; so it asks first. */
@@ -167,11 +170,25 @@ void founding_take_accept(struct founding *f, const struct founding_message *m) 
 
 /* ---- all founders ---- */
 
+static bool plan_is_sound(const struct founding *f, const struct founding_plan *plan, int self) {
+    uint64_t seeds = 0, weights = 0;
+    for (uint32_t i = 0; i < plan->founder_count; i++) {
+        uint8_t seed = plan->founders[i].seed;
+        weights += plan->founders[i].member.weight;
+        if (seed >= f->seed_count || (seeds & (uint64_t)1 << seed) != 0)
+            return false;
+        seeds |= (uint64_t)1 << seed;
+    }
+    return !plan->is_alone && weights > 0 && plan->founders[self].seed == f->self_seed &&
+           plan->partition_count > 0 && plan->partition_count <= CLUSTER_PARTITIONS_MAX &&
+           cluster_settings_are_sound(&plan->settings);
+}
+
 static bool is_acceptable(const struct founding *f, const struct founding_message *m) {
     const struct founding_plan *plan = m->plan;
     int self = founding_index(plan, f->self.node);
-    if (m->digest != f->digest || f->mode != FOUNDING_EXPECTED || plan->is_alone || self < 0 ||
-        founding_index(plan, m->node) < 0)
+    if (m->digest != f->digest || f->mode != FOUNDING_EXPECTED || self < 0 ||
+        founding_index(plan, m->node) < 0 || !plan_is_sound(f, plan, self))
         return false;
     const struct founder *own = &plan->founders[self];
     bool is_present = own->member.incarnation == f->self.incarnation && own->round == f->round;
