@@ -51,6 +51,8 @@ struct copying_rest {
     enum larder_status (*read)(void *context, struct slice *out) LARDER_NODISCARD;
     /* Replace all of it. Errors, nothing changed: LARDER_NO_MEMORY, LARDER_CORRUPT. */
     enum larder_status (*replace)(void *context, struct slice bytes) LARDER_NODISCARD;
+    /* Equal where what records did is equal. NULL: it is not compared. */
+    void (*digest)(void *context, struct store_digest *out);
 };
 
 struct copying_options {
@@ -167,7 +169,7 @@ enum larder_status copying_message_decode(struct slice bytes,
  * its own, and is compared by each replica when it applies the record, at exactly that position. */
 
 struct copying_digest {
-    uint32_t bucket;
+    uint32_t bucket; /* or COPYING_REST */
     struct store_digest digest;
 };
 

@@ -6,15 +6,19 @@
 #include "raft/bytes.h"
 
 static void digest_of(const struct copying *c, uint32_t bucket, struct store_digest *out) {
-    c->options.store.type->digest_bucket(c->options.store.context, bucket, out);
+    if (bucket == COPYING_REST)
+        c->options.rest.digest(c->options.rest.context, out);
+    else
+        c->options.store.type->digest_bucket(c->options.store.context, bucket, out);
 }
 
 bool copying_take_digest(struct copying *c, int64_t now_us, struct copying_digest *out) {
     if (!c->may_serve || c->options.digest_every_us < 0 || now_us < c->digest_us)
         return false;
-    c->digest_us = now_us + c->options.digest_every_us / PARTITION_BUCKETS;
+    uint32_t count = c->options.rest.digest == NULL ? PARTITION_BUCKETS : COPYING_UNITS;
+    c->digest_us = now_us + c->options.digest_every_us / count;
     out->bucket = c->digest_bucket;
-    c->digest_bucket = (c->digest_bucket + 1) % PARTITION_BUCKETS;
+    c->digest_bucket = (c->digest_bucket + 1) % count;
     digest_of(c, out->bucket, &out->digest);
     return true;
 }
@@ -31,14 +35,15 @@ enum larder_status copying_digest_decode(struct slice bytes, struct copying_dige
     out->bucket = (uint32_t)read_unsigned(&r, 2);
     out->digest.low = read_unsigned(&r, 8);
     out->digest.high = read_unsigned(&r, 8);
-    bool is_sound = !r.is_failed && r.left == 0 && out->bucket < PARTITION_BUCKETS;
+    bool is_sound = !r.is_failed && r.left == 0 && out->bucket < COPYING_UNITS;
     return is_sound ? LARDER_OK : LARDER_CORRUPT;
 }
 
 /* Whether the bucket here is as of all records before `sequence`. */
 static bool is_comparable(const struct copying *c, uint64_t sequence, uint32_t bucket) {
     const struct copying_unit *u = &c->units[bucket];
-    if (u->is_unsynced || u->as_of >= sequence)
+    if (u->is_unsynced || u->as_of >= sequence ||
+        (bucket == COPYING_REST && c->options.rest.digest == NULL))
         return false;
     for (const struct copying_key *key = c->keys.first; key != NULL; key = key->next)
         if (key->bucket == bucket && (key->is_unsynced || key->as_of >= sequence))

@@ -20,7 +20,7 @@ static enum larder_status make_copying(struct cluster_partition *p) {
         .self = replica->self,
         .incarnation = replica->incarnation,
         .store = p->store,
-        .rest = {p, partition_read_rest, partition_replace_rest},
+        .rest = {p, partition_read_rest, partition_replace_rest, partition_digest_rest},
         .allocator = p->allocator,
         .bytes_per_second = p->options.copy_bytes_per_second,
         .digest_every_us = p->options.digest_every_us,

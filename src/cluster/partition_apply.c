@@ -143,6 +143,10 @@ enum larder_status partition_replace_rest(void *context, struct slice bytes) {
     return restore_beside(context, bytes);
 }
 
+void partition_digest_rest(void *context, struct store_digest *out) {
+    partition_digest_beside(context, out);
+}
+
 static enum larder_status apply_restored(struct cluster_partition *p, uint64_t sequence,
                                          const struct replica_record *record) {
     enum larder_status status =

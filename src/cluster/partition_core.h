@@ -91,6 +91,7 @@ void partition_apply_pending(struct cluster_partition *p);
 /* What copying asks of what lies beside the data; the context is the partition. */
 enum larder_status partition_read_rest(void *context, struct slice *out);
 enum larder_status partition_replace_rest(void *context, struct slice bytes);
+void partition_digest_rest(void *context, struct store_digest *out);
 /* What a record says beside its effect: clock, request memory. Errors: LARDER_NO_MEMORY (nothing
  * changed), LARDER_CORRUPT. */
 LARDER_NODISCARD

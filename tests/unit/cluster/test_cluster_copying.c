@@ -79,7 +79,7 @@ static void make(uint32_t number, const struct copying_options *given) {
     options.self = number;
     options.incarnation = number * 10;
     options.store = p->store;
-    options.rest = (struct copying_rest){p, read_rest, replace_rest};
+    options.rest = (struct copying_rest){p, read_rest, replace_rest, NULL};
     options.allocator = &p->allocator.base;
     assert_int_equal(copying_create(&options, &p->copying), LARDER_OK);
     p->r.view = (struct partition_config){.term = 1, .primary = A};

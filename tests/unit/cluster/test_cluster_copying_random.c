@@ -126,7 +126,7 @@ static void start(struct world *w, struct peer *m) {
     w->options.self = number;
     w->options.incarnation = w->next_incarnation;
     w->options.store = m->store;
-    w->options.rest = (struct copying_rest){m, read_rest, replace_rest};
+    w->options.rest = (struct copying_rest){m, read_rest, replace_rest, NULL};
     assert_int_equal(copying_create(&w->options, &m->copying), LARDER_OK);
     m->r.options.incarnation = w->next_incarnation;
     m->r.held_from = UINT64_MAX;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One partition at three members, over real stores: from a request to its reply. */
+#include "cluster/partition_core.h"
 #include "unit/cluster/partition_world.h"
 
 static int begin(void **state) {
@@ -787,6 +788,23 @@ static void a_replica_that_differs_is_copied_and_comes_back(void **state) {
     assert_true(world_agree(A, C));
 }
 
+static void a_memory_of_requests_that_differs_is_copied_too(void **state) {
+    (void)state;
+    struct request_id id = {.client = {7, 7}, .number = 1, .lowest = 1};
+    world_end();
+    world_begin(&(struct partition_options){.digest_every_us = 2560000, .sweep_every_us = 10000});
+    world.is_quiet = true;
+    world_do_as(A, 1, "INCR n", id);
+    world_deliver("");
+    request_memory_clear(world.members[B].partition->requests);
+    assert_false(world_agree(A, B));
+    settle(700);
+    const struct copying *copying = partition_copying(world.members[B].partition);
+    assert_int_equal(copying_counters(copying)->divergence_total, 1);
+    assert_int_equal(world.group->partitions[0].in_sync.count, 3);
+    assert_true(world_agree(A, B));
+}
+
 static unsigned counted; /* INCRs that were answered well */
 
 static void count_reply(const struct partition_reply *reply) {
@@ -873,6 +891,7 @@ int main(void) {
         TEST(a_restart_knows_what_was_in_the_log),
         TEST(a_damaged_log_is_refused),
         TEST(a_replica_that_differs_is_copied_and_comes_back),
+        TEST(a_memory_of_requests_that_differs_is_copied_too),
         TEST(without_memory_requests_are_refused_and_replicas_stay_equal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
