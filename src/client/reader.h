@@ -41,7 +41,15 @@ int reader_fail_memory(struct reader *reader);
 enum reader_step { READER_ADVANCED, READER_NEEDS_MORE, READER_FAILED };
 enum reader_step reader_parse_item(struct reader *reader);
 
-/* reader_build.c: make the object of the current level and hang it into its parent. False: no
+/* reader_run.c: build as many bulk strings in a row as are complete, from the current one on, which
+ * is an element of an aggregate in an arena and not begun. COMPLETE: the last of them was the last
+ * element; it is left as the current one. */
+enum run_result { RUN_NONE, RUN_SOME, RUN_COMPLETE, RUN_NO_MEMORY };
+enum run_result reader_run(struct reader *reader);
+
+/* reader_build.c: room for more elements of an aggregate in an arena; false without memory. */
+bool reader_grow_elements(struct reader *reader, struct reader_level *parent);
+/* Make the object of the current level and hang it into its parent. False: no
  * memory. Nothing is made while an attribute is skipped or without build functions. */
 bool reader_build_text(struct reader *reader, const char *text, size_t size);
 bool reader_build_integer(struct reader *reader, long long value);

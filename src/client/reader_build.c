@@ -37,7 +37,7 @@ static size_t plausible_elements(const struct reader *reader, size_t elements) {
     return elements < most ? elements : most;
 }
 
-static bool grow_elements(struct reader *reader, struct reader_level *parent) {
+bool reader_grow_elements(struct reader *reader, struct reader_level *parent) {
     valkeyReply *reply = parent->task.obj;
     size_t wanted = parent->capacity * 2;
     if (wanted > (size_t)parent->task.elements)
@@ -59,7 +59,8 @@ static valkeyReply *arena_node(struct reader *reader, size_t room) {
     valkeyReply *node = reply_build_node(&reader->builder, task->type);
     struct reader_level *parent = level_of(task->parent);
     valkeyReply *container = parent->task.obj;
-    if (node == NULL || (container->elements == parent->capacity && !grow_elements(reader, parent)))
+    if (node == NULL ||
+        (container->elements == parent->capacity && !reader_grow_elements(reader, parent)))
         return NULL;
     container->element[container->elements++] = node;
     return node;

@@ -341,11 +341,26 @@ static enum reader_step unknown_type(struct reader *reader, char byte) {
     return protocol_error(reader, text);
 }
 
+/* Take the quick way as far as it goes. False: the current item is for the general one. */
+static bool parse_run(struct reader *reader, enum reader_step *out_step) {
+    valkeyReadTask *task = current(reader);
+    if (!reader->uses_arena || task->parent == NULL || task->type >= 0 || reader->skip_level > 0)
+        return false;
+    enum run_result result = reader_run(reader);
+    *out_step = result == RUN_COMPLETE    ? advance(reader)
+                : result == RUN_NO_MEMORY ? no_memory(reader)
+                                          : READER_ADVANCED;
+    return result != RUN_NONE;
+}
+
 enum reader_step reader_parse_item(struct reader *reader) {
     valkeyReader *base = &reader->base;
+    enum reader_step step;
     if (base->pos == base->len)
         return READER_NEEDS_MORE;
     valkeyReadTask *task = current(reader);
+    if (base->buf[base->pos] == '$' && parse_run(reader, &step))
+        return step;
     if (task->type < 0)
         task->type = type_of(base->buf[base->pos]);
     switch (task->type) {

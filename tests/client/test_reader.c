@@ -483,6 +483,83 @@ static void a_copied_table_builds_the_same_replies(void **state) {
     valkeyReaderFree(reader);
 }
 
+static unsigned chance;
+
+static unsigned choose(unsigned below) {
+    chance = chance * 1664525 + 1013904223;
+    return (chance >> 8) % below;
+}
+
+static size_t write_any(char *out, int depth) {
+    static const char *const SIMPLE[] = {":7\r\n",
+                                         "+ok\r\n",
+                                         "$-1\r\n",
+                                         "_\r\n",
+                                         "#t\r\n",
+                                         ",1.5\r\n",
+                                         "|1\r\n+a\r\n$1\r\nb\r\n:1\r\n"};
+    unsigned kind = choose(depth < 4 ? 12 : 8);
+    if (kind < 6) {
+        unsigned size = choose(kind == 0 ? 300 : 12);
+        size_t used = (size_t)sprintf(out, "$%u\r\n", size);
+        memset(out + used, (int)('a' + choose(26)), size);
+        return used + size + (size_t)sprintf(out + used + size, "\r\n");
+    }
+    if (kind < 8)
+        return (size_t)sprintf(out, "%s", SIMPLE[choose(COUNT_OF(SIMPLE))]);
+    unsigned count = choose(9);
+    size_t used = (size_t)sprintf(out, kind == 8 ? "%%%u\r\n" : "*%u\r\n", count);
+    for (unsigned i = 0; i < (kind == 8 ? count * 2 : count); i++)
+        used += write_any(out + used, depth + 1);
+    return used;
+}
+
+static void expect_same(const valkeyReply *left, const valkeyReply *right) {
+    assert_int_equal(left->type, right->type);
+    assert_int_equal(left->integer, right->integer);
+    assert_int_equal(left->len, right->len);
+    assert_int_equal(left->elements, right->elements);
+    assert_int_equal(left->str == NULL, right->str == NULL);
+    if (left->str != NULL)
+        assert_memory_equal(left->str, right->str, left->len + 1);
+    for (size_t i = 0; i < left->elements; i++)
+        expect_same(left->element[i], right->element[i]);
+}
+
+/* Runs of strings take a way of their own; a copied table and single bytes never do. */
+static void all_ways_of_reading_build_the_same_reply(void **state) {
+    (void)state;
+    static char bytes[1 << 22];
+    for (unsigned seed = 1; seed <= 400; seed++) {
+        chance = seed;
+        size_t size = (size_t)sprintf(bytes, "*5\r\n");
+        for (int i = 0; i < 5; i++)
+            size += write_any(bytes + size, 1);
+        valkeyReader *arena = valkeyReaderCreate(), *general = valkeyReaderCreate();
+        valkeyReplyObjectFunctions copy = *general->fn;
+        general->fn = &copy;
+        void *left = NULL, *right = NULL;
+        for (size_t at = 0; at < size;) {
+            size_t part = 1 + choose(200);
+            if (part > size - at)
+                part = size - at;
+            assert_null(left);
+            assert_int_equal(valkeyReaderFeed(arena, bytes + at, part), VALKEY_OK);
+            assert_int_equal(valkeyReaderGetReply(arena, &left), VALKEY_OK);
+            at += part;
+        }
+        assert_int_equal(valkeyReaderFeed(general, bytes, size), VALKEY_OK);
+        assert_int_equal(valkeyReaderGetReply(general, &right), VALKEY_OK);
+        if (left == NULL || right == NULL)
+            fail_msg("seed %u", seed);
+        expect_same(left, right);
+        freeReplyObject(left);
+        freeReplyObject(right);
+        valkeyReaderFree(arena);
+        valkeyReaderFree(general);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type_is_read),
@@ -502,6 +579,7 @@ int main(void) {
         cmocka_unit_test(several_replies_come_one_by_one),
         cmocka_unit_test(without_functions_replies_are_only_parsed),
         cmocka_unit_test(bytes_may_be_read_into_the_reader),
+        cmocka_unit_test(all_ways_of_reading_build_the_same_reply),
         cmocka_unit_test(a_program_may_build_its_own_objects),
         cmocka_unit_test(a_copied_table_builds_the_same_replies),
     };
