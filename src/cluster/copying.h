@@ -13,6 +13,9 @@
  * the highest e is committed: an e above the commit position may name a record that no later
  * primary has, so a change of term makes such items unsynced again.
  *
+ * A replica that has entries in an unsynced bucket sends their digest along, and gets the bucket
+ * only if the primary's differs: data from before a restart or a broken log costs what changed.
+ *
  * Entries that a bucket's item has no room for are left out of it: their keys are unsynced and
  * asked for one by one. An entry longer than a message comes in pieces of one image as of one e,
  * and its parts of the meantime are kept and applied behind it.
@@ -72,6 +75,7 @@ struct copying_options {
 
 struct copying_counters {
     uint64_t items, keys, pieces, bytes; /* taken */
+    uint64_t same;                       /* buckets that were right already */
     uint64_t refused;                    /* from before a record that was left out */
     uint64_t restarted;                  /* entries in pieces, begun anew */
     uint64_t left_out;                   /* parts of records for what was unsynced */
@@ -81,12 +85,13 @@ struct copying_counters {
 };
 
 enum copying_message_type {
-    COPYING_ASK_UNIT = 1, /* replica -> primary: a bucket, or the rest */
+    COPYING_ASK_UNIT = 1, /* replica -> primary: a bucket, unless its digest is `bytes`; the rest */
     COPYING_ASK_KEYS,     /* the entries of these keys, as many as fit */
     COPYING_ASK_PIECE,    /* of one key's entry, from `offset` of the image as of `as_of` on */
     COPYING_UNIT,         /* primary -> replica: all of it */
     COPYING_KEYS,         /* entries: key, effect */
     COPYING_PIECE,        /* `bytes` of the `total` of an effect; another as_of: from the start */
+    COPYING_SAME,         /* the bucket has the digest that it has there */
     COPYING_MESSAGE_END,
 };
 

@@ -80,6 +80,15 @@ static void ask_keys(struct copying *c, int64_t now_us, struct copying_output *o
         open_question(c, now_us, QUESTION_KEYS, 0, out)->keys = copying_bytes_slice(&c->asked);
 }
 
+/* Nothing is applied to an unsynced bucket, so the digest holds until the answer comes. */
+static void ask_bucket(struct copying *c, int64_t now_us, uint32_t bucket,
+                       struct copying_output *out) {
+    uint8_t *digest = c->digests[out->message_count];
+    struct copying_message *m = open_question(c, now_us, QUESTION_UNIT, bucket, out);
+    if (copying_digest_of(c, bucket, digest))
+        m->bytes = slice_of(digest, COPYING_STORE_DIGEST_BYTES);
+}
+
 static void ask_buckets(struct copying *c, int64_t now_us, struct copying_output *out) {
     unsigned open = count_units_asked(c);
     for (unsigned i = 0; i < PARTITION_BUCKETS && open < c->options.questions; i++) {
@@ -87,7 +96,7 @@ static void ask_buckets(struct copying *c, int64_t now_us, struct copying_output
         c->next_bucket = (bucket + 1) % PARTITION_BUCKETS;
         if (!c->units[bucket].is_unsynced || is_asked(c, QUESTION_UNIT, bucket))
             continue;
-        open_question(c, now_us, QUESTION_UNIT, bucket, out);
+        ask_bucket(c, now_us, bucket, out);
         open++;
     }
 }
@@ -182,6 +191,15 @@ static enum larder_status take_unit(struct copying *c, const struct copying_mess
     return status;
 }
 
+static enum larder_status take_same(struct copying *c, const struct copying_message *m) {
+    const struct copying_unit *u = &c->units[m->unit];
+    if (m->unit < PARTITION_BUCKETS && u->is_unsynced && is_new_enough(c, m->as_of, u->missed)) {
+        set_synced(c, m->unit, m->as_of);
+        c->counters.same++;
+    }
+    return LARDER_OK;
+}
+
 static enum larder_status take_key(struct copying *c, struct slice text, struct slice effect,
                                    uint64_t as_of) {
     const struct partition_store *store = &c->options.store;
@@ -222,8 +240,8 @@ static bool close_question(struct copying *c, const struct copying_message *m) {
         struct copying_question *q = &c->questions[i];
         if (q->kind == QUESTION_NONE || q->number != m->number)
             continue;
-        bool is_fit = q->kind == QUESTION_UNIT ? m->type == COPYING_UNIT && m->unit == q->unit
-                                               : m->type != COPYING_UNIT;
+        bool is_unit = m->type == COPYING_UNIT || m->type == COPYING_SAME;
+        bool is_fit = q->kind == QUESTION_UNIT ? is_unit && m->unit == q->unit : !is_unit;
         if (!is_fit)
             return false;
         q->kind = QUESTION_NONE;
@@ -243,6 +261,7 @@ enum larder_status copying_take_answer(struct copying *c, const struct copying_m
     switch (m->type) {
     case COPYING_UNIT: return take_unit(c, m);
     case COPYING_KEYS: return take_keys(c, m);
+    case COPYING_SAME: return take_same(c, m);
     default: return copying_take_piece(c, m);
     }
 }

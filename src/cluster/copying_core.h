@@ -6,6 +6,8 @@
 #include "cluster/copying.h"
 #include "cluster/copying_keys.h"
 
+enum { COPYING_STORE_DIGEST_BYTES = 16 };
+
 /* Bytes that grow. */
 struct copying_bytes {
     uint8_t *data;
@@ -68,6 +70,7 @@ struct copying {
     uint64_t number;
     uint32_t next_bucket;
     struct copying_bytes asked; /* keys of the open question */
+    uint8_t digests[COPYING_QUESTIONS_MAX][COPYING_STORE_DIGEST_BYTES]; /* of buckets asked for */
     struct copying_assembly assembly;
     int64_t tokens; /* bytes that may come */
     int64_t tokens_us;
@@ -103,6 +106,11 @@ enum larder_status copying_answer(struct copying *c, int64_t now_us,
 void copying_drop_images(struct copying *c);
 /* Forget what nobody asked for lately. */
 void copying_age_images(struct copying *c, int64_t now_us);
+
+/* copying_digest.c */
+/* False: the bucket is empty. */
+bool copying_digest_of(const struct copying *c, uint32_t bucket,
+                       uint8_t out[COPYING_STORE_DIGEST_BYTES]);
 
 /* ---- bytes ---- */
 

@@ -12,6 +12,16 @@ static void digest_of(const struct copying *c, uint32_t bucket, struct store_dig
         c->options.store.type->digest_bucket(c->options.store.context, bucket, out);
 }
 
+bool copying_digest_of(const struct copying *c, uint32_t bucket,
+                       uint8_t out[COPYING_STORE_DIGEST_BYTES]) {
+    struct store_digest digest;
+    struct byte_writer w = {out};
+    digest_of(c, bucket, &digest);
+    write_unsigned(&w, digest.low, 8);
+    write_unsigned(&w, digest.high, 8);
+    return digest.low != 0 || digest.high != 0;
+}
+
 bool copying_take_digest(struct copying *c, int64_t now_us, struct copying_digest *out) {
     if (!c->may_serve || c->options.digest_every_us < 0 || now_us < c->digest_us)
         return false;

@@ -55,6 +55,13 @@ static struct copying_message *reply_to(struct copying *c, const struct copying_
     return answer;
 }
 
+/* Whether the bucket is there as it is here. */
+static bool is_same(const struct copying *c, const struct copying_message *m) {
+    uint8_t own[COPYING_STORE_DIGEST_BYTES];
+    return m->unit != COPYING_REST && m->bytes.size == sizeof(own) &&
+           copying_digest_of(c, m->unit, own) && memcmp(own, m->bytes.data, sizeof(own)) == 0;
+}
+
 static enum larder_status answer_unit(struct copying *c, const struct copying_message *m,
                                       struct copying_output *out) {
     const struct partition_store *store = &c->options.store;
@@ -62,6 +69,10 @@ static enum larder_status answer_unit(struct copying *c, const struct copying_me
     enum larder_status status;
     if (m->unit >= COPYING_UNITS)
         return LARDER_CORRUPT;
+    if (is_same(c, m)) {
+        reply_to(c, m, COPYING_SAME, out);
+        return LARDER_OK;
+    }
     if (m->unit == COPYING_REST)
         status = c->options.rest.read(c->options.rest.context, &items.effect);
     else

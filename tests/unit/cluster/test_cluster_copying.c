@@ -197,9 +197,9 @@ static void say_keys(struct slice list, bool has_values) {
 
 static void say(const struct copying_message *m) {
     static const char *const TYPES[] = {"?",    "ASK UNIT", "ASK KEYS", "ASK PIECE",
-                                        "UNIT", "KEYS",     "PIECE"};
+                                        "UNIT", "KEYS",     "PIECE",    "SAME"};
     SAY("  %c>%c %s #%u", name(m->from), name(m->to), TYPES[m->type], (unsigned)m->number);
-    if (m->type == COPYING_ASK_UNIT || m->type == COPYING_UNIT)
+    if (m->type == COPYING_ASK_UNIT || m->type == COPYING_UNIT || m->type == COPYING_SAME)
         SAY(" %u", m->unit);
     if (m->type == COPYING_UNIT && m->keys.size > 0)
         SAY(" without");
@@ -576,6 +576,27 @@ static void a_learner_gets_everything_while_writes_go_on(void **state) {
     finish();
 }
 
+static void buckets_that_are_right_already_are_not_sent(void **state) {
+    (void)state;
+    struct random random = random_seeded(10);
+    found((struct copying_options){0});
+    run_workload(&random, 3000, 2000);
+    commit(fixture.peers[A].r.log.last);
+    begin_copy(); /* its log is of no use, its data is */
+    fixture.peers[B].r.applied = fixture.peers[A].r.log.last;
+    execute(A, "SET k1 changed");
+    execute(A, "DEL k2");
+    tick(0);
+    deliver();
+    const struct copying_counters *counters = copying_counters(fixture.peers[B].copying);
+    assert_int_equal(counters->items, COPYING_UNITS);
+    assert_in_range(counters->same, PARTITION_BUCKETS - 40, PARTITION_BUCKETS - 1);
+    commit(fixture.peers[A].r.log.last);
+    assert_true(is_complete());
+    expect_equal();
+    finish();
+}
+
 static void what_was_deleted_or_flushed_during_the_copy_does_not_come_back(void **state) {
     (void)state;
     struct random random = random_seeded(8);
@@ -820,6 +841,7 @@ int main(void) {
         cmocka_unit_test(a_long_entry_is_begun_anew_when_too_much_happens_to_it),
         cmocka_unit_test(a_forgotten_image_is_sent_from_its_start),
         cmocka_unit_test(a_learner_gets_everything_while_writes_go_on),
+        cmocka_unit_test(buckets_that_are_right_already_are_not_sent),
         cmocka_unit_test(what_was_deleted_or_flushed_during_the_copy_does_not_come_back),
         cmocka_unit_test(a_reset_primary_has_nothing_and_is_complete),
         cmocka_unit_test(the_rate_is_kept),
