@@ -37,15 +37,23 @@ static void begin(uint64_t seed) {
     }
 }
 
+static bool is_busy(const struct world *w, uint32_t node) {
+    const struct founding *f = w->nodes[node].founding;
+    return f != NULL && founding_state(f) >= FOUNDING_PROPOSING &&
+           founding_state(f) <= FOUNDING_BOOTED;
+}
+
+/* Rather one that is in the middle of a founding. */
+static uint32_t pick_node(struct world *w) {
+    uint32_t node = pick(w, w->node_count);
+    for (uint32_t i = 0; i < w->node_count; i++)
+        if (is_busy(w, i) && pick(w, 2) == 0)
+            node = i;
+    return node;
+}
+
 static void crash_one(struct world *w) {
-    uint32_t victim = pick(w, w->node_count);
-    for (uint32_t i = 0; i < w->node_count; i++) {
-        const struct founding *f = w->nodes[i].founding;
-        bool is_busy = f != NULL && founding_state(f) >= FOUNDING_PROPOSING &&
-                       founding_state(f) <= FOUNDING_BOOTED;
-        if (is_busy && pick(w, 2) == 0)
-            victim = i;
-    }
+    uint32_t victim = pick_node(w);
     if (w->nodes[victim].founding == NULL)
         return;
     crashes_in[founding_state(w->nodes[victim].founding)]++;
@@ -55,7 +63,7 @@ static void crash_one(struct world *w) {
 }
 
 static void fault(struct world *w, uint32_t rate) {
-    uint32_t a = pick(w, w->node_count), b = pick(w, w->node_count);
+    uint32_t a = pick_node(w), b = pick(w, w->node_count);
     switch (pick(w, rate)) {
     case 0: crash_one(w); return;
     case 1: w->is_cut[a][b] = true; return;
@@ -71,6 +79,7 @@ static void fault(struct world *w, uint32_t rate) {
             world_break(w, a, b);
         return;
     default:
+        a = pick(w, w->node_count);
         if (w->nodes[a].founding == NULL)
             world_start(w, a);
     }
@@ -106,13 +115,21 @@ static void calm(struct world *w) {
     calm_starts += w->starts > 0;
 }
 
+/* Faults come thick while nodes are founding. */
+static int64_t pause_us(struct world *w) {
+    for (uint32_t i = 0; i < w->node_count; i++)
+        if (is_busy(w, i))
+            return WORLD_STEP_US;
+    return WORLD_STEP_US * (1 + (int64_t)pick(w, 20));
+}
+
 static void run(uint64_t seed) {
     struct world *w = &world;
     begin(seed);
     uint32_t rate = 8 + pick(w, 24);
     for (int i = 0; i < FAULT_STEPS && !w->has_twins; i++) {
         fault(w, rate);
-        world_run(w, 10 * 1000 * (1 + pick(w, 10)));
+        world_run(w, pause_us(w));
     }
     calm(w);
     bool is_dead = is_dead_cluster(w);
