@@ -13,6 +13,7 @@ enum {
     REVIEW_US = 50000,       /* between two looks at partitions and members */
     ENTRIES_PER_REVIEW = 32, /* of one kind */
     REPORT_US = 500000,      /* a suspicion counts for so long */
+    DEAF_US = 500000,           /* a link that works one way only is noticed after */
     CEILING_EVERY_US = 30000000,
     CEILING_AHEAD_US = 120000000,
     TRANSFER_US = 5000000, /* between two attempts to hand leadership to the oldest member */
@@ -104,11 +105,19 @@ static bool has_seat(const struct configuration *c, uint32_t number) {
     return false;
 }
 
+/* It sends, and says that it does not hear the coordinator: the link works one way only. It can't
+ * learn of any change, so it is of no use where it is. */
+static bool is_deaf(const struct cluster_member *m, const struct member *member) {
+    const struct member_peer *peer = member_find_peer(m, member->number);
+    return peer != NULL && peer->deaf_since_us != INT64_MAX &&
+           m->now_us - peer->deaf_since_us >= DEAF_US;
+}
+
 static bool is_to_go_down(const struct cluster_member *m, const struct member *member,
                           uint32_t others) {
     if (member->state == MEMBER_DOWN || member->number == m->number)
         return false;
-    if (is_replaced(m->configuration, member))
+    if (is_replaced(m->configuration, member) || is_deaf(m, member))
         return true;
     if (member->state == MEMBER_DRAINING && !has_seat(m->configuration, member->number))
         return true;

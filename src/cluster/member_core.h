@@ -31,6 +31,7 @@ struct member_peer {
     bool is_close;          /* shares a partition, or votes: is sent heartbeats */
     int64_t asked_us;       /* coordinator: newest heartbeat not yet in a round; INT64_MIN: none */
     int64_t in_round_us;    /* coordinator: the one in the round under way */
+    int64_t deaf_since_us; /* it says that it does not hear this member; INT64_MAX: it does */
     bool was_draining;      /* before it went down: it left by itself */
     int64_t down_since_us;  /* INT64_MAX: it is not down */
     int64_t reported_us;    /* when it last told whom it suspects */

@@ -85,6 +85,20 @@ void member_heartbeat(struct cluster_member *m) {
 
 /* ---- receiving ---- */
 
+static void take_suspects(struct cluster_member *m, struct member_peer *peer, struct byte_reader *r,
+                          uint32_t count) {
+    bool is_deaf = false;
+    peer->suspect_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        peer->suspects[i] = (uint32_t)read_unsigned(r, 4);
+        is_deaf |= peer->suspects[i] == m->number;
+    }
+    if (!is_deaf)
+        peer->deaf_since_us = INT64_MAX;
+    else if (peer->deaf_since_us == INT64_MAX)
+        peer->deaf_since_us = m->now_us;
+}
+
 void member_take_heartbeat(struct cluster_member *m, const struct member *from, struct slice body) {
     struct byte_reader r = byte_reader_of(body);
     int64_t sent_us = (int64_t)read_unsigned(&r, 8);
@@ -95,9 +109,7 @@ void member_take_heartbeat(struct cluster_member *m, const struct member *from, 
         peer->incarnation != from->incarnation)
         return;
     failure_detector_heard(m->detector, from->number, from->incarnation, m->now_us);
-    peer->suspect_count = (uint32_t)count;
-    for (uint64_t i = 0; i < count; i++)
-        peer->suspects[i] = (uint32_t)read_unsigned(&r, 4);
+    take_suspects(m, peer, &r, (uint32_t)count);
     peer->reported_us = m->now_us;
     peer->has_wall = true;
     peer->wall_offset_us = wall_us - m->now_us;

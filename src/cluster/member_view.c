@@ -256,6 +256,7 @@ static void set_peers(struct cluster_member *m) {
                                          .asked_us = INT64_MIN,
                                          .in_round_us = INT64_MIN,
                                          .reported_us = INT64_MIN / 2,
+                                         .deaf_since_us = INT64_MAX,
                                          .down_since_us = INT64_MAX};
         peer->is_close = c->member_count <= CLOSE_MEMBERS || is_voter(m, other->node) ||
                          is_voter(m, m->options.self.node) ||

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sim/cluster_data.h"
 
+#include "base/hash.h"
 #include "node/partition_store.h"
 #include "raft/bytes.h"
 #include "sim/cluster_protocol.h"
@@ -286,7 +287,7 @@ void cluster_data_take_request(struct cluster_data *d, uint32_t client, struct s
         .id = &id,
         .argv = request.argv,
         .argc = request.argc};
-    uint32_t p = store_host_partition_of(d->store, request.argv[1]);
+    uint32_t p = cluster_data_partition_of(d, request.argv[1]);
     if (step(d, p, &(struct partition_input){.type = PARTITION_REQUEST, .request = &command}) !=
         LARDER_OK)
         machine_violate(d->machine, "a request was not taken");
@@ -317,7 +318,7 @@ uint64_t cluster_data_stored(const struct cluster_data *d, uint32_t partition) {
 }
 
 uint32_t cluster_data_partition_of(const struct cluster_data *d, struct slice key) {
-    return store_host_partition_of(d->store, key);
+    return (uint32_t)key_slot(key) * d->settings->partition_count / SLOT_COUNT;
 }
 
 void cluster_data_describe(const struct cluster_data *d, char *out, size_t size) {

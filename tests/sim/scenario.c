@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sim/scenario.h"
 
+#include "sim/subject_cluster.h"
 #include "sim/subject_config_group.h"
 
 const struct scenario_type *scenario_find(size_t number) {
@@ -156,6 +157,8 @@ void scenario_run(const struct scenario_type *type, uint64_t seed, FILE *trace_o
     subject_type->attach(s.subject, s.world);
     if (subject_type == &CONFIG_GROUP_SUBJECT)
         s.clients = config_group_subject_clients(s.subject);
+    if (subject_type == &CLUSTER_SCRIPT_SUBJECT)
+        s.clients = cluster_subject_clients(s.subject);
     for (uint32_t i = 0; i < subject_type->machine_count; i++)
         machine_start(&s.world->machines[i]);
     type->play(&s);

@@ -11,7 +11,7 @@ struct scenario {
     struct sim_world *world;
     const struct sim_subject_type *type;
     void *subject;
-    struct register_clients *clients; /* of the config group; NULL for other subjects */
+    struct register_clients *clients; /* NULL if the subject has none for scripts */
     char text[200];                   /* of a failed expectation */
 };
 
@@ -24,6 +24,7 @@ struct scenario_type {
 
 /* The scripts of each subject; a list ends with a name that is NULL, the sets end with NULL. */
 extern const struct scenario_type CONFIG_GROUP_SCENARIOS[];
+extern const struct scenario_type CLUSTER_SCENARIOS[];
 extern const struct scenario_type *const SCENARIO_SETS[];
 /* The n-th of all, from 0; NULL behind the last. */
 const struct scenario_type *scenario_find(size_t number);

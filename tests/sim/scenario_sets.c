@@ -3,5 +3,6 @@
 
 const struct scenario_type *const SCENARIO_SETS[] = {
     CONFIG_GROUP_SCENARIOS,
+    CLUSTER_SCENARIOS,
     NULL,
 };

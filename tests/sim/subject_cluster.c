@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Five whole members with clients that use keys of all partitions; a smaller world has one. */
-#include "sim/cluster_oracle.h"
+#include "sim/subject_cluster.h"
+
 #include "sim/cluster_protocol.h"
-#include "sim/subject.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -36,6 +36,24 @@ static void *create(uint64_t seed, struct sim_world_options *options) {
     options->settings = &s->settings;
     options->oracle = s->oracle;
     return s;
+}
+
+static void *create_for_scripts(uint64_t seed, struct sim_world_options *options) {
+    struct cluster_subject *s = create(seed, options);
+    s->settings.is_rough = false;
+    s->settings.cluster.voter_count = 5;
+    s->settings.cluster.replica_count = 3;
+    return s;
+}
+
+struct register_clients *cluster_subject_clients(void *context) {
+    struct cluster_subject *s = context;
+    return &s->clients;
+}
+
+struct cluster_oracle *cluster_subject_oracle(void *context) {
+    struct cluster_subject *s = context;
+    return s->oracle;
 }
 
 static void destroy(void *context) {
@@ -136,7 +154,7 @@ static uint32_t find_target(void *context, enum sim_role role, uint64_t draw) {
 /* Every process is a member; every partition has all its replicas and is open. */
 static bool is_settled(void *context) {
     const struct cluster_subject *s = context;
-    if (find_leader(context) == UINT32_MAX || s->clients.answered == 0)
+    if (find_leader(context) == UINT32_MAX || (s->clients.is_active && s->clients.answered == 0))
         return false;
     uint32_t open = 0;
     for (uint32_t i = 0; i < s->world->options.machine_count; i++) {
@@ -196,21 +214,13 @@ static void describe(void *context, char *out, size_t size) {
              c.opened, c.failovers, c.hand_offs, c.expansions, c.resets, c.restores);
 }
 
-const struct sim_subject_type CLUSTER_SUBJECT = {
-    .name = "cluster",
-    .machine_count = MACHINES,
-    .client_count = CLIENTS,
-    .create = create,
-    .destroy = destroy,
-    .attach = attach,
-    .begin_round = begin_round,
-    .operate = operate,
-    .begin_calm = begin_calm,
-    .stop_clients = stop_clients,
-    .find_leader = find_leader,
-    .find_target = find_target,
-    .is_settled = is_settled,
-    .end_round = end_round,
-    .get_counters = get_counters,
-    .describe = describe,
-};
+#define FUNCTIONS                                                                                  \
+    .machine_count = MACHINES, .client_count = CLIENTS, .destroy = destroy, .attach = attach,      \
+    .begin_round = begin_round, .operate = operate, .begin_calm = begin_calm,                      \
+    .stop_clients = stop_clients, .find_leader = find_leader, .find_target = find_target,          \
+    .is_settled = is_settled, .end_round = end_round, .get_counters = get_counters,                \
+    .describe = describe
+
+const struct sim_subject_type CLUSTER_SUBJECT = {.name = "cluster", .create = create, FUNCTIONS};
+const struct sim_subject_type CLUSTER_SCRIPT_SUBJECT = {
+    .name = "cluster-script", .create = create_for_scripts, FUNCTIONS};

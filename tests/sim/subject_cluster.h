@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The cluster as scripts see it: five machines, three replicas of each partition, five voters. */
+#ifndef LARDER_TESTS_SIM_SUBJECT_CLUSTER_H
+#define LARDER_TESTS_SIM_SUBJECT_CLUSTER_H
+
+#include "sim/cluster_oracle.h"
+#include "sim/register_clients.h"
+#include "sim/subject.h"
+
+extern const struct sim_subject_type CLUSTER_SCRIPT_SUBJECT;
+
+/* Of this subject, or of the swarm's. */
+struct register_clients *cluster_subject_clients(void *subject);
+struct cluster_oracle *cluster_subject_oracle(void *subject);
+
+#endif
