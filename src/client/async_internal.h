@@ -52,18 +52,30 @@ static inline bool async_is_opening(valkeyAsyncContext *ac) {
     return connection_of(&ac->c)->async.opening != NULL;
 }
 
+/* Have the loop watch a socket that is connecting or connected. */
+static inline void event_watch_read(valkeyAsyncContext *ac) {
+    if (ac->ev.addRead != NULL)
+        ac->ev.addRead(ac->ev.data);
+}
+
+static inline void event_watch_write(valkeyAsyncContext *ac) {
+    if (ac->ev.addWrite != NULL)
+        ac->ev.addWrite(ac->ev.data);
+}
+
+/* The same for any socket. */
 static inline void event_add_read(valkeyAsyncContext *ac) {
     if (async_is_opening(ac))
         async_open_soon(ac);
-    else if (ac->ev.addRead != NULL)
-        ac->ev.addRead(ac->ev.data);
+    else
+        event_watch_read(ac);
 }
 
 static inline void event_add_write(valkeyAsyncContext *ac) {
     if (async_is_opening(ac))
         async_open_soon(ac);
-    else if (ac->ev.addWrite != NULL)
-        ac->ev.addWrite(ac->ev.data);
+    else
+        event_watch_write(ac);
 }
 
 static inline void event_del_write(valkeyAsyncContext *ac) {

@@ -173,8 +173,8 @@ static void tls_async_write(valkeyAsyncContext *ac) {
     if (done || tls->wants_read)
         event_del_write(ac);
     else
-        event_add_write(ac);
-    event_add_read(ac);
+        event_watch_write(ac);
+    event_watch_read(ac);
 }
 
 static void tls_async_read(valkeyAsyncContext *ac) {
@@ -183,8 +183,8 @@ static void tls_async_read(valkeyAsyncContext *ac) {
         return;
     }
     if (output_pending(&connection_of(&ac->c)->output) > 0)
-        event_add_write(ac);
-    event_add_read(ac);
+        event_watch_write(ac);
+    event_watch_read(ac);
     valkeyProcessCallbacks(ac);
 }
 
