@@ -46,7 +46,7 @@ model: ## explore the protocol's Promela models (ARGS=--rules removes their rule
 	@tools/bootstrap model
 	@docs/model/verify $(ARGS)
 
-prove: ## mutants of the consensus core and figures of the simulation, into docs/consistency.md
+prove: ## which tests notice known mistakes, and figures of the simulation, into docs/consistency.md
 	@tools/bootstrap test
 	@python3 tests/mutants/run.py $(ARGS)
 

@@ -77,6 +77,7 @@ class Runner:
         self.results = json.loads(self.file.read_text()) if self.file.exists() else {}
         self.digests = {}
         self.scenarios = {}
+        self.programs = {subject["tests"]: programs(subject) for subject in SUBJECTS}
 
     def digest(self, program):
         if program not in self.digests:
@@ -104,7 +105,7 @@ class Runner:
         return result
 
     def tests(self, mutant, is_random):
-        for program in programs(mutant["of"]):
+        for program in self.programs[mutant["of"]["tests"]]:
             if program.endswith("_random") != is_random:
                 continue
             status, text = self.run(mutant["number"], program)
@@ -230,16 +231,16 @@ def main():
             print(f"{done}/{len(todo)} {rows[mutant['number']]}", flush=True)
     equivalent = [m["number"] for m in todo if m["number"] in EQUIVALENT]
     caught = len(todo) - len(survivors) - len(equivalent)
-    random = caught - len(aimed)
-    summary = f"{caught} of {len(todo)} mutants caught, {random} of them at random" + \
+    is_complete = set(chosen.stages) == set(STAGES)
+    summary = f"{caught} of {len(todo)} mutants caught" + \
+        (f", {caught - len(aimed)} of them at random" if is_complete else f" by {' and '.join(chosen.stages)}") + \
         (f", {len(equivalent)} argued equivalent" if equivalent else "") + \
         (f"; not caught: {', '.join(map(str, sorted(survivors)))}" if survivors else "") + \
-        (f"; by a script only: {', '.join(map(str, sorted(aimed)))}" if aimed else "")
+        (f"; by a script only: {', '.join(map(str, sorted(aimed)))}" if aimed and is_complete else "")
     if not only:
         write(chosen, summary, [rows[number] for number in sorted(rows)])
     print(summary)
-    is_enough = set(chosen.stages) == set(STAGES) and len(aimed) > SCENARIO_ONLY_MAX
-    sys.exit(1 if survivors or is_enough else 0)
+    sys.exit(1 if survivors or (is_complete and len(aimed) > SCENARIO_ONLY_MAX) else 0)
 
 
 def write(chosen, summary, rows):
