@@ -265,6 +265,31 @@ static void a_member_that_was_declared_down_joins_again(void **state) {
     assert_equal_views(7);
 }
 
+static enum member_state state_of(uint32_t at) {
+    return configuration_find_member(configuration_at(coordinator()), at + 1)->state;
+}
+
+/* Its silence of before does not bring it down again before it could say anything. */
+static void the_silence_of_a_member_counts_from_its_return(void **state) {
+    (void)state;
+    found(3);
+    uint32_t gone = coordinator() == 1 ? 2 : 1;
+    for (uint32_t turn = 0; turn < 5; turn++) {
+        cut = 1u << gone;
+        run(700);
+        assert_int_equal(state_of(gone), MEMBER_DOWN);
+        cut = 0;
+        for (uint32_t i = 0; i < 100 && state_of(gone) == MEMBER_DOWN; i++)
+            run(10);
+        cut = 1u << gone;
+        run(200);
+        assert_int_equal(state_of(gone), MEMBER_ACTIVE);
+        cut = 0;
+        run(1000);
+        assert_int_equal(state_of(gone), MEMBER_ACTIVE);
+    }
+}
+
 static void refused_connections_shorten_it(void **state) {
     (void)state;
     found(3);
@@ -385,6 +410,7 @@ int main(void) {
         TEST(a_newcomer_is_let_in_by_any_member),
         TEST(a_silent_member_is_declared_down),
         TEST(a_member_that_was_declared_down_joins_again),
+        TEST(the_silence_of_a_member_counts_from_its_return),
         TEST(refused_connections_shorten_it),
         TEST(a_coordinator_that_is_gone_is_replaced_in_its_duties),
         TEST(a_new_process_at_an_address_replaces_the_old_one),
