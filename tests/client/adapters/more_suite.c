@@ -321,7 +321,6 @@ static void a_shard_channel_follows_its_slot(void **state) {
     connect_ready();
     for (int i = 0; i < FAKE_NODES; i++)
         answer(i, "CLUSTER SLOTS", moved);
-    memcpy(cluster.map, moved, sizeof moved);
     subscribe(VALKEY_SUBSCRIBE_SHARD, "foo");
     TURN_UNTIL(fake_server_count(cluster.nodes[0], "SSUBSCRIBE foo") > 0);
     assert_non_null(strstr(heard, "S:foo L:foo "));
@@ -574,6 +573,30 @@ static void unknown_names_are_errors(void **state) {
     driver_turn();
 }
 
+static void every_allocation_of_a_named_connection_may_fail(void **state) {
+    (void)state;
+    fake_cluster_answer(&cluster);
+    bool has_failed = true;
+    for (int at = 0; has_failed; at++) {
+        memset(&single, 0, sizeof single);
+        failing_allocator_install(at);
+        valkeyAsyncContext *ac = valkeyAsyncConnect("two.test", cluster.ports[0]);
+        bool is_sent = ac != NULL && ac->err == 0 && driver_attach(ac) == VALKEY_OK &&
+                       valkeyAsyncSetConnectCallback(ac, on_single_connect) == VALKEY_OK &&
+                       valkeyAsyncCommand(ac, on_single_reply, NULL, "GET foo") == VALKEY_OK;
+        if (!is_sent)
+            valkeyAsyncFree(ac);
+        for (int i = 0; i < 200 && is_sent && single.status >= 0 && single.replies == 0; i++)
+            driver_turn();
+        for (int i = 0; i < 3; i++)
+            driver_turn();
+        has_failed = failing_allocator_has_failed();
+        assert_true(has_failed || single.replies == 1);
+        assert_int_equal(failing_allocator_held(), 0);
+        failing_allocator_remove();
+    }
+}
+
 static void a_cluster_is_found_by_name(void **state) {
     (void)state;
     fake_cluster_answer(&cluster);
@@ -616,6 +639,7 @@ int main(void) {
         TEST(the_connect_timeout_holds_for_the_name_too),
         TEST(the_next_address_of_a_name_is_tried),
         TEST(unknown_names_are_errors),
+        TEST(every_allocation_of_a_named_connection_may_fail),
         TEST(a_cluster_is_found_by_name),
         TEST(every_allocation_of_a_spread_command_may_fail),
     };
