@@ -100,6 +100,7 @@ enum cluster_mutant {
     MUTANT_REST_TWICE = 183,             /* the rest of a record is applied whatever was copied */
     MUTANT_DIGEST_IGNORED = 184,         /* a digest that differs changes nothing */
     MUTANT_DIVERGED_STAYS = 185,         /* ... or leaves the member in sync */
+    MUTANT_SAME_ANY_DIGEST = 186,        /* a bucket counts as right whatever its digest */
     /* founding */
     MUTANT_FOUNDING_ACCEPT_EXPIRES = 221,    /* an accept is released by a timeout */
     MUTANT_FOUNDING_WITHOUT_ALL_SEEDS = 222, /* in memory, more than half of the seeds are enough */
