@@ -126,13 +126,15 @@ void primary_take_ack(struct partition_replica *r, const struct replica_message 
     note_progress(r, peer, before);
 }
 
-/* Go back to where the logs can agree: not behind the hint, in no newer term than its. */
+/* Go back to where the logs can agree: not behind the hint, in no newer term than its. Where even
+ * the first record that is left here is newer, the log does not help: BASE. */
 void primary_take_refusal(struct partition_replica *r, const struct replica_message *m) {
     struct replica_peer *peer = sender(r, m);
     if (peer == NULL || m->term != r->view.term)
         return; /* a newer term: the configuration is fetched */
     uint64_t at = m->position.sequence < r->log.last ? m->position.sequence : r->log.last;
-    while (at > r->log.base.sequence && replica_log_term(&r->log, at) > m->position.term)
+    while (at >= r->log.base.sequence && at > 0 &&
+           replica_log_term(&r->log, at) > m->position.term)
         at--;
     if (at < peer->received)
         at = peer->received;
