@@ -6,12 +6,14 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 static const char USAGE[] =
     "usage: larder-sim [--seed N] [--seeds COUNT] [--minutes M] [--round R] [--without NAME,...]\n"
     "                  [--scenario NAME] [--list] [--only I,I,...] [--until SECONDS] [--verbose]\n"
-    "                  [--subject NAME] [--figures] [--counters] [--shrink]\n"
+    "                  [--subject NAME] [--jobs N] [--figures] [--counters] [--shrink]\n"
     "                  [--exhaustive [--decisions D] [--deviations K] [--crashes C] [--machines "
     "N]\n"
     "                  [--runs R] [--choices LIST]]\n"
@@ -19,8 +21,9 @@ static const char USAGE[] =
     "  --minutes  virtual minutes a seed (60)   --round    only this round of the seed\n"
     "  --without  leave out kinds of faults     --only     only these faults of the round\n"
     "  --until    end the round's faults early  --verbose  print the trace\n"
+    "  --jobs     that many processes share the seeds (1)\n"
     "  --figures  print counters and speed      --shrink   make a failing seed smaller\n"
-    "  --subject  what is simulated: config-group\n"
+    "  --subject  what is simulated: cluster or config-group\n"
     "  --counters print how often rare events happened in all seeds; too seldom in 20 virtual\n"
     "             hours or more is a failure\n"
     "  --exhaustive   all runs of a small world (3 machines) that differ from the usual one in at\n"
@@ -31,7 +34,7 @@ static const char USAGE[] =
 
 struct settings {
     struct swarm_options swarm;
-    uint64_t seeds;
+    uint64_t seeds, jobs;
     bool has_figures, has_counters, shrinks, is_exhaustive, has_choices;
     const char *scenario;
     uint32_t only[SIM_FAULTS_MAX];
@@ -302,9 +305,49 @@ static bool explore(const struct settings *settings) {
     return result.violation == NULL;
 }
 
+/* Every so many-th seed from the first on; how many passed. */
+static uint64_t run_seeds(const struct settings *settings, uint64_t first, uint64_t step,
+                          struct totals *totals) {
+    uint64_t passed = 0;
+    for (uint64_t i = first; i < settings->seeds; i += step) {
+        struct swarm_options options = settings->swarm;
+        options.seed += i;
+        passed += run_seed(settings, &options, totals);
+        fflush(stdout);
+    }
+    return passed;
+}
+
+/* The same in several processes, each of which tells how many it passed. */
+static uint64_t run_jobs(const struct settings *settings) {
+    uint64_t passed = 0;
+    int pipes[2];
+    fflush(stdout);
+    if (pipe(pipes) != 0)
+        fail("no pipe for", "--jobs");
+    for (uint64_t job = 0; job < settings->jobs; job++) {
+        pid_t child = fork();
+        if (child < 0)
+            fail("no process for", "--jobs");
+        if (child > 0)
+            continue;
+        struct totals totals = {0};
+        uint64_t own = run_seeds(settings, job, settings->jobs, &totals);
+        _exit(write(pipes[1], &own, sizeof(own)) == sizeof(own) ? 0 : 1);
+    }
+    close(pipes[1]);
+    for (uint64_t own; read(pipes[0], &own, sizeof(own)) == sizeof(own);)
+        passed += own;
+    close(pipes[0]);
+    while (wait(NULL) > 0)
+        continue;
+    return passed;
+}
+
 int main(int count, char **values) {
     struct settings settings = {
         .seeds = 1,
+        .jobs = 1,
         .swarm = {
             .subject = SIM_SUBJECTS[0], .seed = 1, .length_us = 3600000000, .only_round = -1}};
     read_arguments(&settings, count, values);
@@ -312,13 +355,10 @@ int main(int count, char **values) {
         return run_scenarios(&settings) ? 0 : 1;
     if (settings.is_exhaustive)
         return explore(&settings) ? 0 : 1;
-    uint64_t passed = 0;
+    if (settings.jobs > 1 && settings.has_counters)
+        fail("one process counts rare events: leave out", "--jobs");
     struct totals totals = {0};
-    for (uint64_t i = 0; i < settings.seeds; i++) {
-        struct swarm_options options = settings.swarm;
-        options.seed += i;
-        passed += run_seed(&settings, &options, &totals);
-    }
+    uint64_t passed = settings.jobs > 1 ? run_jobs(&settings) : run_seeds(&settings, 0, 1, &totals);
     bool are_enough = !settings.has_counters || print_counters(&settings, &totals);
     if (settings.seeds > 1)
         printf("%" PRIu64 " passed, %" PRIu64 " failed\n", passed, settings.seeds - passed);

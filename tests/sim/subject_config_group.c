@@ -27,7 +27,8 @@ static void violate(void *context, uint64_t node, const char *text) {
 static void *create(uint64_t seed, struct sim_world_options *options) {
     struct config_group_subject *subject = sim_resize(NULL, sizeof(*subject));
     *subject = (struct config_group_subject){
-        .settings = {.voters = MACHINES, .election_ms = seed % 3 == 0 ? 150 : 300}, .seed = seed};
+        .settings = {.voters = options->machine_count, .election_ms = seed % 3 == 0 ? 150 : 300},
+        .seed = seed};
     subject->oracle = raft_oracle_create(violate, subject);
     options->type = &CONFIG_GROUP_PROCESS;
     options->settings = &subject->settings;
@@ -45,7 +46,8 @@ static void destroy(void *context) {
 static void attach(void *context, struct sim_world *world) {
     struct config_group_subject *subject = context;
     subject->world = world;
-    register_clients_init(&subject->clients, world, &CONFIG_GROUP_PROTOCOL, CLIENTS, subject->seed);
+    register_clients_init(&subject->clients, world, &CONFIG_GROUP_PROTOCOL,
+                          world->options.client_count, subject->seed);
 }
 
 struct register_clients *config_group_subject_clients(void *context) {

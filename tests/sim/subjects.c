@@ -4,8 +4,8 @@
 #include <string.h>
 
 const struct sim_subject_type *const SIM_SUBJECTS[] = {
-    &CONFIG_GROUP_SUBJECT,
     &CLUSTER_SUBJECT,
+    &CONFIG_GROUP_SUBJECT,
     NULL,
 };
 
