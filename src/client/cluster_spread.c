@@ -78,39 +78,53 @@ static void make_parts(struct spread_plan *plan, const struct slot_key *keys) {
     }
 }
 
-static int plan_split(struct spread_plan *plan, struct cluster *cluster, const char *command,
-                      size_t size, int step) {
+/* Read all words of a command. VALKEY_ERR: cc->err is set. */
+static int read_words(struct spread_plan *plan, struct cluster *cluster, const char *command,
+                      size_t size, size_t *out_count) {
     struct command_cursor cursor;
-    (void)command_cursor_open(&cursor, command, size);
-    size_t count = cursor.count;
-    plan->step = (size_t)step;
-    plan->words = count > size ? NULL : vk_calloc(count + 1, sizeof *plan->words);
-    plan->order = count > size ? NULL : vk_calloc(count + 1, sizeof *plan->order);
-    plan->parts = count > size ? NULL : vk_calloc(count + 1, sizeof *plan->parts);
-    struct slot_key *keys = count > size ? NULL : vk_calloc(count + 1, sizeof *keys);
-    if (plan->words == NULL || plan->order == NULL || plan->parts == NULL || keys == NULL) {
-        vk_free(keys);
+    if (!command_cursor_open(&cursor, command, size) || cursor.count > size)
+        return cluster_fail(cluster, VALKEY_ERR_PROTOCOL, "Malformed command");
+    plan->words = vk_calloc(cursor.count + 1, sizeof *plan->words);
+    if (plan->words == NULL)
         return cluster_fail_memory(cluster);
-    }
-    size_t read = 0;
-    while (read < count &&
-           command_cursor_next(&cursor, &plan->words[read].text, &plan->words[read].size))
-        read++;
-    plan->key_count = count < 2 ? 0 : (count - 1) / plan->step;
-    for (size_t i = 0; i < plan->key_count; i++) {
+    for (size_t i = 0; i < cursor.count; i++)
+        if (!command_cursor_next(&cursor, &plan->words[i].text, &plan->words[i].size))
+            return cluster_fail(cluster, VALKEY_ERR_PROTOCOL, "Malformed command");
+    *out_count = cursor.count;
+    return VALKEY_OK;
+}
+
+/* Make the parts of the words; false without memory. */
+static bool sort_keys(struct spread_plan *plan, size_t count) {
+    plan->order = vk_calloc(count + 1, sizeof *plan->order);
+    plan->parts = vk_calloc(count + 1, sizeof *plan->parts);
+    struct slot_key *keys = vk_calloc(count + 1, sizeof *keys);
+    bool has_memory = plan->order != NULL && plan->parts != NULL && keys != NULL;
+    for (size_t i = 0; has_memory && i < count; i++) {
         const struct spread_word *key = &plan->words[1 + i * plan->step];
         keys[i] = (struct slot_key){.slot = (int)slot_of_key(key->text, key->size), .number = i};
     }
-    qsort(keys, plan->key_count, sizeof *keys, compare_keys);
-    bool is_whole = read == count && count == 1 + plan->key_count * plan->step;
-    if (is_whole && plan->key_count > 0)
+    if (has_memory) {
+        plan->key_count = count;
+        qsort(keys, count, sizeof *keys, compare_keys);
         make_parts(plan, keys);
+    }
     vk_free(keys);
-    if (read < count)
-        return cluster_fail(cluster, VALKEY_ERR_PROTOCOL, "Malformed command");
+    return has_memory;
+}
+
+static int plan_split(struct spread_plan *plan, struct cluster *cluster, const char *command,
+                      size_t size, int step) {
+    size_t count;
+    plan->step = (size_t)step;
+    if (read_words(plan, cluster, command, size, &count) != VALKEY_OK)
+        return VALKEY_ERR;
+    size_t keys = count < 2 ? 0 : (count - 1) / plan->step;
+    /* The server is to say what is wrong with words that are no whole pairs. */
+    if (count == 1 + keys * plan->step && !sort_keys(plan, keys))
+        return cluster_fail_memory(cluster);
     if (plan->part_count > 1)
         return VALKEY_OK;
-    /* The server is to say what is wrong with words that are no whole pairs. */
     plan->part_count = plan->key_count = 0;
     vk_free(plan->parts);
     plan->parts = NULL;
