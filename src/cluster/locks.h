@@ -157,11 +157,11 @@ enum larder_status locks_fence(struct locks *locks, struct slice name, uint64_t 
  * Errors, nothing changed: LARDER_NO_MEMORY, LARDER_CORRUPT. */
 LARDER_NODISCARD
 enum larder_status locks_apply(struct locks *locks, struct slice record, uint64_t sequence);
-/* The partition's data was given up: no lock is held, and no token below the ceiling counts. Not
- * while leading. */
+/* The partition's data was given up: no lock is held, and no token below the ceiling counts. Ends
+ * leading. */
 void locks_reset(struct locks *locks, uint64_t ceiling);
 
-/* What is replicated, as bytes. Decoding replaces it, not while leading. Errors, nothing changed:
+/* What is replicated, as bytes. Decoding replaces it and ends leading. Errors, nothing changed:
  * LARDER_NO_MEMORY, LARDER_CORRUPT. */
 size_t locks_encoded_size(const struct locks *locks);
 size_t locks_encode(const struct locks *locks, uint8_t *out);

@@ -183,6 +183,7 @@ enum larder_status locks_apply(struct locks *l, struct slice bytes, uint64_t seq
 }
 
 void locks_reset(struct locks *l, uint64_t ceiling) {
+    locks_follow(l);
     while (!table_free_some(&l->table, l->allocator, SIZE_MAX, lock_destroy))
         ;
     locks_clear_marks(l);

@@ -212,6 +212,7 @@ enum larder_status locks_decode(struct locks *l, struct slice bytes) {
         status = deadlines_reserve(&l->expiries, (uint32_t)read->table.count);
     if (status == LARDER_OK) {
         struct link old;
+        locks_follow(l);
         link_init(&old);
         move_links(&l->mark_order, &old);
         move_links(&read->mark_order, &l->mark_order);

@@ -507,8 +507,9 @@ static void test_after_a_total_loss_tokens_are_above_all_former_ones(void **stat
     acquire(f, 'A', 1, 0, 0);
     commit(f);
     uint64_t old = token(f);
-    locks_follow(f->primary);
+    acquire(f, 'C', 1, 0, 1000);
     locks_reset(f->primary, f->ceiling_ms * MS);
+    run(f);
     locks_lead(f->primary, f->now_ms * MS);
     acquire(f, 'B', 1, 0, 1000);
     f->ceiling_ms += 30000;
@@ -520,6 +521,8 @@ static void test_after_a_total_loss_tokens_are_above_all_former_ones(void **stat
                      LARDER_OK);
     end(f, "1 GRANT 1000000.000\n"
            "  A1 GRANTED 1000000.000\n"
+           "  C1 waits\n"
+           "  C1 MOVED\n"
            "  B1 REFUSED\n"
            "2 GRANT 1120000.001\n");
 }
