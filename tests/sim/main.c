@@ -142,6 +142,8 @@ static void read_value_argument(struct settings *settings, const char *name, cha
         settings->swarm.seed = number_of(value);
     else if (strcmp(name, "--seeds") == 0)
         settings->seeds = number_of(value);
+    else if (strcmp(name, "--jobs") == 0)
+        settings->jobs = number_of(value);
     else if (strcmp(name, "--subject") == 0)
         settings->swarm.subject = find_subject(value);
     else if (strcmp(name, "--scenario") == 0)
