@@ -173,10 +173,10 @@ static void read_arguments(struct settings *settings, int count, char **values) 
     }
 }
 
-static double seconds_since(const struct timespec *began) {
+static double seconds_of(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - began->tv_sec) + (double)(now.tv_nsec - began->tv_nsec) / 1e9;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 static void print_failure(const struct settings *settings, const struct swarm_options *options,
@@ -226,10 +226,10 @@ static bool print_counters(const struct settings *settings, const struct totals 
 static bool run_seed(const struct settings *settings, const struct swarm_options *options,
                      struct totals *totals) {
     struct swarm_result result;
-    struct timespec began;
-    clock_gettime(CLOCK_MONOTONIC, &began);
+    double began = seconds_of(CLOCK_MONOTONIC), cpu_began = seconds_of(CLOCK_PROCESS_CPUTIME_ID);
     swarm_run(options, &result);
-    double seconds = seconds_since(&began);
+    double seconds = seconds_of(CLOCK_MONOTONIC) - began;
+    double cpu_seconds = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu_began;
     totals->hours += (double)result.length_us / 3.6e9;
     for (uint32_t i = 0; i < RARE_EVENT_COUNT; i++)
         totals->rare_events[i] += result.rare_events[i];
@@ -238,10 +238,11 @@ static bool run_seed(const struct settings *settings, const struct swarm_options
     if (settings->has_figures)
         printf("%s\n%" PRIu32 " rounds, %" PRIu64 " operations, %" PRIu64
                " of unknown outcome, %" PRIu64 " histories, %" PRIu64 " undecided, %" PRIu64
-               " frames, %.1f s, %.0f times real time\n",
+               " frames, %.1f s, %.0f times real time, %.0f virtual seconds per CPU second\n",
                result.description, result.round_count, result.counters.operations,
                result.counters.unknown, result.counters.histories, result.counters.undecided,
-               result.frame_count, seconds, (double)result.length_us / 1e6 / seconds);
+               result.frame_count, seconds, (double)result.length_us / 1e6 / seconds,
+               (double)result.length_us / 1e6 / cpu_seconds);
     printf("seed %" PRIu64 ": %.2f virtual hours, %" PRIu64 " events, %" PRIu64
            " faults, trace %s\n",
            options->seed, (double)result.length_us / 3.6e9, result.event_count, result.fault_count,
