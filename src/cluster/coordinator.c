@@ -13,7 +13,7 @@ enum {
     REVIEW_US = 50000,       /* between two looks at partitions and members */
     ENTRIES_PER_REVIEW = 32, /* of one kind */
     REPORT_US = 500000,      /* a suspicion counts for so long */
-    DEAF_US = 500000,           /* a link that works one way only is noticed after */
+    DEAF_US = 500000,        /* a link that works one way only is noticed after */
     CEILING_EVERY_US = 30000000,
     CEILING_AHEAD_US = 120000000,
     TRANSFER_US = 5000000, /* between two attempts to hand leadership to the oldest member */
@@ -110,7 +110,7 @@ static bool has_seat(const struct configuration *c, uint32_t number) {
 static bool is_deaf(const struct cluster_member *m, const struct member *member) {
     const struct member_peer *peer = member_find_peer(m, member->number);
     return peer != NULL && peer->deaf_since_us != INT64_MAX &&
-           m->now_us - peer->deaf_since_us >= DEAF_US;
+           m->now_us - peer->reported_us <= REPORT_US && m->now_us - peer->deaf_since_us >= DEAF_US;
 }
 
 static bool is_to_go_down(const struct cluster_member *m, const struct member *member,
@@ -175,10 +175,12 @@ static void set_dead(struct cluster_member *m, struct raft_id id, bool is_dead) 
     (void)member_raft_step(m, &input);
 }
 
+/* Members that are down count: who comes back votes again, and fewer voters would make the next
+ * loss the last. */
 static void set_policy(struct cluster_member *m) {
-    uint32_t living = count_living(m->configuration);
+    uint32_t members = m->configuration->member_count;
     uint32_t voters = m->configuration->settings.voter_count;
-    voters = voters < living ? voters : living;
+    voters = voters < members ? voters : members;
     voters -= voters % 2 == 0;
     struct raft_input input = {.type = RAFT_POLICY, .policy = {.voters_target = voters}};
     (void)member_raft_step(m, &input);
@@ -353,7 +355,10 @@ void coordinator_view(struct cluster_member *m) {
         if (member->state != MEMBER_DOWN) {
             peer->down_since_us = INT64_MAX;
             peer->was_draining = member->state == MEMBER_DRAINING;
-        } else if (peer->down_since_us == INT64_MAX) {
+            continue;
+        }
+        peer->deaf_since_us = INT64_MAX;
+        if (peer->down_since_us == INT64_MAX) {
             peer->down_since_us = m->now_us;
             failure_detector_failed(m->detector, member->number, m->now_us);
         }

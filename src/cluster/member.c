@@ -11,6 +11,46 @@
 
 enum { JOIN_US = 200000 };
 
+/* ---- addresses ---- */
+
+static struct member_known_address *find_known_address(struct cluster_member *m,
+                                                       struct raft_id node) {
+    for (uint32_t i = 0; i < MEMBER_ADDRESSES_MAX; i++)
+        if (raft_id_equal(m->known_addresses[i].node, node))
+            return &m->known_addresses[i];
+    return NULL;
+}
+
+void member_learn_address(struct cluster_member *m, struct raft_id node,
+                          const struct member_address *address) {
+    struct member_known_address *known = find_known_address(m, node);
+    if (!raft_id_is_set(node))
+        return;
+    if (known == NULL)
+        known = &m->known_addresses[m->known_address_count++ % MEMBER_ADDRESSES_MAX];
+    *known = (struct member_known_address){node, *address};
+}
+
+/* Who joins by these entries, committed or not. */
+static void learn_from_entries(struct cluster_member *m, const struct raft_entry *entries,
+                               size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct config_entry entry;
+        if (entries[i].type == RAFT_ENTRY_COMMAND &&
+            config_entry_decode(entries[i].data, &entry) == LARDER_OK && entry.type == CONFIG_JOIN)
+            member_learn_address(m, entry.join.node, &entry.join.address);
+    }
+}
+
+static const struct member_address *find_address(struct cluster_member *m, struct raft_id node) {
+    const struct member *member =
+        m->has_configuration ? configuration_find_node(m->configuration, node) : NULL;
+    if (member != NULL)
+        return &member->address;
+    const struct member_known_address *known = find_known_address(m, node);
+    return known == NULL ? NULL : &known->address;
+}
+
 /* ---- creation ---- */
 
 static void set_defaults(struct member_options *o) {
@@ -85,6 +125,7 @@ enum larder_status member_create(const struct member_options *options,
     m->lagging_since_us = INT64_MAX;
     memcpy(m->contacts, start->contacts, start->contact_count * sizeof(m->contacts[0]));
     m->contact_count = start->contact_count;
+    learn_from_entries(m, start->restored->entries, start->restored->entry_count);
     volatile_storage_init(&m->storage, allocator);
     enum larder_status status = create_frame(m);
     if (status == LARDER_OK)
@@ -148,18 +189,19 @@ void member_send_partition(struct cluster_member *m, uint32_t to, struct slice b
 }
 
 static void send_consensus(struct cluster_member *m, const struct raft_message *message) {
-    const struct member *peer =
-        m->has_configuration ? configuration_find_node(m->configuration, message->to) : NULL;
-    if (peer == NULL)
+    const struct member_address *address = find_address(m, message->to);
+    if (address == NULL)
         return;
     size_t size = raft_message_encode(message, member_body(m));
-    member_send(m, &peer->address, peer->node, FRAME_CONSENSUS, size);
+    member_send(m, address, message->to, FRAME_CONSENSUS, size);
 }
 
 /* ---- the core ---- */
 
 static void use_output(struct cluster_member *m) {
     const struct raft_output *out = &m->out;
+    if (out->write.has_log)
+        learn_from_entries(m, out->write.entries, out->write.entry_count);
     if (m->host->store != NULL)
         m->host->store(m->host->context, out);
     else

@@ -31,7 +31,7 @@ struct member_peer {
     bool is_close;          /* shares a partition, or votes: is sent heartbeats */
     int64_t asked_us;       /* coordinator: newest heartbeat not yet in a round; INT64_MIN: none */
     int64_t in_round_us;    /* coordinator: the one in the round under way */
-    int64_t deaf_since_us; /* it says that it does not hear this member; INT64_MAX: it does */
+    int64_t deaf_since_us;  /* it says that it does not hear this member; INT64_MAX: it does */
     bool was_draining;      /* before it went down: it left by itself */
     int64_t down_since_us;  /* INT64_MAX: it is not down */
     int64_t reported_us;    /* when it last told whom it suspects */
@@ -48,7 +48,14 @@ struct member_offer {
     struct log_position end;
 };
 
-enum { MEMBER_OFFERS_MAX = 1024 };
+enum { MEMBER_OFFERS_MAX = 1024, MEMBER_ADDRESSES_MAX = 64 };
+
+/* Where a node lives that the configuration, as far as it is applied, does not name: after a loss
+ * of power everywhere the voters may be in entries that they first have to commit. */
+struct member_known_address {
+    struct raft_id node;
+    struct member_address address;
+};
 
 struct coordinator {
     bool is_leading; /* this member leads the config group and knows all that was committed */
@@ -94,6 +101,8 @@ struct cluster_member {
     int64_t heartbeat_us, join_us, offer_us;
     struct member_address contacts[MEMBER_CONTACTS_MAX];
     uint32_t contact_count, contact_at, peer_at;
+    uint32_t known_address_count; /* ever; they lie modulo MEMBER_ADDRESSES_MAX */
+    struct member_known_address known_addresses[MEMBER_ADDRESSES_MAX];
     struct raft_id refused_leader; /* the core was told that it is gone */
     /* lag */
     uint64_t known_index; /* somebody has applied as much */
@@ -120,6 +129,8 @@ void member_send(struct cluster_member *m, const struct member_address *to, stru
 static inline uint8_t *member_body(struct cluster_member *m) {
     return m->frame + MEMBER_FRAME_HEADER_BYTES;
 }
+void member_learn_address(struct cluster_member *m, struct raft_id node,
+                          const struct member_address *address);
 /* Append to the log of the config group. False: not the leader, or it can't now. */
 bool member_append(struct cluster_member *m, struct slice entry, uint64_t *out_index);
 

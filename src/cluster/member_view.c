@@ -169,12 +169,12 @@ void member_take_fetch(struct cluster_member *m, const struct member_frame *fram
     struct slice host = read_bytes(&r, CLUSTER_HOST_BYTES);
     to.client_port = (uint16_t)read_unsigned(&r, 2);
     to.peer_port = (uint16_t)read_unsigned(&r, 2);
-    if (r.is_failed || r.left > 0 || host.data[CLUSTER_HOST_BYTES - 1] != 0 ||
-        !m->has_configuration)
+    if (r.is_failed || r.left > 0 || host.data[CLUSTER_HOST_BYTES - 1] != 0 || host.size == 0)
         return;
     memcpy(to.host, host.data, CLUSTER_HOST_BYTES);
+    member_learn_address(m, frame->from, &to);
     bool is_new = frame->index == 0;
-    if (frame->index >= m->applied && !is_new)
+    if (!m->has_configuration || (frame->index >= m->applied && !is_new))
         return;
     size_t size = is_new ? 0 : write_entries(m, frame->index);
     if (size > 0) {

@@ -133,8 +133,7 @@ void primary_take_refusal(struct partition_replica *r, const struct replica_mess
     if (peer == NULL || m->term != r->view.term)
         return; /* a newer term: the configuration is fetched */
     uint64_t at = m->position.sequence < r->log.last ? m->position.sequence : r->log.last;
-    while (at >= r->log.base.sequence && at > 0 &&
-           replica_log_term(&r->log, at) > m->position.term)
+    while (at >= r->log.base.sequence && at > 0 && replica_log_term(&r->log, at) > m->position.term)
         at--;
     if (at < peer->received)
         at = peer->received;

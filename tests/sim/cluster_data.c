@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { LOG_BYTES = 64 * 1024 }; /* of a replica */
 enum { REQUESTS_MAX = 1024, DEADLINE_US = 1000000, BODY_MAX = 2 << 20 };
 enum { BODY_REPLICA = 1, BODY_COPY }; /* first byte of what members' partitions send */
 
@@ -169,6 +170,7 @@ static void begin_partitions(struct cluster_data *d, uint32_t number) {
     const struct store_host_options host = {.allocator = machine_allocator(d->machine),
                                             .partition_count = d->settings->partition_count,
                                             .hash_seed = 0x5eed,
+                                            .effect_bytes_max = partition_effect_max(LOG_BYTES),
                                             .random_seed = machine_random(d->machine)};
     enum larder_status status = store_host_create(&host, &d->store);
     for (uint32_t p = 0; p < d->settings->partition_count && status == LARDER_OK; p++) {
@@ -177,7 +179,7 @@ static void begin_partitions(struct cluster_data *d, uint32_t number) {
                         .self = number,
                         .incarnation = machine_incarnation(d->machine),
                         .records_max = 512,
-                        .bytes_max = 64 * 1024}};
+                        .bytes_max = LOG_BYTES}};
         status =
             partition_create(&options, member_leases(d->member), store_host_partition(d->store, p),
                              machine_allocator(d->machine), &d->partitions[p]);
