@@ -286,6 +286,19 @@ void network_set_reading(struct sim_network *n, uint32_t endpoint, int64_t us) {
     n->reading_us[endpoint] = us;
 }
 
+/* What clogs and slow readers held up comes at once, in its order. */
+static void hurry(struct sim_network *n) {
+    struct sim_world *world = n->world;
+    int64_t time_us = world->now_us + n->latency_us;
+    for (size_t i = 0; i < world->event_count; i++) {
+        struct sim_event *event = &world->events[i];
+        bool is_network = event->type == SIM_EVENT_FRAME || event->type == SIM_EVENT_LINK;
+        if (is_network && event->time_us > time_us)
+            event->time_us = time_us;
+    }
+    world_order_events(world);
+}
+
 void network_heal_all(struct sim_network *n) {
     n->loss = n->duplication = n->slow = n->damage = n->reset = 0;
     n->latency_us = 500;
@@ -297,6 +310,9 @@ void network_heal_all(struct sim_network *n) {
             network_heal(n, from, to);
             link->delay_us = 0;
             link->clogged_until_us = 0;
+            if (link->last_arrival_us > n->world->now_us + n->latency_us)
+                link->last_arrival_us = n->world->now_us + n->latency_us;
         }
     }
+    hurry(n);
 }

@@ -302,7 +302,22 @@ static void print_history(const struct register_clients *clients, uint64_t key,
     }
 }
 
+/* Nobody will learn what became of a request that is still under way. */
+static void end_waiting(struct register_clients *clients) {
+    for (uint32_t i = 0; i < clients->count; i++) {
+        struct register_client *client = &clients->each[i];
+        if (!client->is_waiting)
+            continue;
+        client->is_waiting = false;
+        client->outcome = OUTCOME_UNKNOWN;
+        client->turn++;
+        clients->counters.unknown++;
+        note(client, OPERATION_UNKNOWN, NULL);
+    }
+}
+
 void register_clients_check(struct register_clients *clients) {
+    end_waiting(clients);
     for (size_t i = 0; i < ROUND_KEYS; i++) {
         struct register_history *history = &clients->histories[i];
         if (history->count == 0)
