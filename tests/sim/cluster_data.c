@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "node/partition_store.h"
 #include "raft/bytes.h"
+#include "sim/cluster_oracle.h"
 #include "sim/cluster_protocol.h"
 #include "sim/world.h"
 
@@ -29,6 +30,7 @@ struct cluster_data {
     struct store_host *store;
     uint32_t number; /* that the partitions were made for */
     struct cluster_partition *partitions[CLUSTER_SIM_PARTITIONS_MAX];
+    struct config_entry proposed[CLUSTER_SIM_PARTITIONS_MAX]; /* last, by each */
     struct partition_output out;
     struct waiting waiting[REQUESTS_MAX];
     uint32_t place;
@@ -129,6 +131,24 @@ static void send_messages(struct cluster_data *d) {
     }
 }
 
+/* A proposal for an epoch for which there was one already settles that: its outcome is unknown. */
+static void count_proposal(struct cluster_data *d, uint32_t p, const struct config_entry *entry) {
+    const struct config_entry *before = &d->proposed[p];
+    bool is_settling = before->change.epoch == entry->change.epoch && entry->type != before->type;
+    if (is_settling && before->type == CONFIG_EXPAND)
+        machine_count_event(d->machine, RARE_EXPAND_UNKNOWN);
+    if (is_settling && before->type == CONFIG_TRANSFER)
+        machine_count_event(d->machine, RARE_HANDOFF_UNKNOWN);
+    d->proposed[p] = *entry;
+}
+
+static void count_reply(struct cluster_data *d, uint32_t p, const struct partition_reply *reply) {
+    const struct partition_config *newest = cluster_oracle_partition(machine_oracle(d->machine), p);
+    if (reply->answer == PARTITION_DONE && newest != NULL &&
+        partition_replica(d->partitions[p])->view.epoch + 2 <= newest->epoch)
+        machine_count_event(d->machine, RARE_READ_TWO_VIEWS_BEHIND);
+}
+
 static void use_output(struct cluster_data *d, uint32_t p) {
     const struct partition_output *out = &d->out;
     if (out->replica.is_broken)
@@ -138,12 +158,18 @@ static void use_output(struct cluster_data *d, uint32_t p) {
     if (out->replica.has_new_role) {
         const struct partition_replica *r = partition_replica(d->partitions[p]);
         machine_trace(d->machine, replica_role_name(r->role), p, r->view.term);
+        if (r->role == REPLICA_ELECTED && r->commit + 1 < r->log.last)
+            machine_count_event(d->machine, RARE_FAILOVER_WITH_TAIL);
     }
-    for (uint32_t i = 0; i < out->reply_count; i++)
+    for (uint32_t i = 0; i < out->reply_count; i++) {
+        count_reply(d, p, &out->replies[i]);
         take_reply(d, p, &out->replies[i]);
+    }
     send_messages(d);
-    if (out->replica.has_proposal)
+    if (out->replica.has_proposal) {
+        count_proposal(d, p, &out->replica.proposal);
         member_propose(d->member, &out->replica.proposal);
+    }
 }
 
 static enum larder_status step(struct cluster_data *d, uint32_t p,

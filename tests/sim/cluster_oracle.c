@@ -125,6 +125,31 @@ static void note_lost(struct cluster_oracle *o, struct watched_partition *w,
         (struct given_up){.from_us = w->lost_us, .until_us = INT64_MAX, .term = next->reset_term};
 }
 
+/* Whether a process that was in the last in-sync set lives on. */
+static bool is_any_alive(const struct cluster_oracle *o, const struct member_set *set) {
+    for (uint32_t i = 0; i < o->world->options.machine_count; i++) {
+        const struct sim_machine *machine = &o->world->machines[i];
+        const struct cluster_member *member =
+            machine_is_running(machine) ? cluster_process_member(machine->process) : NULL;
+        if (member != NULL && member_set_has(set, member_number(member)))
+            return true;
+    }
+    return false;
+}
+
+static void count_change(struct cluster_oracle *o, const struct watched_partition *w,
+                         const struct partition_config *next) {
+    const struct partition_config *was = &w->config;
+    if (next->reset_term > was->reset_term && is_any_alive(o, &was->last))
+        world_count(o->world, RARE_RESET_WITH_OLD_SET_ALIVE);
+    if (next->term <= was->term)
+        return;
+    if (was->learners.count > 0)
+        world_count(o->world, RARE_TERM_CHANGE_IN_MIGRATION);
+    if (next->term >= w->newest_open + 2)
+        world_count(o->world, RARE_FAILOVERS_WITHOUT_ACTIVATION);
+}
+
 /* I2: between two configurations that follow each other. */
 static void check_change(struct cluster_oracle *o, const struct sim_machine *machine,
                          struct watched_partition *w, const struct partition_config *next) {
@@ -159,8 +184,10 @@ static void take_configuration(struct cluster_oracle *o, const struct sim_machin
     for (uint32_t p = 0; p < c->partition_count; p++) {
         struct watched_partition *w = &o->partitions[p];
         const struct partition_config *next = &c->partitions[p];
-        if (is_next && next->epoch != w->config.epoch)
+        if (is_next && next->epoch != w->config.epoch) {
+            count_change(o, w, next);
             check_change(o, machine, w, next);
+        }
         note_lost(o, w, next);
         w->config = *next;
     }
@@ -193,8 +220,6 @@ void cluster_oracle_view(struct cluster_oracle *o, struct sim_machine *machine,
 
 static void note_open(struct cluster_oracle *o, struct sim_machine *machine,
                       struct watched_partition *w, uint64_t term) {
-    struct opened_term *last =
-        w->opened_count == 0 ? NULL : &w->opened[(w->opened_count - 1) % TERMS_MAX];
     for (uint64_t i = 0; i < w->opened_count && i < TERMS_MAX; i++) {
         const struct opened_term *opened = &w->opened[(w->opened_count - 1 - i) % TERMS_MAX];
         if (opened->term < term)
@@ -205,7 +230,6 @@ static void note_open(struct cluster_oracle *o, struct sim_machine *machine,
             violate(o, machine, "I1: two processes opened one term of a partition");
         return;
     }
-    (void)last;
     w->opened[w->opened_count++ % TERMS_MAX] = (struct opened_term){
         .term = term, .machine = machine->address, .incarnation = machine->incarnation};
     o->counters.opened++;
