@@ -115,7 +115,7 @@ static bool sort_keys(struct spread_plan *plan, size_t count) {
 
 static int plan_split(struct spread_plan *plan, struct cluster *cluster, const char *command,
                       size_t size, int step) {
-    size_t count;
+    size_t count = 0;
     plan->step = (size_t)step;
     if (read_words(plan, cluster, command, size, &count) != VALKEY_OK)
         return VALKEY_ERR;

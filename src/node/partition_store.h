@@ -24,7 +24,7 @@ struct store_host_options {
     uint64_t hash_seed;                /* the cluster's, not 0 */
     uint64_t random_seed;              /* of this member: SPOP, eviction ... */
     int64_t max_memory_bytes;          /* 0: no limit */
-    size_t effect_bytes_max;           /* a command that might change more is refused; 0: no limit */
+    size_t effect_bytes_max; /* a command that might change more is refused; 0: no limit */
     enum eviction_policy policy;
 };
 

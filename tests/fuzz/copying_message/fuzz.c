@@ -31,12 +31,13 @@ static void take(struct store_host *host, const struct copying_message *given, u
     struct copying *copying = NULL;
     struct copying_output out;
     struct partition_replica replica = {.held_from = UINT64_MAX};
-    struct copying_options options = {.self = self,
-                                      .incarnation = self,
-                                      .store = store_host_partition(host, 0),
-                                      .rest = {rest, read_rest, replace_rest},
-                                      .allocator = &ALLOCATOR_SYSTEM,
-                                      .message_bytes = 1000};
+    struct copying_options options = {
+        .self = self,
+        .incarnation = self,
+        .store = store_host_partition(host, 0),
+        .rest = {.context = rest, .read = read_rest, .replace = replace_rest},
+        .allocator = &ALLOCATOR_SYSTEM,
+        .message_bytes = 1000};
     struct copying_message message = *given;
     check(copying_create(&options, &copying) == LARDER_OK);
     replica.view = (struct partition_config){.term = 1, .primary = PRIMARY};
