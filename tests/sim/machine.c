@@ -87,8 +87,24 @@ void machine_init(struct sim_machine *machine, struct sim_world *world, uint32_t
     disk_init(&machine->disk, machine, random_next(&world->random));
 }
 
+/* What was put off until the end of a pause comes when the pause now ends. The
+ * ends of syncs are among it, which belong to the disk and come in order, whoever began them. */
+static void bring_forward(struct sim_machine *machine, int64_t from_us, int64_t to_us) {
+    struct sim_world *world = machine->world;
+    for (size_t i = 0; i < world->event_count; i++) {
+        struct sim_event *event = &world->events[i];
+        if (event->type != SIM_EVENT_CALL && event->target == machine->address &&
+            event->time_us == from_us)
+            event->time_us = to_us;
+    }
+    world_order_events(world);
+}
+
 /* Free the process and see that it gave all its memory back. */
 static void end_process(struct sim_machine *machine) {
+    if (machine->paused_until_us > machine->world->now_us)
+        bring_forward(machine, machine->paused_until_us, machine->world->now_us);
+    machine->paused_until_us = 0;
     machine->world->options.type->stop(machine->process);
     machine->ended_as = machine->node_id;
     machine->process = NULL;
@@ -189,18 +205,6 @@ void machine_replace(struct sim_machine *machine) {
     disk_wipe(&machine->disk);
     machine->node_id = new_node_id(machine->world);
     trace_end(machine, "gets an empty disk and is a new node", machine->node_id.words[1]);
-}
-
-/* What was put off until the end of a pause comes when the pause now ends. */
-static void bring_forward(struct sim_machine *machine, int64_t from_us, int64_t to_us) {
-    struct sim_world *world = machine->world;
-    for (size_t i = 0; i < world->event_count; i++) {
-        struct sim_event *event = &world->events[i];
-        if (event->type != SIM_EVENT_CALL && event->target == machine->address &&
-            event->time_us == from_us)
-            event->time_us = to_us;
-    }
-    world_order_events(world);
 }
 
 void machine_pause(struct sim_machine *machine, int64_t us) {
