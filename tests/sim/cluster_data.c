@@ -13,14 +13,17 @@
 #include <stdlib.h>
 
 enum { LOG_BYTES = 64 * 1024 }; /* of a replica */
-enum { REQUESTS_MAX = 1024, DEADLINE_US = 1000000, BODY_MAX = 2 << 20 };
+enum { REQUESTS_MAX = 1024, DEADLINE_US = 1000000, ANSWERLESS_US = 30000000, BODY_MAX = 2 << 20 };
 enum { BODY_REPLICA = 1, BODY_COPY }; /* first byte of what members' partitions send */
 
 struct waiting {
     bool is_used;
     uint32_t client;
     uint64_t number;
-    uint32_t turn; /* of this place */
+    uint32_t turn;    /* of this place */
+    bool is_lock;     /* its request */
+    int64_t until_us; /* a lock request that was superseded, or whose client is gone, has no answer
+                       * by then and never gets one */
 };
 
 struct cluster_data {
@@ -89,7 +92,8 @@ static void send_reply(struct cluster_data *d, const struct waiting *waiting,
 
 static enum config_group_answer answer_of(enum partition_answer answer) {
     switch (answer) {
-    case PARTITION_DONE: return ANSWER_OK;
+    case PARTITION_DONE:
+    case PARTITION_FENCED: return ANSWER_OK;
     case PARTITION_MOVED: return ANSWER_NOT_LEADER;
     case PARTITION_RESULT_LOST:
     case PARTITION_IN_DOUBT:
@@ -105,10 +109,17 @@ static void take_reply(struct cluster_data *d, uint32_t p, const struct partitio
         return;
     }
     waiting->is_used = false;
-    bool is_done = reply->answer == PARTITION_DONE;
+    uint8_t text[CLUSTER_LOCK_REPLY_BYTES];
+    struct slice bytes = slice_of(NULL, 0);
+    if (reply->answer == PARTITION_FENCED)
+        bytes = slice_of_string("-FENCED\r\n");
+    else if (reply->answer == PARTITION_DONE && waiting->is_lock)
+        bytes = slice_of(text, cluster_lock_reply_encode(reply->lock_answer, reply->token, text));
+    else if (reply->answer == PARTITION_DONE)
+        bytes = reply->bytes;
     send_reply(d, waiting, answer_of(reply->answer),
                machine_of(d, partition_replica(d->partitions[p])->view.primary),
-               partition_time_us(d->partitions[p]), is_done ? reply->bytes : slice_of(NULL, 0));
+               partition_time_us(d->partitions[p]), bytes);
 }
 
 static void send_messages(struct cluster_data *d) {
@@ -281,7 +292,8 @@ void cluster_data_take_frame(struct cluster_data *d, uint32_t from, struct slice
 static struct waiting *find_place(struct cluster_data *d) {
     for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
         struct waiting *waiting = &d->waiting[d->place++ % REQUESTS_MAX];
-        if (!waiting->is_used)
+        if (!waiting->is_used ||
+            (waiting->is_lock && waiting->until_us < machine_now_us(d->machine)))
             return waiting;
     }
     return NULL;
@@ -294,11 +306,15 @@ void cluster_data_take_request(struct cluster_data *d, uint32_t client, struct s
         return;
     }
     struct waiting *place = find_place(d);
-    struct waiting asker = {.client = client, .number = request.number};
+    struct waiting asker = {.client = client,
+                            .number = request.number,
+                            .is_lock = request.has_lock,
+                            .until_us = machine_now_us(d->machine) + ANSWERLESS_US};
     if (place == NULL || d->store == NULL) {
         send_reply(d, &asker, ANSWER_FAILED, UINT32_MAX, 0, slice_of(NULL, 0));
         return;
     }
+    request.lock.connection = client;
     asker.is_used = true;
     asker.turn = place->turn + 1;
     *place = asker;
@@ -307,16 +323,24 @@ void cluster_data_take_request(struct cluster_data *d, uint32_t client, struct s
                                   .lowest = request.lowest,
                                   .first_sent_us = request.first_sent_us};
     const struct partition_request command = {
-        .kind = PARTITION_COMMAND,
+        .kind = request.has_lock ? PARTITION_LOCK_REQUEST : PARTITION_COMMAND,
         .context = (uint64_t)(place - d->waiting) + (uint64_t)place->turn * REQUESTS_MAX,
         .deadline_us = machine_now_us(d->machine) + DEADLINE_US,
-        .id = &id,
+        .id = request.has_lock ? NULL : &id,
+        .fence = request.has_fence ? &request.fence : NULL,
+        .lock = request.has_lock ? &request.lock : NULL,
         .argv = request.argv,
         .argc = request.argc};
     uint32_t p = cluster_data_partition_of(d, request.argv[1]);
     if (step(d, p, &(struct partition_input){.type = PARTITION_REQUEST, .request = &command}) !=
         LARDER_OK)
         machine_violate(d->machine, "a request was not taken");
+}
+
+void cluster_data_disconnect(struct cluster_data *d, uint32_t client) {
+    for (uint32_t p = 0; p < d->settings->partition_count && d->store != NULL; p++)
+        (void)step(d, p,
+                   &(struct partition_input){.type = PARTITION_DISCONNECT, .connection = client});
 }
 
 /* ---- questions ---- */

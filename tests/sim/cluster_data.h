@@ -26,6 +26,9 @@ void cluster_data_take_frame(struct cluster_data *data, uint32_t from, struct sl
 /* `body` is the frame behind its first byte. */
 void cluster_data_take_request(struct cluster_data *data, uint32_t client, struct slice body);
 
+/* The client's connection is gone: it waits for no lock any more. */
+void cluster_data_disconnect(struct cluster_data *data, uint32_t client);
+
 /* NULL: the partitions have not begun. */
 const struct partition_replica *cluster_data_replica(const struct cluster_data *data,
                                                      uint32_t partition);

@@ -378,6 +378,10 @@ static void synced(void *process, uint64_t ticket, enum larder_status status) {
 
 static void link(void *process, uint32_t peer, enum sim_link_event event) {
     struct cluster_process *p = process;
+    if (p->member != NULL && event == SIM_LINK_BROKEN && sim_address_is_client(peer)) {
+        cluster_data_disconnect(p->data, peer);
+        drain(p);
+    }
     if (p->member == NULL || event != SIM_LINK_REFUSED || sim_address_is_client(peer))
         return;
     const struct member_address address = cluster_sim_address(peer);

@@ -80,6 +80,52 @@ static size_t encode(const struct register_command *command, int64_t first_sent_
     return (size_t)(w.bytes.at - out);
 }
 
+size_t cluster_request_encode(const struct cluster_request *request, uint8_t *out) {
+    struct argument_writer w = {.bytes = {out}};
+    write_unsigned(&w.bytes, 'Q', 1);
+    write_unsigned(&w.bytes, request->number, 8);
+    write_id(&w.bytes, request->session);
+    write_unsigned(&w.bytes, request->lowest, 8);
+    write_unsigned(&w.bytes, (uint64_t)request->first_sent_us, 8);
+    w.count = w.bytes.at++;
+    *w.count = 0;
+    for (size_t i = 0; i < request->argc; i++)
+        add_bytes(&w, request->argv[i]);
+    if (request->has_fence) {
+        write_unsigned(&w.bytes, 'F', 1);
+        write_unsigned(&w.bytes, request->fence.name.size, 2);
+        write_bytes(&w.bytes, request->fence.name);
+        write_unsigned(&w.bytes, request->fence.token, 8);
+    }
+    if (request->has_lock) {
+        write_unsigned(&w.bytes, 'K', 1);
+        write_unsigned(&w.bytes, request->lock.type, 1);
+        write_id(&w.bytes, request->lock.session);
+        write_unsigned(&w.bytes, request->lock.request, 8);
+        write_unsigned(&w.bytes, request->lock.token, 8);
+        write_unsigned(&w.bytes, request->lock.hold_ms, 4);
+        write_unsigned(&w.bytes, request->lock.wait_ms, 4);
+    }
+    return (size_t)(w.bytes.at - out);
+}
+
+static void read_fence(struct byte_reader *r, struct cluster_request *out) {
+    out->has_fence = true;
+    out->fence.name = read_bytes(r, read_unsigned(r, 2));
+    out->fence.token = read_unsigned(r, 8);
+}
+
+static void read_lock(struct byte_reader *r, struct cluster_request *out) {
+    out->has_lock = true;
+    out->lock = (struct lock_request){.type = (enum lock_request_type)read_unsigned(r, 1)};
+    out->lock.session = read_id(r);
+    out->lock.request = read_unsigned(r, 8);
+    out->lock.token = read_unsigned(r, 8);
+    out->lock.hold_ms = (uint32_t)read_unsigned(r, 4);
+    out->lock.wait_ms = (uint32_t)read_unsigned(r, 4);
+    out->lock.name = out->argv[1];
+}
+
 enum larder_status cluster_request_decode(struct slice body, struct cluster_request *out) {
     struct byte_reader r = byte_reader_of(body);
     *out = (struct cluster_request){.number = read_unsigned(&r, 8)};
@@ -91,6 +137,11 @@ enum larder_status cluster_request_decode(struct slice body, struct cluster_requ
         return LARDER_CORRUPT;
     for (size_t i = 0; i < out->argc; i++)
         out->argv[i] = read_bytes(&r, read_unsigned(&r, 2));
+    uint64_t more = r.left > 0 ? read_unsigned(&r, 1) : 0;
+    if (more == 'F')
+        read_fence(&r, out);
+    else if (more == 'K')
+        read_lock(&r, out);
     return r.is_failed || r.left > 0 ? LARDER_CORRUPT : LARDER_OK;
 }
 
@@ -116,6 +167,26 @@ static bool read_line(struct byte_reader *r, char *out_type, int64_t *out) {
     return slice_to_int64(slice_of(line.data + 1, line.size - 3), out) || line.data[0] == '+';
 }
 
+size_t cluster_lock_reply_encode(enum lock_answer answer, uint64_t token,
+                                 uint8_t out[CLUSTER_LOCK_REPLY_BYTES]) {
+    return (size_t)snprintf((char *)out, CLUSTER_LOCK_REPLY_BYTES, "*2\r\n:%d\r\n:%" PRIu64 "\r\n",
+                            (int)answer, token);
+}
+
+bool cluster_lock_reply_decode(struct slice bytes, enum lock_answer *out_answer,
+                               uint64_t *out_token) {
+    struct byte_reader r = byte_reader_of(bytes);
+    char type;
+    int64_t number = 0, token = 0;
+    if (!read_line(&r, &type, &number) || type != '*' || number != 2 ||
+        !read_line(&r, &type, &number) || type != ':' || !read_line(&r, &type, &token) ||
+        type != ':' || r.left > 0)
+        return false;
+    *out_answer = (enum lock_answer)number;
+    *out_token = (uint64_t)token;
+    return true;
+}
+
 /* A bulk string that is a number, or nothing: 0. */
 static bool read_value(struct byte_reader *r, uint64_t *out) {
     char type;
@@ -131,6 +202,11 @@ static bool read_value(struct byte_reader *r, uint64_t *out) {
         return false;
     *out = (uint64_t)value;
     return true;
+}
+
+bool cluster_value_decode(struct slice bytes, uint64_t *out) {
+    struct byte_reader r = byte_reader_of(bytes);
+    return read_value(&r, out) && r.left == 0;
 }
 
 static bool read_members(struct byte_reader *r, uint64_t *out) {
@@ -175,8 +251,8 @@ static bool read_result(struct byte_reader *r, const struct register_command *c,
     }
 }
 
-static enum larder_status decode(struct slice frame, const struct register_command *command,
-                                 struct config_group_reply *out) {
+enum larder_status cluster_reply_decode(struct slice frame, struct config_group_reply *out,
+                                        struct slice *out_bytes) {
     struct byte_reader r = byte_reader_of(frame);
     *out = (struct config_group_reply){0};
     uint64_t type = read_unsigned(&r, 1);
@@ -184,8 +260,16 @@ static enum larder_status decode(struct slice frame, const struct register_comma
     out->answer = (enum config_group_answer)read_unsigned(&r, 1);
     out->leader = (uint32_t)read_unsigned(&r, 4);
     out->time_us = (int64_t)read_unsigned(&r, 8);
-    if (r.is_failed || type != 'R')
+    *out_bytes = slice_of(r.at, r.left);
+    return r.is_failed || type != 'R' ? LARDER_CORRUPT : LARDER_OK;
+}
+
+static enum larder_status decode(struct slice frame, const struct register_command *command,
+                                 struct config_group_reply *out) {
+    struct slice bytes;
+    if (cluster_reply_decode(frame, out, &bytes) != LARDER_OK)
         return LARDER_CORRUPT;
+    struct byte_reader r = byte_reader_of(bytes);
     if (out->number != command->number)
         return LARDER_NOT_FOUND;
     if (out->answer == ANSWER_OK && r.left > 0 && *r.at == '-') {

@@ -7,6 +7,11 @@
  * machine in charge u32 |
  *             cluster time u64 | RESP
  *
+ * Behind the arguments of a write with a token: 'F' | size u16, name of the lock | token u64; of a
+ * lock request, whose arguments are its word and the name: 'K' | type u8 | session 16 | request u64
+ * | token u64 | hold u32 | wait u32, and its reply is an array of the lock_answer and the token. A
+ * refused token is the error FENCED.
+ *
  *   operation     command                      operation      command
  *   READ          GET k; SMEMBERS k of a set   ADD            INCRBY k a
  *   WRITE         SET k a                      SET_ADD        SADD k a
@@ -15,6 +20,7 @@
 #ifndef LARDER_TESTS_SIM_CLUSTER_PROTOCOL_H
 #define LARDER_TESTS_SIM_CLUSTER_PROTOCOL_H
 
+#include "cluster/partition.h"
 #include "sim/register_clients.h"
 
 enum { CLUSTER_ARGUMENTS_MAX = 8 };
@@ -26,13 +32,30 @@ struct cluster_request {
     int64_t first_sent_us;
     size_t argc;
     struct slice argv[CLUSTER_ARGUMENTS_MAX]; /* borrowed from the frame */
+    bool has_fence, has_lock;
+    struct partition_fence fence;
+    struct lock_request lock; /* context and connection are not sent */
 };
+
+/* Of at most REGISTER_FRAME_MAX bytes. Returns how many. */
+size_t cluster_request_encode(const struct cluster_request *request, uint8_t *out);
 
 /* `body` is the frame behind its first byte. Errors: LARDER_CORRUPT. */
 LARDER_NODISCARD
 enum larder_status cluster_request_decode(struct slice body, struct cluster_request *out);
 
-enum { CLUSTER_REPLY_HEADER_BYTES = 22 };
+enum { CLUSTER_REPLY_HEADER_BYTES = 22, CLUSTER_LOCK_REPLY_BYTES = 40 };
+/* The RESP of an answer to a lock request, and what is in it; false: it does not decode. */
+size_t cluster_lock_reply_encode(enum lock_answer answer, uint64_t token,
+                                 uint8_t out[CLUSTER_LOCK_REPLY_BYTES]);
+bool cluster_lock_reply_decode(struct slice bytes, enum lock_answer *out_answer,
+                               uint64_t *out_token);
+/* A number as GET shows it; 0: nothing is there. False: it does not decode. */
+bool cluster_value_decode(struct slice bytes, uint64_t *out);
+/* What stands before the RESP. Errors: LARDER_CORRUPT. */
+LARDER_NODISCARD
+enum larder_status cluster_reply_decode(struct slice frame, struct config_group_reply *out,
+                                        struct slice *out_bytes);
 void cluster_reply_encode(uint64_t number, enum config_group_answer answer, uint32_t machine,
                           int64_t time_us, uint8_t out[CLUSTER_REPLY_HEADER_BYTES]);
 

@@ -7,13 +7,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { MACHINES = 5, CLIENTS = 6, PARTITIONS = 4 };
+enum { MACHINES = 5, REGISTER_CLIENTS = 6, LOCK_CLIENTS = 3, PARTITIONS = 4 };
 
 struct cluster_subject {
     struct sim_world *world;
     struct cluster_sim_settings settings;
     struct cluster_oracle *oracle;
     struct register_clients clients;
+    struct lock_clients locks;
     uint64_t seed;
     uint32_t resets_seen[CLUSTER_SIM_PARTITIONS_MAX]; /* before this round */
 };
@@ -51,6 +52,11 @@ struct register_clients *cluster_subject_clients(void *context) {
     return &s->clients;
 }
 
+struct lock_clients *cluster_subject_locks(void *context) {
+    struct cluster_subject *s = context;
+    return &s->locks;
+}
+
 struct cluster_oracle *cluster_subject_oracle(void *context) {
     struct cluster_subject *s = context;
     return s->oracle;
@@ -59,6 +65,7 @@ struct cluster_oracle *cluster_subject_oracle(void *context) {
 static void destroy(void *context) {
     struct cluster_subject *s = context;
     register_clients_finish(&s->clients);
+    lock_clients_finish(&s->locks);
     cluster_oracle_destroy(s->oracle);
     free(s);
 }
@@ -67,8 +74,10 @@ static void attach(void *context, struct sim_world *world) {
     struct cluster_subject *s = context;
     s->world = world;
     cluster_oracle_attach(s->oracle, world);
-    register_clients_init(&s->clients, world, &CLUSTER_PROTOCOL, world->options.client_count,
-                          s->seed);
+    uint32_t count = world->options.client_count;
+    uint32_t registers = count < REGISTER_CLIENTS ? count : REGISTER_CLIENTS;
+    register_clients_init(&s->clients, world, &CLUSTER_PROTOCOL, registers, s->seed);
+    lock_clients_init(&s->locks, world, s->settings.partition_count, registers, count - registers);
 }
 
 static void begin_round(void *context, uint64_t seed, bool is_frantic) {
@@ -79,6 +88,7 @@ static void begin_round(void *context, uint64_t seed, bool is_frantic) {
             s->resets_seen[p]++;
     }
     register_clients_begin(&s->clients, seed, is_frantic);
+    lock_clients_begin(&s->locks, seed, is_frantic);
 }
 
 static struct cluster_member *member_at(const struct cluster_subject *s, uint32_t machine) {
@@ -109,6 +119,7 @@ static void begin_calm(void *context) {
 static void stop_clients(void *context) {
     struct cluster_subject *s = context;
     register_clients_stop(&s->clients);
+    lock_clients_stop(&s->locks);
 }
 
 static uint32_t find_leader(void *context) {
@@ -192,9 +203,20 @@ static void note_resets(struct cluster_subject *s) {
     }
 }
 
+static void note_lock_resets(struct cluster_subject *s) {
+    for (uint32_t p = 0; p < s->settings.partition_count; p++) {
+        int64_t from_us, until_us;
+        for (uint32_t n = s->resets_seen[p];
+             cluster_oracle_reset(s->oracle, p, n, &from_us, &until_us); n++)
+            lock_clients_note_reset(&s->locks, p, from_us);
+    }
+}
+
 static void end_round(void *context) {
     struct cluster_subject *s = context;
     note_resets(s);
+    note_lock_resets(s);
+    lock_clients_check(&s->locks);
     register_clients_check(&s->clients);
     cluster_oracle_compare(s->oracle);
 }
@@ -202,6 +224,9 @@ static void end_round(void *context) {
 static void get_counters(void *context, struct sim_subject_counters *out) {
     const struct cluster_subject *s = context;
     *out = s->clients.counters;
+    out->operations += s->locks.counters.operations;
+    out->unknown += s->locks.counters.unknown;
+    out->histories += s->locks.counters.histories;
 }
 
 static void describe(void *context, char *out, size_t size) {
@@ -210,16 +235,18 @@ static void describe(void *context, char *out, size_t size) {
     cluster_oracle_get_counters(s->oracle, &c);
     snprintf(out, size,
              "terms opened %" PRIu64 ", failovers %" PRIu64 ", hand-offs %" PRIu64
-             ", expansions %" PRIu64 ", resets %" PRIu64 ", restores %" PRIu64,
-             c.opened, c.failovers, c.hand_offs, c.expansions, c.resets, c.restores);
+             ", expansions %" PRIu64 ", resets %" PRIu64 ", restores %" PRIu64
+             ", locks granted %" PRIu64 ", fenced writes %" PRIu64 ", of them refused %" PRIu64,
+             c.opened, c.failovers, c.hand_offs, c.expansions, c.resets, c.restores,
+             s->locks.granted, s->locks.written, s->locks.fenced);
 }
 
 #define FUNCTIONS                                                                                  \
-    .machine_count = MACHINES, .client_count = CLIENTS, .destroy = destroy, .attach = attach,      \
-    .begin_round = begin_round, .operate = operate, .begin_calm = begin_calm,                      \
-    .stop_clients = stop_clients, .find_leader = find_leader, .find_target = find_target,          \
-    .is_settled = is_settled, .end_round = end_round, .get_counters = get_counters,                \
-    .describe = describe
+    .machine_count = MACHINES, .client_count = REGISTER_CLIENTS + LOCK_CLIENTS,                    \
+    .destroy = destroy, .attach = attach, .begin_round = begin_round, .operate = operate,          \
+    .begin_calm = begin_calm, .stop_clients = stop_clients, .find_leader = find_leader,            \
+    .find_target = find_target, .is_settled = is_settled, .end_round = end_round,                  \
+    .get_counters = get_counters, .describe = describe
 
 const struct sim_subject_type CLUSTER_SUBJECT = {.name = "cluster", .create = create, FUNCTIONS};
 const struct sim_subject_type CLUSTER_SCRIPT_SUBJECT = {

@@ -4,6 +4,7 @@
 #define LARDER_TESTS_SIM_SUBJECT_CLUSTER_H
 
 #include "sim/cluster_oracle.h"
+#include "sim/lock_clients.h"
 #include "sim/register_clients.h"
 #include "sim/subject.h"
 
@@ -11,6 +12,7 @@ extern const struct sim_subject_type CLUSTER_SCRIPT_SUBJECT;
 
 /* Of this subject, or of the swarm's. */
 struct register_clients *cluster_subject_clients(void *subject);
+struct lock_clients *cluster_subject_locks(void *subject);
 struct cluster_oracle *cluster_subject_oracle(void *subject);
 
 #endif
