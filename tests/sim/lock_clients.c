@@ -60,7 +60,7 @@ static void note_newer(struct lock_event_list *list, uint32_t partition, int64_t
 }
 
 void lock_clients_note_reset(struct lock_clients *clients, uint32_t partition, int64_t from_us) {
-    clients->was_reset[partition] = true;
+    clients->was_reset[partition] = clients->has_floor[partition] = true;
     for (uint32_t i = 0; i < LOCK_CLIENT_LOCKS; i++)
         note_newer(&clients->locks[i], partition, from_us);
 }
@@ -168,6 +168,8 @@ static void recall(struct lock_clients *clients) {
                                        .key = p};
             if (event.token > 0)
                 add(&clients->locks[l], &event);
+            if (clients->has_floor[p] && p != lock_clients_partition(clients, l))
+                note_newer(&clients->locks[l], p, us);
         }
     }
 }

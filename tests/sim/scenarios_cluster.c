@@ -195,6 +195,59 @@ static void all_replicas_lost(struct scenario *s) {
     end(s, 12);
 }
 
+/* A request about the lock at its primary, until it is answered. Returns the token. */
+static uint64_t ask_lock(struct scenario *s, const struct lock_client_command *command) {
+    struct lock_client *client = &cluster_subject_locks(s->subject)->each[0];
+    int64_t end_us = s->world->now_us + 20000000;
+    while (s->world->now_us < end_us && s->world->violation == NULL) {
+        uint32_t primary = primary_of(s, KEY);
+        if (primary != NONE) {
+            lock_client_request(client, primary, command);
+            while (client->is_waiting && s->world->violation == NULL)
+                scenario_wait(s, 1);
+            if (client->outcome == OUTCOME_DONE)
+                return client->result_token;
+        }
+        scenario_wait(s, 5);
+    }
+    scenario_expect(s, false, "a lock request is answered");
+    return 0;
+}
+
+/* Nobody remembers a token, and all new ones are newer; the old ones are worth nothing. */
+static void token_after_total_loss(struct scenario *s) {
+    const struct lock_clients *locks = cluster_subject_locks(s->subject);
+    struct lock_client_command acquire = {.type = LOCK_REQUEST_ACQUIRE, .hold_ms = 60000};
+    begin(s);
+    while (acquire.lock < LOCK_CLIENT_LOCKS &&
+           lock_clients_partition(locks, acquire.lock) != partition_of(s, KEY))
+        acquire.lock++;
+    scenario_expect(s, acquire.lock < LOCK_CLIENT_LOCKS, "the partition has a lock");
+    if (s->world->violation != NULL)
+        return;
+    uint64_t before = ask_lock(s, &acquire);
+    struct lock_client_command old_write = {
+        .is_write = true, .lock = acquire.lock, .token = before};
+    (void)ask_lock(s, &old_write);
+    scenario_expect(s, before > 0 && !locks->each[0].is_stale, "its token is good");
+    uint32_t members[3] = {primary_of(s, KEY), backup_of(s, KEY, 0), backup_of(s, KEY, 1)};
+    for (uint32_t i = 0; i < 3; i++)
+        machine_crash(scenario_machine(s, members[i]));
+    for (uint32_t i = 0; i < 3; i++)
+        (void)machine_start(scenario_machine(s, members[i]));
+    write(s, KEY, 12, 20000, "the partition is there again");
+    int64_t from_us, until_us;
+    scenario_expect(s,
+                    cluster_oracle_reset(cluster_subject_oracle(s->subject), partition_of(s, KEY),
+                                         0, &from_us, &until_us),
+                    "its data was given up");
+    uint64_t after = ask_lock(s, &acquire);
+    scenario_expect(s, after > before, "the next token is larger than any before");
+    (void)ask_lock(s, &old_write);
+    scenario_expect(s, locks->each[0].is_stale, "the old token is refused");
+    end(s, 12);
+}
+
 /* ---- leases ---- */
 
 /* A read is under way when the primary stops for longer than its lease; meanwhile others go on. */
@@ -433,6 +486,8 @@ const struct scenario_type CLUSTER_SCENARIOS[] = {
     SCRIPT("last-replica-standing", "two of three replicas die", last_replica_standing),
     SCRIPT("coordinator-and-primary", "both are lost together", coordinator_and_primary_lost),
     SCRIPT("all-replicas-lost", "LOST, then RESET, and everybody knows", all_replicas_lost),
+    SCRIPT("token-after-total-loss", "tokens grow although all replicas are lost",
+           token_after_total_loss),
     SCRIPT("pause-past-lease", "a primary sleeps between check and reply", pause_past_lease),
     SCRIPT("primary-cut-one-way", "it is heard and does not hear, and the other way round",
            cut_one_way),
