@@ -124,14 +124,19 @@ static void begin_term(struct configuration *c, struct partition_config *p, uint
     member_set_remove(&p->learners, primary);
 }
 
+enum { RESET_ROOM_US = 1000000 }; /* tokens that can be given before the ceiling is raised */
+
 static void apply_reset(struct configuration *c, struct partition_config *p,
                         const struct config_partition_change *change) {
     p->learners = (struct member_set){0};
     begin_term(c, p, change->member);
     p->reset_term = p->term;
     p->reset_ceiling = c->ceiling;
-    if (change->ceiling > c->ceiling && !CLUSTER_MUTATED(MUTANT_RESET_KEEPS_CEILING))
-        c->ceiling = change->ceiling;
+    if (CLUSTER_MUTATED(MUTANT_RESET_KEEPS_CEILING))
+        return;
+    /* of partitions that are reset at once, each finds room above what the one before took */
+    uint64_t least = c->ceiling + RESET_ROOM_US;
+    c->ceiling = change->ceiling > least ? change->ceiling : least;
 }
 
 static void take_seat(struct configuration *c, struct partition_config *p, uint32_t number);
