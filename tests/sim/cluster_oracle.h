@@ -35,7 +35,7 @@ void cluster_oracle_step(struct cluster_oracle *oracle, struct sim_machine *mach
                          struct cluster_member *member, const struct cluster_data *data);
 /* The process ends. */
 void cluster_oracle_end(struct cluster_oracle *oracle, struct sim_machine *machine);
-/* All is settled: every replica of a partition holds the same. */
+/* All is settled: replicas of a partition that have stored as many records hold the same. */
 void cluster_oracle_compare(struct cluster_oracle *oracle);
 
 /* The newest configuration that any member has applied; NULL before the first. */
