@@ -15,7 +15,7 @@ static void digest_of(const struct copying *c, uint32_t bucket, struct store_dig
 bool copying_digest_of(const struct copying *c, uint32_t bucket,
                        uint8_t out[COPYING_STORE_DIGEST_BYTES]) {
     struct store_digest digest;
-    struct byte_writer w = {out};
+    struct byte_writer w = byte_writer_of(out);
     digest_of(c, bucket, &digest);
     write_unsigned(&w, digest.low, 8);
     write_unsigned(&w, digest.high, 8);
@@ -34,7 +34,7 @@ bool copying_take_digest(struct copying *c, int64_t now_us, struct copying_diges
 }
 
 void copying_digest_encode(const struct copying_digest *digest, uint8_t out[COPYING_DIGEST_BYTES]) {
-    struct byte_writer w = {out};
+    struct byte_writer w = byte_writer_of(out);
     write_unsigned(&w, digest->bucket, 2);
     write_unsigned(&w, digest->digest.low, 8);
     write_unsigned(&w, digest->digest.high, 8);

@@ -279,7 +279,7 @@ static const struct request_session *next_quiet(const struct request_memory *m,
 
 uint32_t request_memory_choose(const struct request_memory *m, int64_t now_us, size_t extra_bytes,
                                uint32_t max, uint8_t *out) {
-    struct byte_writer w = {out};
+    struct byte_writer w = byte_writer_of(out);
     size_t bytes = m->bytes + extra_bytes;
     const struct request_session *session = NULL;
     for (uint32_t chosen = 0; chosen < max; chosen++) {

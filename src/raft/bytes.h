@@ -10,6 +10,10 @@ struct byte_writer {
     uint8_t *at;
 };
 
+static inline struct byte_writer byte_writer_of(uint8_t *out) {
+    return (struct byte_writer){out};
+}
+
 static inline void write_unsigned(struct byte_writer *w, uint64_t value, size_t bytes) {
     for (size_t i = 0; i < bytes; i++)
         *w->at++ = (uint8_t)(value >> 8 * i);

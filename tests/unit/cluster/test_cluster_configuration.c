@@ -227,7 +227,7 @@ static void a_reset_begins_empty_and_raises_the_ceiling(void **state) {
     down(f, B, 12);
     struct config_entry reset = {
         .type = CONFIG_RESET,
-        .change = {.epoch = 3, .member = C, .incarnation = 13, .ceiling = 5000}};
+        .change = {.epoch = 3, .member = C, .incarnation = 13, .ceiling = 5000000}};
     assert_int_equal(apply(f, &reset), CONFIG_APPLIED);
     say_partition(f, 0);
     down(f, C, 13);
@@ -235,7 +235,7 @@ static void a_reset_begins_empty_and_raises_the_ceiling(void **state) {
                               "DOWN B: applied -> 3/2 LOST ~B\n"
                               "4/3 DEGRADED C*0\n"
                               "DOWN C: applied -> 5/3 LOST ~C0\n");
-    assert_int_equal(f->c->ceiling, 5000);
+    assert_int_equal(f->c->ceiling, 5000000);
 }
 
 static void a_restarted_member_has_no_seats(void **state) {

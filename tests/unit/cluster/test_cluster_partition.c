@@ -625,10 +625,12 @@ static void after_a_reset_tokens_go_on_above_the_ceiling(void **state) {
                                             .incarnation = 1,
                                             .term = p->term,
                                             .ceiling = world.group->ceiling}};
-    assert_int_equal(world_commit(&reset), CONFIG_APPLIED);
     uint64_t ceiling = world.group->ceiling;
+    assert_int_equal(world_commit(&reset), CONFIG_APPLIED);
+    assert_true(world.group->ceiling > ceiling);
     world_change(CONFIG_ADD_LEARNER, C);
-    struct config_entry raise = {.type = CONFIG_CEILING, .ceiling = ceiling + 120000000};
+    struct config_entry raise = {.type = CONFIG_CEILING,
+                                 .ceiling = world.group->ceiling + 120000000};
     assert_int_equal(world_commit(&raise), CONFIG_APPLIED);
     world.now_ms += 300;
     world_see(B);
