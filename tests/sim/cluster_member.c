@@ -8,38 +8,29 @@
 #include "sim/cluster_data.h"
 #include "sim/cluster_oracle.h"
 #include "sim/cluster_protocol.h"
-#include "sim/raft_storage.h"
+#include "sim/storage_answers.h"
 #include "sim/world.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TICK_US = 10000, QUEUE_MAX = 4096, FRAME_TYPE_AT = 2 };
+enum { TICK_US = 10000, FRAME_TYPE_AT = 2 };
 
 const struct raft_id CLUSTER_SIM_CLUSTER = {{0x636c7573, 0x746572}};
-
-struct queued {
-    struct raft_input input;
-    uint8_t *bytes; /* owned */
-};
 
 struct cluster_process {
     struct sim_machine *machine;
     const struct cluster_sim_settings *settings;
     struct cluster_oracle *oracle;
-    uint64_t number; /* of this node for the oracle of the core */
     struct member_host host;
     struct cluster_member *member;
     struct cluster_data *data;
     struct raft_storage storage;
-    struct raft_restored restored;
+    struct storage_answers answers;
     bool is_creating;  /* the first view comes before `member` is set */
     uint8_t *snapshot; /* owned: what was loaded last */
     size_t snapshot_bytes;
-    struct queued *queue;
-    size_t queue_count;
-    bool is_draining_queue;
     uint8_t *frame; /* owned: the frame that is being sent */
     size_t frame_capacity;
 };
@@ -91,7 +82,7 @@ static void host_store(void *context, const struct raft_output *out) {
         raft_get_status(raft, &status);
         raft_storage_installed(&p->storage, &out->install, status.first_index);
     }
-    raft_oracle_step(core, p->number, raft, out,
+    raft_oracle_step(core, p->answers.number, raft, out,
                      out->has_install ? raft_oracle_state(core, out->install.index) : 0);
     if (out->write.number != 0)
         raft_storage_write(&p->storage, &out->write);
@@ -148,63 +139,20 @@ static const struct member_host HOST = {
 
 /* ---- what the storage says ---- */
 
-static void enqueue(void *owner, const struct raft_input *input) {
+static void answered(void *owner, const struct raft_input *input) {
     struct cluster_process *p = owner;
-    if (p->queue_count == QUEUE_MAX) {
-        machine_violate(p->machine, "more answers from the storage than were asked for");
-        return;
-    }
-    struct queued *queued = &p->queue[p->queue_count++];
-    *queued = (struct queued){.input = *input};
-    if (input->type != RAFT_SNAPSHOT_DATA)
-        return;
-    size_t size = input->snapshot_data.data.size;
-    queued->bytes = sim_resize(NULL, size + 1);
-    if (size > 0)
-        memcpy(queued->bytes, input->snapshot_data.data.data, size);
-    queued->input.snapshot_data.data.data = queued->bytes;
+    storage_answers_add(&p->answers, input);
 }
 
-static enum larder_status give(struct cluster_process *p, const struct raft_input *input) {
-    struct raft_oracle *core = cluster_oracle_core(p->oracle);
-    if (input->type == RAFT_PERSISTED)
-        raft_oracle_persisted(core, p->number, input->persisted.number);
-    if (input->type == RAFT_PERSIST_FAILED)
-        raft_oracle_persist_failed(core, p->number, input->failed_number);
+static enum larder_status step(void *owner, struct raft_input *input) {
+    struct cluster_process *p = owner;
     return member_storage(p->member, input, machine_now_us(p->machine));
 }
 
-/* A snapshot that was taken is offered until the core accepts it. */
-static void offer_snapshot(struct cluster_process *p) {
-    const struct storage_taken *taken = &p->storage.taken;
-    const struct raft_input input = {.type = RAFT_SNAPSHOT_TAKEN,
-                                     .snapshot_taken = {taken->snapshot, taken->keep_from}};
-    if (p->storage.taken_file < 0)
-        return;
-    enum larder_status status = give(p, &input);
-    if (status == LARDER_BUSY)
-        return;
-    if (status == LARDER_OK)
-        raft_oracle_snapshot(cluster_oracle_core(p->oracle), p->number, taken->snapshot.index);
-    raft_storage_end_taking(&p->storage, status == LARDER_OK);
-}
-
 static void drain(struct cluster_process *p) {
-    if (p->member == NULL || p->is_draining_queue)
+    if (p->member == NULL || p->answers.is_giving)
         return;
-    p->is_draining_queue = true;
-    size_t done = 0;
-    while (done < p->queue_count) {
-        struct queued queued = p->queue[done];
-        bool is_offered = queued.input.type == RAFT_SNAPSHOT_TAKEN;
-        if (!is_offered && give(p, &queued.input) == LARDER_BUSY)
-            break;
-        free(queued.bytes);
-        done++;
-    }
-    p->queue_count -= done;
-    memmove(p->queue, p->queue + done, p->queue_count * sizeof(*p->queue));
-    p->is_draining_queue = false;
+    storage_answers_give(&p->answers);
     cluster_oracle_step(p->oracle, p->machine, p->member, p->data);
 }
 
@@ -285,7 +233,8 @@ static void begin(void *owner) {
         fail(p, status);
         return;
     }
-    raft_oracle_start(cluster_oracle_core(p->oracle), p->number, member_raft(p->member), &restored,
+    raft_oracle_start(cluster_oracle_core(p->oracle), p->answers.number, member_raft(p->member),
+                      &restored,
                       raft_oracle_state(cluster_oracle_core(p->oracle), restored.snapshot.index));
     raft_storage_release(&p->storage);
     if (member_configuration(p->member) != NULL)
@@ -296,9 +245,7 @@ static void begin(void *owner) {
 static void free_process(struct cluster_process *p) {
     cluster_data_destroy(p->data);
     member_destroy(p->member);
-    for (size_t i = 0; i < p->queue_count; i++)
-        free(p->queue[i].bytes);
-    free(p->queue);
+    storage_answers_free(&p->answers);
     free(p->frame);
     free(p->snapshot);
     free(p);
@@ -310,16 +257,19 @@ static enum larder_status start(struct sim_machine *machine, const void *setting
     p->machine = machine;
     p->settings = settings;
     p->oracle = machine_oracle(machine);
-    p->number = machine_node_id(machine).words[1];
     p->host = HOST;
     p->host.context = p;
-    p->queue = sim_resize(NULL, QUEUE_MAX * sizeof(*p->queue));
     p->storage = (struct raft_storage){.machine = machine,
-                                       .input = enqueue,
+                                       .input = answered,
                                        .ready = begin,
                                        .owner = p,
                                        .cluster = CLUSTER_SIM_CLUSTER,
                                        .generation = 1};
+    p->answers = (struct storage_answers){.storage = &p->storage,
+                                          .oracle = cluster_oracle_core(p->oracle),
+                                          .number = machine_node_id(machine).words[1],
+                                          .step = step,
+                                          .owner = p};
     struct raft_configuration voters = {0};
     struct member founders[SIM_MACHINES_MAX];
     if (is_founder(p))
@@ -354,7 +304,7 @@ static void wake(void *process) {
     member_tick(p->member, machine_now_us(p->machine), machine_wall_us(p->machine));
     cluster_data_tick(p->data);
     raft_storage_probe(&p->storage);
-    offer_snapshot(p);
+    storage_answers_offer_snapshot(&p->answers);
     drain(p);
 }
 

@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { TICK_US = 10000, SURVEY_US = 500000, QUEUE_MAX = 4096 };
+enum { TICK_US = 10000, SURVEY_US = 500000 };
 
 /* ---- the state machine ---- */
 
@@ -71,69 +71,18 @@ static void take_snapshot(struct config_group *group) {
 
 /* ---- steps ---- */
 
-static void enqueue(void *owner, const struct raft_input *input) {
+static void answered(void *owner, const struct raft_input *input) {
     struct config_group *group = owner;
-    if (group->queue_count == QUEUE_MAX) {
-        machine_violate(group->machine, "more answers from the storage than were asked for");
-        return;
-    }
-    if (group->queue_count == group->queue_capacity) {
-        group->queue_capacity = group->queue_capacity == 0 ? 16 : 2 * group->queue_capacity;
-        group->queue = sim_resize(group->queue, group->queue_capacity * sizeof(*group->queue));
-    }
-    struct queued *queued = &group->queue[group->queue_count++];
-    *queued = (struct queued){.input = *input};
-    if (input->type != RAFT_SNAPSHOT_DATA)
-        return;
-    size_t size = input->snapshot_data.data.size;
-    queued->bytes = sim_resize(NULL, size + 1);
-    if (size > 0)
-        memcpy(queued->bytes, input->snapshot_data.data.data, size);
-    queued->input.snapshot_data.data.data = queued->bytes;
+    storage_answers_add(&group->answers, input);
 }
 
-static void tell_oracle(struct config_group *group, const struct raft_input *input) {
-    if (input->type == RAFT_PERSISTED)
-        raft_oracle_persisted(group->oracle, group->number, input->persisted.number);
-    if (input->type == RAFT_PERSIST_FAILED)
-        raft_oracle_persist_failed(group->oracle, group->number, input->failed_number);
+static enum larder_status step(void *owner, struct raft_input *input) {
+    return config_group_step(owner, input);
 }
 
-/* Give the core what the storage had to say. What finds no memory is tried again later. */
 void config_group_drain(struct config_group *group) {
-    if (group->raft == NULL || group->is_stepping)
-        return;
-    size_t done = 0;
-    while (done < group->queue_count) {
-        struct queued queued = group->queue[done];
-        if (queued.input.type == RAFT_SNAPSHOT_TAKEN) {
-            done++;
-            continue; /* offered with every tick until the core accepts it */
-        }
-        tell_oracle(group, &queued.input);
-        if (config_group_step(group, &queued.input) == LARDER_BUSY)
-            break;
-        free(queued.bytes);
-        done++;
-    }
-    group->queue_count -= done;
-    if (done > 0 && group->queue_count > 0)
-        memmove(group->queue, group->queue + done, group->queue_count * sizeof(*group->queue));
-}
-
-/* The core may be busy sending the snapshot before it. */
-static void offer_snapshot(struct config_group *group) {
-    const struct storage_taken *taken = &group->storage.taken;
-    struct raft_input input = {.type = RAFT_SNAPSHOT_TAKEN,
-                               .snapshot_taken = {taken->snapshot, taken->keep_from}};
-    if (group->storage.taken_file < 0)
-        return;
-    enum larder_status status = config_group_step(group, &input);
-    if (status == LARDER_BUSY)
-        return;
-    if (status == LARDER_OK)
-        raft_oracle_snapshot(group->oracle, group->number, taken->snapshot.index);
-    raft_storage_end_taking(&group->storage, status == LARDER_OK);
+    if (group->raft != NULL && !group->is_stepping)
+        storage_answers_give(&group->answers);
 }
 
 static void send_message(struct config_group *group, const struct raft_message *message) {
@@ -244,9 +193,9 @@ static void begin(void *owner) {
     group->applied = group->snapshot_asked = restored.snapshot.index;
     raft_oracle_start(group->oracle, group->number, group->raft, &restored, state);
     raft_storage_release(&group->storage);
-    enqueue(group, &(struct raft_input){
-                       .type = RAFT_POLICY,
-                       .policy = {.voters_target = settings->voters, .dead_after_ms = 8000}});
+    answered(group, &(struct raft_input){
+                        .type = RAFT_POLICY,
+                        .policy = {.voters_target = settings->voters, .dead_after_ms = 8000}});
     config_group_drain(group);
 }
 
@@ -264,9 +213,7 @@ static struct raft_configuration founding_configuration(struct sim_machine *mach
 }
 
 static void free_group(struct config_group *group) {
-    for (size_t i = 0; i < group->queue_count; i++)
-        free(group->queue[i].bytes);
-    free(group->queue);
+    storage_answers_free(&group->answers);
     free(group->frame);
     raft_destroy(group->raft);
     free(group);
@@ -280,11 +227,16 @@ static enum larder_status start(struct sim_machine *machine, const void *setting
     group->oracle = machine_oracle(machine);
     group->number = machine_node_id(machine).words[1];
     group->storage = (struct raft_storage){.machine = machine,
-                                           .input = enqueue,
+                                           .input = answered,
                                            .ready = begin,
                                            .owner = group,
                                            .cluster = CONFIG_GROUP_CLUSTER,
                                            .generation = 1};
+    group->answers = (struct storage_answers){.storage = &group->storage,
+                                              .oracle = group->oracle,
+                                              .number = group->number,
+                                              .step = step,
+                                              .owner = group};
     struct raft_configuration founders = founding_configuration(machine, group->settings->voters);
     enum larder_status status = raft_storage_open(&group->storage, &founders);
     if (status != LARDER_OK) {
@@ -360,7 +312,7 @@ static void wake(void *process) {
     config_group_drain(group);
     survey(group);
     take_snapshot(group);
-    offer_snapshot(group);
+    storage_answers_offer_snapshot(&group->answers);
     config_group_drain(group);
 }
 

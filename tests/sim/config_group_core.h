@@ -4,7 +4,7 @@
 #define LARDER_TESTS_SIM_CONFIG_GROUP_CORE_H
 
 #include "sim/config_group.h"
-#include "sim/raft_storage.h"
+#include "sim/storage_answers.h"
 #include "sim/world.h"
 
 enum { REQUESTS_MAX = 4 * RAFT_READS_MAX };
@@ -16,11 +16,6 @@ struct request {
     struct register_command command;
     uint64_t index, term; /* entry that does it; READ: index 0 until it is confirmed */
     uint64_t floor;       /* READ: what was committed when it came */
-};
-
-struct queued {
-    struct raft_input input;
-    uint8_t *bytes; /* owned */
 };
 
 struct config_group {
@@ -36,8 +31,7 @@ struct config_group {
     int64_t survey_us;
     struct request requests[REQUESTS_MAX];
     size_t request_count; /* used */
-    struct queued *queue;
-    size_t queue_count, queue_capacity;
+    struct storage_answers answers;
     bool is_stepping;
     uint8_t *frame; /* owned: room for the message that is being sent */
     size_t frame_capacity;
@@ -46,7 +40,7 @@ struct config_group {
 
 /* One step of the core and all that follows from it; is not to be nested. */
 enum larder_status config_group_step(struct config_group *group, struct raft_input *input);
-/* Give the core what the storage had to say. What finds no memory is tried again later. */
+/* Give the core what the storage had to say, if it is there and not in a step. */
 void config_group_drain(struct config_group *group);
 
 /* ---- config_group_requests.c ---- */
