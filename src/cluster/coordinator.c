@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the leader of the config group does besides: it declares members down, decides what becomes
- * of lost partitions, moves replicas to where they should be, keeps the core's members those of the
- * configuration, and raises the token ceiling.
+/* What the leader of the config group does besides: it declares members down, keeps the core's
+ * members those of the configuration, raises the token ceiling, decides what becomes of lost
+ * partitions (coordinator_lost.c) and moves replicas (coordinator_replicas.c).
  *
  * It decides on the committed state only, a step at a time: until its own newest entry is applied
  * it waits. All it does may be repeated by its successor, or lost: every entry is checked again
@@ -10,14 +10,11 @@
 #include "raft/bytes.h"
 
 enum {
-    REVIEW_US = 50000,       /* between two looks at partitions and members */
-    ENTRIES_PER_REVIEW = 32, /* of one kind */
-    REPORT_US = 500000,      /* a suspicion counts for so long */
-    DEAF_US = 500000,        /* a link that works one way only is noticed after */
+    REVIEW_US = 50000,  /* between two looks at partitions and members */
+    REPORT_US = 500000, /* a suspicion counts for so long */
+    DEAF_US = 500000,   /* a link that works one way only is noticed after */
     CEILING_EVERY_US = 30000000,
-    CEILING_AHEAD_US = 120000000,
     TRANSFER_US = 5000000, /* between two attempts to hand leadership to the oldest member */
-    RESET_LEASES = 2,      /* config leases to wait before data is given up */
 };
 
 enum larder_status coordinator_create(struct cluster_member *m) {
@@ -37,8 +34,7 @@ void coordinator_destroy(struct cluster_member *m) {
     placement_destroy(c->placement);
 }
 
-/* False: nothing more can be proposed now. */
-static bool propose(struct cluster_member *m, const struct config_entry *entry) {
+bool coordinator_propose(struct cluster_member *m, const struct config_entry *entry) {
     uint8_t bytes[CONFIG_ENTRY_BYTES_MAX];
     if (configuration_check(m->configuration, entry) != CONFIG_APPLIED)
         return true;
@@ -46,8 +42,8 @@ static bool propose(struct cluster_member *m, const struct config_entry *entry) 
                          &m->coordinator.proposed_index);
 }
 
-static struct config_entry change_of(const struct cluster_member *m, enum config_entry_type type,
-                                     uint32_t partition, uint32_t number) {
+struct config_entry coordinator_change(const struct cluster_member *m, enum config_entry_type type,
+                                       uint32_t partition, uint32_t number) {
     const struct partition_config *config = &m->configuration->partitions[partition];
     const struct member *member = configuration_find_member(m->configuration, number);
     return (struct config_entry){.type = type,
@@ -58,10 +54,10 @@ static struct config_entry change_of(const struct cluster_member *m, enum config
                                             .term = config->term}};
 }
 
-static bool propose_change(struct cluster_member *m, enum config_entry_type type,
-                           uint32_t partition, uint32_t number) {
-    const struct config_entry entry = change_of(m, type, partition, number);
-    return propose(m, &entry);
+bool coordinator_propose_change(struct cluster_member *m, enum config_entry_type type,
+                                uint32_t partition, uint32_t number) {
+    const struct config_entry entry = coordinator_change(m, type, partition, number);
+    return coordinator_propose(m, &entry);
 }
 
 /* ---- members ---- */
@@ -150,10 +146,49 @@ static bool review_members(struct cluster_member *m) {
             entry.type = CONFIG_REMOVE;
         else
             continue;
-        if (!propose(m, &entry))
+        if (!coordinator_propose(m, &entry))
             return false;
     }
     return true;
+}
+
+static uint64_t hash_members(const struct configuration *c) {
+    uint64_t hash = c->settings.replica_count;
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        const struct member *member = &c->members[i];
+        uint64_t word = (uint64_t)member->number << 32 | (uint64_t)member->state << 24 |
+                        (member->weight & 0xffffff);
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 29;
+    }
+    return hash;
+}
+
+void coordinator_view(struct cluster_member *m) {
+    struct coordinator *c = &m->coordinator;
+    uint64_t hash = hash_members(m->configuration);
+    for (uint32_t i = 0; i < m->configuration->member_count; i++) {
+        const struct member *member = &m->configuration->members[i];
+        struct member_peer *peer = member_find_peer(m, member->number);
+        if (peer == NULL)
+            continue;
+        if (member->state != MEMBER_DOWN) {
+            peer->down_since_us = INT64_MAX;
+            peer->was_draining = member->state == MEMBER_DRAINING;
+            continue;
+        }
+        peer->deaf_since_us = INT64_MAX;
+        if (peer->down_since_us == INT64_MAX) {
+            peer->down_since_us = m->now_us;
+            failure_detector_failed(m->detector, member->number, m->now_us);
+        }
+    }
+    if (hash == c->members_hash)
+        return;
+    c->members_hash = hash;
+    c->changed_us = m->now_us;
+    placement_destroy(c->placement);
+    c->placement = NULL;
 }
 
 /* ---- the core's members ---- */
@@ -224,280 +259,6 @@ static void review_leadership(struct cluster_member *m) {
     }
 }
 
-/* ---- lost partitions ---- */
-
-void coordinator_take_offer(struct cluster_member *m, const struct member *from,
-                            struct slice body) {
-    struct coordinator *c = &m->coordinator;
-    struct byte_reader r = byte_reader_of(body);
-    struct member_offer offer = {.partition = (uint32_t)read_unsigned(&r, 4),
-                                 .member = from->number,
-                                 .incarnation = from->incarnation};
-    offer.end.term = read_unsigned(&r, 8);
-    offer.end.sequence = read_unsigned(&r, 8);
-    if (r.is_failed || r.left > 0 || offer.partition >= m->options.partition_count ||
-        !c->is_leading)
-        return;
-    for (uint32_t i = 0; i < c->offer_count; i++)
-        if (c->offers[i].partition == offer.partition && c->offers[i].member == offer.member) {
-            c->offers[i] = offer;
-            return;
-        }
-    if (c->offer_count < MEMBER_OFFERS_MAX)
-        c->offers[c->offer_count++] = offer;
-}
-
-static bool is_behind(struct log_position a, struct log_position b) {
-    return a.term != b.term ? a.term < b.term : a.sequence < b.sequence;
-}
-
-/* The longest log that the living members of the last set have; NULL: none. */
-static const struct member_offer *find_best_offer(const struct cluster_member *m, uint32_t p,
-                                                  uint32_t *out_count) {
-    const struct coordinator *c = &m->coordinator;
-    const struct member_offer *best = NULL;
-    *out_count = 0;
-    for (uint32_t i = 0; i < c->offer_count; i++) {
-        const struct member_offer *offer = &c->offers[i];
-        const struct member *member = configuration_find_member(m->configuration, offer->member);
-        if (offer->partition != p || member == NULL || member->state == MEMBER_DOWN ||
-            member->incarnation != offer->incarnation)
-            continue;
-        ++*out_count;
-        if (best == NULL || is_behind(best->end, offer->end))
-            best = offer;
-    }
-    return best;
-}
-
-static bool restore(struct cluster_member *m, uint32_t p, int64_t lost_us) {
-    const struct partition_config *config = &m->configuration->partitions[p];
-    uint32_t count;
-    const struct member_offer *best = find_best_offer(m, p, &count);
-    if (best == NULL || (count < config->last.count && lost_us < m->options.recovery_wait_us))
-        return true;
-    return propose_change(m, CONFIG_RESTORE, p, best->member);
-}
-
-static uint32_t find_new_home(const struct cluster_member *m, uint32_t p) {
-    const struct configuration *c = m->configuration;
-    const struct member_set *target = &c->partitions[p].target;
-    for (uint8_t i = 0; i < target->count; i++) {
-        const struct member *member = configuration_find_member(c, target->members[i]);
-        if (member != NULL && member->state == MEMBER_ACTIVE)
-            return member->number;
-    }
-    uint32_t active = 0, found = CLUSTER_NOBODY;
-    for (uint32_t i = 0; i < c->member_count; i++)
-        if (c->members[i].state == MEMBER_ACTIVE && c->members[i].weight > 0 && active++ == 0)
-            found = c->members[i].number;
-    for (uint32_t i = 0, at = 0; active > 0 && i < c->member_count; i++)
-        if (c->members[i].state == MEMBER_ACTIVE && c->members[i].weight > 0 && at++ == p % active)
-            found = c->members[i].number;
-    return found;
-}
-
-/* Data is given up when every lease that might still be held has run out, and never where a
- * minority may go on by itself. */
-static bool reset(struct cluster_member *m, uint32_t p, int64_t lost_us) {
-    const struct cluster_settings *settings = &m->configuration->settings;
-    uint32_t home = find_new_home(m, p);
-    if (home == CLUSTER_NOBODY || settings->loss_policy != LOSS_RESET ||
-        settings->quorum_policy != QUORUM_MAJORITY ||
-        lost_us < (int64_t)RESET_LEASES * settings->config_lease_ms * 1000)
-        return true;
-    struct config_entry entry = change_of(m, CONFIG_RESET, p, home);
-    entry.change.ceiling = (uint64_t)(m->wall_us + CEILING_AHEAD_US);
-    return propose(m, &entry);
-}
-
-static bool review_lost(struct cluster_member *m) {
-    struct coordinator *c = &m->coordinator;
-    for (uint32_t p = 0; p < m->configuration->partition_count; p++) {
-        if (m->configuration->partitions[p].state != PARTITION_LOST) {
-            c->lost_since_us[p] = INT64_MAX;
-            continue;
-        }
-        if (c->lost_since_us[p] == INT64_MAX)
-            c->lost_since_us[p] = m->now_us;
-        int64_t lost_us = m->now_us - c->lost_since_us[p];
-        uint64_t before = c->proposed_index;
-        if (!restore(m, p, lost_us))
-            return false;
-        if (c->proposed_index == before && !reset(m, p, lost_us))
-            return false;
-    }
-    return true;
-}
-
-/* ---- replicas to where they should be ---- */
-
-static uint64_t hash_members(const struct configuration *c) {
-    uint64_t hash = c->settings.replica_count;
-    for (uint32_t i = 0; i < c->member_count; i++) {
-        const struct member *member = &c->members[i];
-        uint64_t word = (uint64_t)member->number << 32 | (uint64_t)member->state << 24 |
-                        (member->weight & 0xffffff);
-        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
-        hash ^= hash >> 29;
-    }
-    return hash;
-}
-
-void coordinator_view(struct cluster_member *m) {
-    struct coordinator *c = &m->coordinator;
-    uint64_t hash = hash_members(m->configuration);
-    for (uint32_t i = 0; i < m->configuration->member_count; i++) {
-        const struct member *member = &m->configuration->members[i];
-        struct member_peer *peer = member_find_peer(m, member->number);
-        if (peer == NULL)
-            continue;
-        if (member->state != MEMBER_DOWN) {
-            peer->down_since_us = INT64_MAX;
-            peer->was_draining = member->state == MEMBER_DRAINING;
-            continue;
-        }
-        peer->deaf_since_us = INT64_MAX;
-        if (peer->down_since_us == INT64_MAX) {
-            peer->down_since_us = m->now_us;
-            failure_detector_failed(m->detector, member->number, m->now_us);
-        }
-    }
-    if (hash == c->members_hash)
-        return;
-    c->members_hash = hash;
-    c->changed_us = m->now_us;
-    placement_destroy(c->placement);
-    c->placement = NULL;
-}
-
-static bool same_set(const struct member_set *a, const struct member_set *b) {
-    return a->count == b->count &&
-           memcmp(a->members, b->members, a->count * sizeof(a->members[0])) == 0;
-}
-
-static bool review_targets(struct cluster_member *m) {
-    const struct placement *placement = m->coordinator.placement;
-    uint32_t proposed = 0;
-    for (uint32_t p = 0; p < m->configuration->partition_count; p++) {
-        struct config_entry entry = change_of(m, CONFIG_TARGET, p, CLUSTER_NOBODY);
-        if (same_set(&m->configuration->partitions[p].target, &placement->targets[p]))
-            continue;
-        entry.change.target = placement->targets[p];
-        if (!propose(m, &entry) || ++proposed == ENTRIES_PER_REVIEW)
-            return false;
-    }
-    return proposed == 0;
-}
-
-static uint32_t slot_of(const struct configuration *c, uint32_t number) {
-    const struct member *member = configuration_find_member(c, number);
-    return member == NULL ? UINT32_MAX : (uint32_t)(member - c->members);
-}
-
-static void count_copies(struct cluster_member *m) {
-    const struct configuration *c = m->configuration;
-    memset(m->coordinator.copies, 0, m->options.members_max * sizeof(*m->coordinator.copies));
-    for (uint32_t p = 0; p < c->partition_count; p++)
-        for (uint8_t i = 0; i < c->partitions[p].learners.count; i++) {
-            uint32_t slot = slot_of(c, c->partitions[p].learners.members[i]);
-            if (slot != UINT32_MAX)
-                m->coordinator.copies[slot]++;
-        }
-}
-
-/* One step for one partition: begin a copy, or end a seat that is not wanted any more. A replica
- * goes only when all that are wanted are in sync. */
-static bool move_replica(struct cluster_member *m, uint32_t p) {
-    const struct configuration *c = m->configuration;
-    const struct partition_config *config = &c->partitions[p];
-    uint32_t missing = 0;
-    for (uint8_t i = 0; i < config->target.count; i++) {
-        uint32_t number = config->target.members[i];
-        uint32_t slot = slot_of(c, number);
-        if (member_set_has(&config->in_sync, number))
-            continue;
-        missing++;
-        if (slot == UINT32_MAX || c->members[slot].state != MEMBER_ACTIVE ||
-            member_set_has(&config->learners, number) ||
-            m->coordinator.copies[slot] >= m->options.moves_max)
-            continue;
-        m->coordinator.copies[slot]++;
-        return propose_change(m, CONFIG_ADD_LEARNER, p, number);
-    }
-    for (uint8_t i = 0; i < config->learners.count; i++)
-        if (!member_set_has(&config->target, config->learners.members[i]))
-            return propose_change(m, CONFIG_REMOVE_LEARNER, p, config->learners.members[i]);
-    for (uint8_t i = 0; missing == 0 && i < config->in_sync.count; i++)
-        if (!member_set_has(&config->target, config->in_sync.members[i]) &&
-            config->in_sync.members[i] != config->primary)
-            return propose_change(m, CONFIG_SHRINK, p, config->in_sync.members[i]);
-    return true;
-}
-
-static void ask_hand_off(struct cluster_member *m, uint32_t p, uint32_t from, uint32_t to) {
-    if (from == m->number) {
-        m->host->hand_off(m->host->context, p, to);
-        return;
-    }
-    const struct member *primary = configuration_find_member(m->configuration, from);
-    struct byte_writer w = {member_body(m)};
-    write_unsigned(&w, p, 4);
-    write_unsigned(&w, to, 4);
-    if (primary != NULL)
-        member_send(m, &primary->address, primary->node, FRAME_HAND_OFF, 8);
-}
-
-static bool may_be_primary(const struct cluster_member *m, const struct partition_config *config,
-                           uint32_t number) {
-    const struct member *member = configuration_find_member(m->configuration, number);
-    return member != NULL && member->state == MEMBER_ACTIVE &&
-           member_set_has(&config->in_sync, number) &&
-           (number == m->number || (failure_detector_may_lead(m->detector, number, m->now_us) &&
-                                    !failure_detector_suspects(m->detector, number, m->now_us)));
-}
-
-/* A primary that is not wanted goes when another replica can take over; one that is merely not the
- * best only when nothing else is going on. */
-static void move_primary(struct cluster_member *m, uint32_t p, bool is_calm) {
-    const struct partition_config *config = &m->configuration->partitions[p];
-    uint32_t best = m->coordinator.placement->primaries[p];
-    bool is_wanted = member_set_has(&config->target, config->primary);
-    if (config->primary == CLUSTER_NOBODY || config->primary == best || (is_wanted && !is_calm))
-        return;
-    if (may_be_primary(m, config, best)) {
-        ask_hand_off(m, p, config->primary, best);
-        return;
-    }
-    for (uint8_t i = 0; !is_wanted && i < config->target.count; i++)
-        if (may_be_primary(m, config, config->target.members[i])) {
-            ask_hand_off(m, p, config->primary, config->target.members[i]);
-            return;
-        }
-}
-
-static void review_replicas(struct cluster_member *m) {
-    const struct configuration *c = m->configuration;
-    struct coordinator *coordinator = &m->coordinator;
-    bool is_calm = m->now_us - coordinator->changed_us >= m->options.calm_us;
-    if (coordinator->placement == NULL &&
-        placement_create(c, m->allocator, &coordinator->placement) != LARDER_OK)
-        return;
-    if (!review_targets(m))
-        return;
-    count_copies(m);
-    /* those that lack the most replicas come first */
-    for (uint32_t has = 1; has <= c->settings.replica_count + 1; has++)
-        for (uint32_t p = 0; p < c->partition_count; p++) {
-            uint32_t in_sync = c->partitions[p].in_sync.count;
-            bool is_turn = has > c->settings.replica_count ? in_sync >= has : in_sync == has;
-            if (is_turn && !move_replica(m, p))
-                return;
-        }
-    for (uint32_t p = 0; p < c->partition_count; p++)
-        move_primary(m, p, is_calm);
-}
-
 /* ---- the rest ---- */
 
 static void review_ceiling(struct cluster_member *m) {
@@ -505,9 +266,9 @@ static void review_ceiling(struct cluster_member *m) {
     if (m->now_us - c->ceiling_us < CEILING_EVERY_US)
         return;
     c->ceiling_us = m->now_us;
-    const struct config_entry entry = {.type = CONFIG_CEILING,
-                                       .ceiling = (uint64_t)(m->wall_us + CEILING_AHEAD_US)};
-    (void)propose(m, &entry);
+    const struct config_entry entry = {
+        .type = CONFIG_CEILING, .ceiling = (uint64_t)(m->wall_us + COORDINATOR_CEILING_AHEAD_US)};
+    (void)coordinator_propose(m, &entry);
 }
 
 static void begin(struct cluster_member *m, uint64_t term) {
@@ -552,8 +313,8 @@ void coordinator_tick(struct cluster_member *m) {
     review_leadership(m);
     if (m->applied < c->proposed_index)
         return;
-    if (review_members(m) && review_lost(m)) {
+    if (review_members(m) && coordinator_review_lost(m)) {
         review_ceiling(m);
-        review_replicas(m);
+        coordinator_review_replicas(m);
     }
 }

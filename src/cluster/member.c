@@ -9,48 +9,6 @@
 
 #include <assert.h>
 
-enum { JOIN_US = 200000 };
-
-/* ---- addresses ---- */
-
-static struct member_known_address *find_known_address(struct cluster_member *m,
-                                                       struct raft_id node) {
-    for (uint32_t i = 0; i < MEMBER_ADDRESSES_MAX; i++)
-        if (raft_id_equal(m->known_addresses[i].node, node))
-            return &m->known_addresses[i];
-    return NULL;
-}
-
-void member_learn_address(struct cluster_member *m, struct raft_id node,
-                          const struct member_address *address) {
-    struct member_known_address *known = find_known_address(m, node);
-    if (!raft_id_is_set(node))
-        return;
-    if (known == NULL)
-        known = &m->known_addresses[m->known_address_count++ % MEMBER_ADDRESSES_MAX];
-    *known = (struct member_known_address){node, *address};
-}
-
-/* Who joins by these entries, committed or not. */
-static void learn_from_entries(struct cluster_member *m, const struct raft_entry *entries,
-                               size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        struct config_entry entry;
-        if (entries[i].type == RAFT_ENTRY_COMMAND &&
-            config_entry_decode(entries[i].data, &entry) == LARDER_OK && entry.type == CONFIG_JOIN)
-            member_learn_address(m, entry.join.node, &entry.join.address);
-    }
-}
-
-static const struct member_address *find_address(struct cluster_member *m, struct raft_id node) {
-    const struct member *member =
-        m->has_configuration ? configuration_find_node(m->configuration, node) : NULL;
-    if (member != NULL)
-        return &member->address;
-    const struct member_known_address *known = find_known_address(m, node);
-    return known == NULL ? NULL : &known->address;
-}
-
 /* ---- creation ---- */
 
 static void set_defaults(struct member_options *o) {
@@ -125,7 +83,7 @@ enum larder_status member_create(const struct member_options *options,
     m->lagging_since_us = INT64_MAX;
     memcpy(m->contacts, start->contacts, start->contact_count * sizeof(m->contacts[0]));
     m->contact_count = start->contact_count;
-    learn_from_entries(m, start->restored->entries, start->restored->entry_count);
+    member_learn_from_entries(m, start->restored->entries, start->restored->entry_count);
     volatile_storage_init(&m->storage, allocator);
     enum larder_status status = create_frame(m);
     if (status == LARDER_OK)
@@ -189,7 +147,7 @@ void member_send_partition(struct cluster_member *m, uint32_t to, struct slice b
 }
 
 static void send_consensus(struct cluster_member *m, const struct raft_message *message) {
-    const struct member_address *address = find_address(m, message->to);
+    const struct member_address *address = member_find_address(m, message->to);
     if (address == NULL)
         return;
     size_t size = raft_message_encode(message, member_body(m));
@@ -201,7 +159,7 @@ static void send_consensus(struct cluster_member *m, const struct raft_message *
 static void use_output(struct cluster_member *m) {
     const struct raft_output *out = &m->out;
     if (out->write.has_log)
-        learn_from_entries(m, out->write.entries, out->write.entry_count);
+        member_learn_from_entries(m, out->write.entries, out->write.entry_count);
     if (m->host->store != NULL)
         m->host->store(m->host->context, out);
     else
@@ -239,88 +197,6 @@ bool member_append(struct cluster_member *m, struct slice entry, uint64_t *out_i
     return true;
 }
 
-/* ---- proposals ---- */
-
-static bool is_applicable(const struct cluster_member *m, struct slice bytes) {
-    struct config_entry entry;
-    return m->has_configuration && config_entry_decode(bytes, &entry) == LARDER_OK &&
-           configuration_check(m->configuration, &entry) == CONFIG_APPLIED;
-}
-
-static void forward(struct cluster_member *m, const struct member_address *to, struct raft_id node,
-                    bool is_forwarded, struct slice entry) {
-    uint8_t *body = member_body(m);
-    body[0] = is_forwarded;
-    memcpy(body + 1, entry.data, entry.size);
-    member_send(m, to, node, FRAME_PROPOSE, 1 + entry.size);
-}
-
-static const struct member *find_leader(const struct cluster_member *m) {
-    struct raft_status status;
-    raft_get_status(m->raft, &status);
-    return m->has_configuration && raft_id_is_set(status.leader)
-               ? configuration_find_node(m->configuration, status.leader)
-               : NULL;
-}
-
-/* To the coordinator, be it here or elsewhere. One that asked a member which is not the coordinator
- * is passed on once. */
-static void route_proposal(struct cluster_member *m, struct slice entry, bool is_forwarded) {
-    struct raft_status status;
-    raft_get_status(m->raft, &status);
-    if (status.role == RAFT_LEADER) {
-        if (is_applicable(m, entry))
-            (void)member_append(m, entry, NULL);
-        return;
-    }
-    const struct member *leader = find_leader(m);
-    if (leader != NULL && !is_forwarded)
-        forward(m, &leader->address, leader->node, true, entry);
-}
-
-static void flush_proposals(struct cluster_member *m) {
-    while (m->proposal_count > 0) {
-        struct member_proposal proposal = m->proposals[m->proposal_first];
-        m->proposal_first = (m->proposal_first + 1) % MEMBER_PROPOSALS_MAX;
-        m->proposal_count--;
-        route_proposal(m, slice_of(proposal.bytes, proposal.size), false);
-    }
-}
-
-static void queue_proposal(struct cluster_member *m, const struct config_entry *entry) {
-    if (m->proposal_count == MEMBER_PROPOSALS_MAX)
-        return;
-    uint32_t at = (m->proposal_first + m->proposal_count++) % MEMBER_PROPOSALS_MAX;
-    m->proposals[at].size = (uint16_t)config_entry_encode(entry, m->proposals[at].bytes);
-}
-
-static void drain(struct cluster_member *m) {
-    const struct member *self = configuration_find_member(m->configuration, m->number);
-    const struct config_entry entry = {.type = CONFIG_DRAIN, .member = {.number = m->number}};
-    if (self->state == MEMBER_ACTIVE)
-        queue_proposal(m, &entry);
-}
-
-/* Admission is asked of one contact after the other, until the configuration names this process. */
-void member_join(struct cluster_member *m) {
-    if (m->now_us < m->join_us)
-        return;
-    m->join_us = m->now_us + JOIN_US;
-    if (m->is_draining && m->number != CLUSTER_NOBODY)
-        drain(m);
-    if (m->is_draining || m->number != CLUSTER_NOBODY)
-        return;
-    const struct config_entry join = {.type = CONFIG_JOIN, .join = m->options.self};
-    if (m->has_configuration)
-        queue_proposal(m, &join);
-    if (m->contact_count == 0)
-        return;
-    uint8_t bytes[CONFIG_ENTRY_BYTES_MAX];
-    size_t size = config_entry_encode(&join, bytes);
-    const struct member_address *contact = &m->contacts[m->contact_at++ % m->contact_count];
-    forward(m, contact, RAFT_NOBODY, false, slice_of(bytes, size));
-}
-
 /* ---- steps ---- */
 
 static void take_answers(struct cluster_member *m) {
@@ -339,7 +215,7 @@ static void settle(struct cluster_member *m) {
         take_answers(m);
         if (m->is_view_due)
             member_show_view(m);
-        flush_proposals(m);
+        member_flush_proposals(m);
     } while (m->is_view_due || m->storage.has_persisted);
     member_snapshot(m);
 }
@@ -357,7 +233,7 @@ static void enter(struct cluster_member *m, int64_t now_us) {
 }
 
 void member_propose(struct cluster_member *m, const struct config_entry *entry) {
-    queue_proposal(m, entry);
+    member_queue_proposal(m, entry);
     if (m->is_in_step)
         return;
     enter(m, m->now_us);
@@ -365,7 +241,7 @@ void member_propose(struct cluster_member *m, const struct config_entry *entry) 
 }
 
 static void tell_of_gone_leader(struct cluster_member *m) {
-    const struct member *leader = find_leader(m);
+    const struct member *leader = member_find_leader(m);
     if (leader == NULL || leader->number == m->number ||
         raft_id_equal(leader->node, m->refused_leader) ||
         !failure_detector_is_gone(m->detector, leader->number, m->now_us))
@@ -429,7 +305,7 @@ static void take_propose(struct cluster_member *m, struct slice body) {
     struct slice copy = slice_of(bytes, body.size - 1);
     memcpy(bytes, body.data + 1, copy.size);
     if (config_entry_decode(copy, &entry) == LARDER_OK)
-        route_proposal(m, copy, body.data[0] == 1);
+        member_route_proposal(m, copy, body.data[0] == 1);
 }
 
 static void take_hand_off(struct cluster_member *m, struct slice body) {

@@ -50,6 +50,9 @@ struct member_offer {
 
 enum { MEMBER_OFFERS_MAX = 1024, MEMBER_ADDRESSES_MAX = 64 };
 
+/* The token ceiling is so far ahead of the coordinator's clock when it is raised. */
+enum { COORDINATOR_CEILING_AHEAD_US = 120000000 };
+
 /* Where a node lives that the configuration, as far as it is applied, does not name: after a loss
  * of power everywhere the voters may be in entries that they first have to commit. */
 struct member_known_address {
@@ -129,10 +132,26 @@ void member_send(struct cluster_member *m, const struct member_address *to, stru
 static inline uint8_t *member_body(struct cluster_member *m) {
     return m->frame + MEMBER_FRAME_HEADER_BYTES;
 }
-void member_learn_address(struct cluster_member *m, struct raft_id node,
-                          const struct member_address *address);
 /* Append to the log of the config group. False: not the leader, or it can't now. */
 bool member_append(struct cluster_member *m, struct slice entry, uint64_t *out_index);
+
+/* member_proposals.c: addresses, and entries on their way to the coordinator */
+void member_learn_address(struct cluster_member *m, struct raft_id node,
+                          const struct member_address *address);
+/* Who joins by these entries, committed or not. */
+void member_learn_from_entries(struct cluster_member *m, const struct raft_entry *entries,
+                               size_t count);
+/* Borrowed until the next call; NULL: not known. */
+const struct member_address *member_find_address(struct cluster_member *m, struct raft_id node);
+/* NULL: nobody leads that the configuration names. */
+const struct member *member_find_leader(const struct cluster_member *m);
+/* To the coordinator, be it here or elsewhere. One that asked a member which is not the coordinator
+ * is passed on once. */
+void member_route_proposal(struct cluster_member *m, struct slice entry, bool is_forwarded);
+void member_queue_proposal(struct cluster_member *m, const struct config_entry *entry);
+void member_flush_proposals(struct cluster_member *m);
+/* Ask to be admitted, or to be drained, now and then until it is done. */
+void member_join(struct cluster_member *m);
 
 /* member_view.c: following the configuration */
 enum larder_status member_view_create(struct cluster_member *m, const struct member_start *start);
@@ -157,7 +176,6 @@ void member_take_promise(struct cluster_member *m, const struct member *from, ui
 void member_take_confirm(struct cluster_member *m, struct slice body);
 void member_confirm(struct cluster_member *m);
 void member_take_read(struct cluster_member *m, const struct raft_read_state *state);
-void member_join(struct cluster_member *m);
 
 /* coordinator.c */
 enum larder_status coordinator_create(struct cluster_member *m);
@@ -166,5 +184,18 @@ void coordinator_tick(struct cluster_member *m);
 void coordinator_view(struct cluster_member *m);
 void coordinator_take_offer(struct cluster_member *m, const struct member *from, struct slice body);
 uint32_t coordinator_count_reports(const struct cluster_member *m, uint32_t suspect);
+/* The partition's present epoch, term and the member's incarnation are filled in. */
+struct config_entry coordinator_change(const struct cluster_member *m, enum config_entry_type type,
+                                       uint32_t partition, uint32_t number);
+/* What would not be applied is left out. False: nothing more can be proposed now. */
+bool coordinator_propose(struct cluster_member *m, const struct config_entry *entry);
+bool coordinator_propose_change(struct cluster_member *m, enum config_entry_type type,
+                                uint32_t partition, uint32_t number);
+
+/* coordinator_lost.c: false as above */
+bool coordinator_review_lost(struct cluster_member *m);
+
+/* coordinator_replicas.c */
+void coordinator_review_replicas(struct cluster_member *m);
 
 #endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Replicas and primaries are moved to where the placement wants them, a few at a time. */
+#include "cluster/member_core.h"
+#include "raft/bytes.h"
+
+enum { ENTRIES_PER_REVIEW = 32 }; /* targets that are changed at once */
+
+static bool same_set(const struct member_set *a, const struct member_set *b) {
+    return a->count == b->count &&
+           memcmp(a->members, b->members, a->count * sizeof(a->members[0])) == 0;
+}
+
+static bool review_targets(struct cluster_member *m) {
+    const struct placement *placement = m->coordinator.placement;
+    uint32_t proposed = 0;
+    for (uint32_t p = 0; p < m->configuration->partition_count; p++) {
+        struct config_entry entry = coordinator_change(m, CONFIG_TARGET, p, CLUSTER_NOBODY);
+        if (same_set(&m->configuration->partitions[p].target, &placement->targets[p]))
+            continue;
+        entry.change.target = placement->targets[p];
+        if (!coordinator_propose(m, &entry) || ++proposed == ENTRIES_PER_REVIEW)
+            return false;
+    }
+    return proposed == 0;
+}
+
+static uint32_t slot_of(const struct configuration *c, uint32_t number) {
+    const struct member *member = configuration_find_member(c, number);
+    return member == NULL ? UINT32_MAX : (uint32_t)(member - c->members);
+}
+
+static void count_copies(struct cluster_member *m) {
+    const struct configuration *c = m->configuration;
+    memset(m->coordinator.copies, 0, m->options.members_max * sizeof(*m->coordinator.copies));
+    for (uint32_t p = 0; p < c->partition_count; p++)
+        for (uint8_t i = 0; i < c->partitions[p].learners.count; i++) {
+            uint32_t slot = slot_of(c, c->partitions[p].learners.members[i]);
+            if (slot != UINT32_MAX)
+                m->coordinator.copies[slot]++;
+        }
+}
+
+/* One step for one partition: begin a copy, or end a seat that is not wanted any more. A replica
+ * goes only when all that are wanted are in sync. */
+static bool move_replica(struct cluster_member *m, uint32_t p) {
+    const struct configuration *c = m->configuration;
+    const struct partition_config *config = &c->partitions[p];
+    uint32_t missing = 0;
+    for (uint8_t i = 0; i < config->target.count; i++) {
+        uint32_t number = config->target.members[i];
+        uint32_t slot = slot_of(c, number);
+        if (member_set_has(&config->in_sync, number))
+            continue;
+        missing++;
+        if (slot == UINT32_MAX || c->members[slot].state != MEMBER_ACTIVE ||
+            member_set_has(&config->learners, number) ||
+            m->coordinator.copies[slot] >= m->options.moves_max)
+            continue;
+        m->coordinator.copies[slot]++;
+        return coordinator_propose_change(m, CONFIG_ADD_LEARNER, p, number);
+    }
+    for (uint8_t i = 0; i < config->learners.count; i++)
+        if (!member_set_has(&config->target, config->learners.members[i]))
+            return coordinator_propose_change(m, CONFIG_REMOVE_LEARNER, p,
+                                              config->learners.members[i]);
+    for (uint8_t i = 0; missing == 0 && i < config->in_sync.count; i++)
+        if (!member_set_has(&config->target, config->in_sync.members[i]) &&
+            config->in_sync.members[i] != config->primary)
+            return coordinator_propose_change(m, CONFIG_SHRINK, p, config->in_sync.members[i]);
+    return true;
+}
+
+static void ask_hand_off(struct cluster_member *m, uint32_t p, uint32_t from, uint32_t to) {
+    if (from == m->number) {
+        m->host->hand_off(m->host->context, p, to);
+        return;
+    }
+    const struct member *primary = configuration_find_member(m->configuration, from);
+    struct byte_writer w = {member_body(m)};
+    write_unsigned(&w, p, 4);
+    write_unsigned(&w, to, 4);
+    if (primary != NULL)
+        member_send(m, &primary->address, primary->node, FRAME_HAND_OFF, 8);
+}
+
+static bool may_be_primary(const struct cluster_member *m, const struct partition_config *config,
+                           uint32_t number) {
+    const struct member *member = configuration_find_member(m->configuration, number);
+    return member != NULL && member->state == MEMBER_ACTIVE &&
+           member_set_has(&config->in_sync, number) &&
+           (number == m->number || (failure_detector_may_lead(m->detector, number, m->now_us) &&
+                                    !failure_detector_suspects(m->detector, number, m->now_us)));
+}
+
+/* A primary that is not wanted goes when another replica can take over; one that is merely not the
+ * best only when nothing else is going on. */
+static void move_primary(struct cluster_member *m, uint32_t p, bool is_calm) {
+    const struct partition_config *config = &m->configuration->partitions[p];
+    uint32_t best = m->coordinator.placement->primaries[p];
+    bool is_wanted = member_set_has(&config->target, config->primary);
+    if (config->primary == CLUSTER_NOBODY || config->primary == best || (is_wanted && !is_calm))
+        return;
+    if (may_be_primary(m, config, best)) {
+        ask_hand_off(m, p, config->primary, best);
+        return;
+    }
+    for (uint8_t i = 0; !is_wanted && i < config->target.count; i++)
+        if (may_be_primary(m, config, config->target.members[i])) {
+            ask_hand_off(m, p, config->primary, config->target.members[i]);
+            return;
+        }
+}
+
+void coordinator_review_replicas(struct cluster_member *m) {
+    const struct configuration *c = m->configuration;
+    struct coordinator *coordinator = &m->coordinator;
+    bool is_calm = m->now_us - coordinator->changed_us >= m->options.calm_us;
+    if (coordinator->placement == NULL &&
+        placement_create(c, m->allocator, &coordinator->placement) != LARDER_OK)
+        return;
+    if (!review_targets(m))
+        return;
+    count_copies(m);
+    /* those that lack the most replicas come first */
+    for (uint32_t has = 1; has <= c->settings.replica_count + 1; has++)
+        for (uint32_t p = 0; p < c->partition_count; p++) {
+            uint32_t in_sync = c->partitions[p].in_sync.count;
+            bool is_turn = has > c->settings.replica_count ? in_sync >= has : in_sync == has;
+            if (is_turn && !move_replica(m, p))
+                return;
+        }
+    for (uint32_t p = 0; p < c->partition_count; p++)
+        move_primary(m, p, is_calm);
+}
