@@ -3,6 +3,7 @@
 #include "simulation.h"
 
 #include "simulation_disk.c"
+#include "simulation_disruption.c"
 
 static bool event_is_before(const struct sim_event *a, const struct sim_event *b) {
     return a->time_ms < b->time_ms || (a->time_ms == b->time_ms && a->order < b->order);
@@ -136,6 +137,7 @@ static void check_step(struct sim *s, uint32_t number, const struct raft_output 
     struct sim_node *node = &s->nodes[number];
     raft_oracle_step(s->oracle, number + 1, node->raft, out, arrived_state(node, out));
     check_reads(s, out);
+    disruption_check(s, number, out);
     if (out->has_install)
         node->applied = out->install.index;
     if (out->apply_count > 0)
@@ -179,7 +181,7 @@ static void start_node(struct sim *s, uint32_t number) {
                                    .generation = 1,
                                    .self = sim_id(number),
                                    .seed = random_next(&s->random),
-                                   .election_ms = 150,
+                                   .election_ms = SIM_ELECTION_MS,
                                    .heartbeat_ms = 40,
                                    .snapshot_chunk_bytes = 16};
     static struct raft_entry entries[SIM_LOG_MAX];
@@ -193,6 +195,7 @@ static void start_node(struct sim *s, uint32_t number) {
                                      .entries = entries,
                                      .entry_count = disk->count};
     node->incarnation++;
+    disruption_begin(node);
     if (raft_create(&options, &restored, &ALLOCATOR_SYSTEM, &node->raft) != LARDER_OK) {
         node->raft = NULL;
         sim_violate(s, "a node can't restart from its disk");
@@ -344,10 +347,13 @@ static void act_as_fault(struct sim *s) {
 static void deliver(struct sim *s, const struct sim_event *event) {
     struct raft_entry entries[RAFT_APPEND_ENTRIES_MAX];
     struct raft_message message;
-    if (raft_message_decode(slice_of(event->bytes, event->size), entries, &message) != LARDER_OK)
+    if (raft_message_decode(slice_of(event->bytes, event->size), entries, &message) != LARDER_OK) {
         sim_violate(s, "a message does not decode");
-    else
-        sim_input(s, event->node, (struct raft_input){.type = RAFT_MESSAGE, .message = &message});
+        return;
+    }
+    s->current = &message;
+    sim_input(s, event->node, (struct raft_input){.type = RAFT_MESSAGE, .message = &message});
+    s->current = NULL;
 }
 
 static void handle(struct sim *s, const struct sim_event *event) {
@@ -356,7 +362,8 @@ static void handle(struct sim *s, const struct sim_event *event) {
     switch (event->type) {
     case EVENT_TICK:
         sim_input(s, event->node, (struct raft_input){.type = RAFT_TICK});
-        next.time_ms += 15 + (int64_t)random_below(&s->random, 15);
+        next.time_ms +=
+            SIM_TICK_MS_MAX / 2 + (int64_t)random_below(&s->random, SIM_TICK_MS_MAX / 2);
         sim_schedule(s, &next);
         break;
     case EVENT_MESSAGE: deliver(s, event); break;
@@ -372,7 +379,7 @@ static void handle(struct sim *s, const struct sim_event *event) {
         break;
     case EVENT_CLIENT:
         act_as_client(s);
-        next.time_ms += 5 + (int64_t)random_below(&s->random, 40);
+        next.time_ms += 5 + (int64_t)random_below(&s->random, (uint64_t)s->faults.client_ms);
         if (!s->is_calm)
             sim_schedule(s, &next);
         break;
@@ -415,6 +422,7 @@ static void draw_faults(struct sim *s) {
     s->faults.disk_ms = sim_chance(s, 300) ? 0 : (int64_t)random_below(&s->random, 60);
     s->faults.short_reign = sim_chance(s, 250) ? (uint32_t)random_below(&s->random, 100) : 0;
     s->faults.message_ms = (int64_t)random_below(&s->random, 30);
+    s->faults.client_ms = sim_chance(s, 850) ? 40 : 1000;
 }
 
 static void take_violation(void *context, uint64_t node, const char *text) {

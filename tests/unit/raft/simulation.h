@@ -2,7 +2,8 @@
 /* A group of consensus cores in one process: virtual time, a network that loses, repeats and
  * reorders, disks that lose what was not synced and that fill up, crashes, membership changes.
  * Everything follows from the seed. After every step sim/raft_oracle.h compares what the core
- * did with what Raft promises. Included as source by the test programs that use it. */
+ * did with what Raft promises; simulation_disruption.c watches who disturbs whom. Included as
+ * source by the test programs that use it. */
 #ifndef LARDER_TESTS_RAFT_SIMULATION_H
 #define LARDER_TESTS_RAFT_SIMULATION_H
 
@@ -21,6 +22,8 @@ enum {
     SIM_WRITES_MAX = 64,
     SIM_ENTRY_BYTES_MAX = 160,
     SIM_SNAPSHOT_BYTES = 40,
+    SIM_ELECTION_MS = 150,
+    SIM_TICK_MS_MAX = 30,
 };
 
 struct sim_entry {
@@ -63,6 +66,10 @@ struct sim_node {
     struct sim_snapshot arriving;
     /* as of the last step */
     struct raft_status seen;
+    /* simulation_disruption.c */
+    int64_t heard_ms[SIM_NODES_MAX]; /* a message of each node */
+    int64_t leader_heard_ms, leads_since_ms;
+    uint64_t pre_voted_term[SIM_NODES_MAX]; /* for which each node would vote for this one */
 };
 
 enum sim_event_type {
@@ -90,6 +97,7 @@ struct sim_faults {
     uint32_t loss, duplication, slow_message, crash, disk_full, cut, change, transfer, read,
         snapshot;
     int64_t disk_ms, message_ms;
+    int64_t client_ms;    /* between two requests of clients, at most */
     uint32_t short_reign; /* a leader crashes after a step of its own */
     bool has_policy;
 };
@@ -115,6 +123,7 @@ struct sim {
     uint64_t read_floor[1024]; /* by context: the commit index that a read must not miss */
     uint64_t reads;
     struct raft_output out;
+    const struct raft_message *current; /* that is being delivered; NULL: none */
 
     struct raft_oracle *oracle;
     struct sim_counters counters;
