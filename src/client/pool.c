@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Automatic pipelining by leading and following. A lane is a shared connection with a lock. A
- * thread adds its command to what is unsent and itself to the queue; if nobody leads the lane, it
- * does: sends everything, reads until there are answers, hands them to the first of the queue, and
- * goes on until its own has come. Then it calls the next one, who leads. The leader uses the
- * connection without the lock, so others can queue meanwhile; what they add goes with the leader's
- * next round. */
+/* Automatic pipelining by leading and following. A lane is a shared connection. A thread adds
+ * itself with its command to the arrivals; if nobody leads the lane, it does: takes all arrivals,
+ * sends their commands, reads until there are answers, hands them to the first of the queue, and
+ * goes on until its own has come. Then it calls the next one, who leads. There is no lock: arrivals
+ * are one atomic word, everything else is the leader's. */
 #include "client/pool.h"
 
+#include <stdint.h>
 #include <string.h>
 
 enum { BATCH = 64 };
+
+/* Marks a lane without leader. */
+#define LANE_IDLE ((struct waiter *)(uintptr_t)1)
+
+void lane_init(struct lane *lane) {
+    atomic_init(&lane->arrivals, LANE_IDLE);
+}
 
 static void finish(struct waiter *waiter, void *reply, const valkeyPoolError *error) {
     waiter->reply = reply;
@@ -27,108 +34,112 @@ static struct waiter *pop(struct lane *lane) {
     return first;
 }
 
-/* Add the command to what is unsent. Lock held. */
-static bool stage(struct lane *lane, const char *bytes, size_t size) {
-    if (lane->capacity - lane->used < size) {
-        size_t capacity = (lane->used + size) * 2;
-        char *grown = vk_realloc(lane->unsent, capacity);
-        if (grown == NULL)
-            return false;
-        lane->unsent = grown;
-        lane->capacity = capacity;
+/* Put all arrivals, the newest of which is `newest`, behind the queue. */
+static void enqueue(struct lane *lane, struct waiter *newest) {
+    struct waiter *oldest = NULL, *last = newest;
+    while (newest != NULL) {
+        struct waiter *before = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = before;
     }
-    memcpy(lane->unsent + lane->used, bytes, size);
-    lane->used += size;
-    return true;
+    if (oldest == NULL)
+        return;
+    if (lane->last == NULL)
+        lane->first = oldest;
+    else
+        lane->last->next = oldest;
+    lane->last = last;
+    if (lane->unsent == NULL)
+        lane->unsent = oldest;
 }
 
-/* Fail the first `count` of the queue. Lock held. */
-static void fail_first(struct lane *lane, size_t count, const valkeyPoolError *error) {
-    for (; count > 0; count--)
-        finish(pop(lane), NULL, error);
+static void take_arrivals(struct lane *lane) {
+    if (atomic_load_explicit(&lane->arrivals, memory_order_relaxed) != NULL)
+        enqueue(lane, atomic_exchange_explicit(&lane->arrivals, NULL, memory_order_acquire));
 }
 
-/* Give what is unsent to the connection. Lock held; false without memory. */
+/* Fail all that wait, and with them the connection. */
+static void fail_all(struct lane *lane, int err, const char *text) {
+    valkeyPoolError error;
+    pool_error_set(&error, err, text);
+    valkeyFree(lane->c);
+    lane->c = NULL;
+    lane->sent = 0;
+    lane->unsent = NULL;
+    while (lane->first != NULL)
+        finish(pop(lane), NULL, &error);
+}
+
+/* Give what is unsent to the connection; false without memory. */
 static bool hand_over(struct lane *lane) {
-    char *room = lane->used == 0 ? NULL : output_reserve(lane->c, lane->used);
-    if (room == NULL && lane->used > 0)
-        return false;
-    if (room != NULL) {
-        memcpy(room, lane->unsent, lane->used);
-        output_commit(lane->c, lane->used);
+    for (; lane->unsent != NULL; lane->unsent = lane->unsent->next) {
+        char *room = output_reserve(lane->c, lane->unsent->size);
+        if (room == NULL)
+            return false;
+        memcpy(room, lane->unsent->bytes, lane->unsent->size);
+        output_commit(lane->c, lane->unsent->size);
+        lane->sent++;
     }
-    lane->used = 0;
-    lane->sent += lane->unsent_count;
-    lane->unsent_count = 0;
     return true;
 }
 
-/* Wait for an answer and take all others that have come with it. Without lock. */
-static int take_answers(valkeyContext *c, void **replies, size_t limit) {
+/* Wait for an answer and take all others that have come with it. */
+static size_t take_answers(valkeyContext *c, void **replies, size_t limit) {
     size_t count = 0;
     if (valkeyGetReply(c, &replies[0]) != VALKEY_OK)
-        return VALKEY_ERR;
+        return 0;
     while (replies[count] != NULL && ++count < limit) {
         replies[count] = NULL;
         if (connection_next_answer(c, &replies[count]) != VALKEY_OK)
             break;
     }
-    return (int)count;
+    return count;
 }
 
-/* Send what there is and bring answers. The lock is held before and after. */
+/* Send what there is and bring answers. */
 static void work(const valkeyPool *pool, struct lane *lane) {
     valkeyPoolError error = {0};
     void *replies[BATCH];
-    if (lane->c == NULL) {
-        (void)pthread_mutex_unlock(&lane->lock);
-        valkeyContext *c = pool_connect(pool, &error);
-        (void)pthread_mutex_lock(&lane->lock);
-        lane->c = c;
-        if (c == NULL) {
-            size_t count = lane->unsent_count;
-            lane->used = lane->unsent_count = 0;
-            fail_first(lane, count, &error);
-            return;
-        }
+    take_arrivals(lane);
+    if (lane->c == NULL && (lane->c = pool_connect(pool, &error)) == NULL) {
+        fail_all(lane, error.err, error.errstr);
+        return;
     }
     if (!hand_over(lane)) {
-        size_t count = lane->unsent_count;
-        lane->used = lane->unsent_count = 0;
-        /* They stand behind those that were sent: with memory gone all fail. */
-        count += lane->sent;
-        lane->sent = 0;
-        pool_error_set(&error, VALKEY_ERR_OOM, "Out of memory");
-        fail_first(lane, count, &error);
-        valkeyFree(lane->c);
-        lane->c = NULL;
+        fail_all(lane, VALKEY_ERR_OOM, "Out of memory");
         return;
     }
-    valkeyContext *c = lane->c;
-    size_t limit = lane->sent < BATCH ? lane->sent : BATCH;
-    (void)pthread_mutex_unlock(&lane->lock);
-    int count = take_answers(c, replies, limit);
-    (void)pthread_mutex_lock(&lane->lock);
-    for (int i = 0; i < count; i++, lane->sent--)
+    size_t count = take_answers(lane->c, replies, lane->sent < BATCH ? lane->sent : BATCH);
+    lane->sent -= count;
+    for (size_t i = 0; i < count; i++)
         finish(pop(lane), replies[i], NULL);
-    if (c->err == 0)
-        return;
-    pool_error_set(&error, c->err, c->errstr);
-    size_t lost = lane->sent;
-    lane->sent = 0;
-    fail_first(lane, lost, &error);
-    valkeyFree(c);
-    lane->c = NULL;
+    if (lane->c->err != 0) {
+        pool_error_set(&error, lane->c->err, lane->c->errstr);
+        fail_all(lane, error.err, error.errstr);
+    }
 }
 
-/* Lead until the own command is answered, then pass that on. Lock held. */
-static void lead(const valkeyPool *pool, struct lane *lane, const struct waiter *self) {
-    lane->is_led = true;
-    while (!self->is_done)
-        work(pool, lane);
-    lane->is_led = lane->first != NULL;
-    if (lane->first != NULL)
-        (void)sem_post(&lane->first->call);
+/* Let another thread lead, or nobody if there is nothing to do. */
+static void resign(struct lane *lane) {
+    struct waiter *none = NULL;
+    if (lane->first == NULL &&
+        atomic_compare_exchange_strong_explicit(&lane->arrivals, &none, LANE_IDLE,
+                                                memory_order_release, memory_order_relaxed))
+        return;
+    if (lane->first == NULL)
+        take_arrivals(lane);
+    (void)sem_post(&lane->first->call);
+}
+
+/* Add oneself to the arrivals. True: nobody leads, so this thread does. */
+static bool arrive(struct lane *lane, struct waiter *self) {
+    struct waiter *before = atomic_load_explicit(&lane->arrivals, memory_order_relaxed);
+    do
+        self->next = before == LANE_IDLE ? NULL : before;
+    while (!atomic_compare_exchange_weak_explicit(&lane->arrivals, &before, self,
+                                                  memory_order_acq_rel, memory_order_relaxed));
+    return before == LANE_IDLE;
 }
 
 static void wait_for_call(struct waiter *self) {
@@ -140,31 +151,15 @@ static void wait_for_call(struct waiter *self) {
 void *pool_command(valkeyPool *pool, valkeyPoolError *error, const char *bytes, size_t size) {
     unsigned turn = atomic_fetch_add_explicit(&pool->turn, 1, memory_order_relaxed);
     struct lane *lane = &pool->lanes[turn % pool->lane_count];
-    struct waiter self = {0};
+    struct waiter self = {.bytes = bytes, .size = size};
     (void)sem_init(&self.call, 0, 0);
-    (void)pthread_mutex_lock(&lane->lock);
-    if (!stage(lane, bytes, size)) {
-        (void)pthread_mutex_unlock(&lane->lock);
-        (void)sem_destroy(&self.call);
-        pool_error_set(error, VALKEY_ERR_OOM, "Out of memory");
-        return NULL;
-    }
-    lane->unsent_count++;
-    if (lane->last == NULL)
-        lane->first = &self;
-    else
-        lane->last->next = &self;
-    lane->last = &self;
-    if (lane->is_led) {
-        (void)pthread_mutex_unlock(&lane->lock);
+    if (!arrive(lane, &self))
         wait_for_call(&self);
-        if (!self.is_done)
-            (void)pthread_mutex_lock(&lane->lock);
-    }
     /* Not answered: nobody leads, or this thread was called to. */
     if (!self.is_done) {
-        lead(pool, lane, &self);
-        (void)pthread_mutex_unlock(&lane->lock);
+        while (!self.is_done)
+            work(pool, lane);
+        resign(lane);
     }
     (void)sem_destroy(&self.call);
     *error = self.error;

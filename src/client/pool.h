@@ -10,10 +10,13 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 
-/* A thread that waits for a reply; on its stack. In the queue it is guarded by the lane's lock; it
- * reads the outcome when it was called, without. */
+/* A thread that waits for a reply; on its stack. It belongs to the lane's leader until it was
+ * called.
+ */
 struct waiter {
-    struct waiter *next;
+    struct waiter *next; /* among arrivals the one before it, in the queue the one behind it */
+    const char *bytes;   /* of its command */
+    size_t size;
     sem_t call; /* it is done, or is to lead */
     bool is_done;
     void *reply;
@@ -21,15 +24,14 @@ struct waiter {
 };
 
 struct lane {
-    pthread_mutex_t lock;
-    /* guarded by lock */
-    char *unsent;
-    size_t used, capacity;       /* bytes */
+    /* Threads push themselves, the leader takes all at once. LANE_IDLE: nobody leads; who takes
+     * that away does. Released by who pushes, acquired by who takes. */
+    _Atomic(struct waiter *) arrivals;
+    /* The leader's; they pass to the next one with its call, or with LANE_IDLE. */
     struct waiter *first, *last; /* in the order of their commands: sent ones, then unsent ones */
-    size_t sent, unsent_count;   /* commands */
-    bool is_led;
-    /* the leader's */
-    valkeyContext *c; /* NULL: not connected */
+    struct waiter *unsent;       /* the first such; or NULL */
+    size_t sent;                 /* commands */
+    valkeyContext *c;            /* NULL: not connected */
 };
 
 struct valkeyPool {
@@ -45,7 +47,9 @@ struct valkeyPool {
     unsigned idle_count;
 };
 
-/* pool.c: as valkeyPoolCommand, for bytes of a command that may be shared. `error` is not NULL. */
+/* pool.c */
+void lane_init(struct lane *lane);
+/* As valkeyPoolCommand, for bytes of a command that may be shared. `error` is not NULL. */
 void *pool_command(valkeyPool *pool, valkeyPoolError *error, const char *bytes, size_t size);
 
 /* pool_members.c */

@@ -99,7 +99,7 @@ valkeyPool *valkeyPoolCreate(const valkeyPoolOptions *options) {
     }
     pool->lane_count = (unsigned)count;
     for (int i = 0; i < count; i++)
-        (void)pthread_mutex_init(&pool->lanes[i].lock, NULL);
+        lane_init(&pool->lanes[i]);
     return pool;
 }
 
@@ -108,8 +108,6 @@ void valkeyPoolFree(valkeyPool *pool) {
         return;
     for (unsigned i = 0; i < pool->lane_count; i++) {
         valkeyFree(pool->lanes[i].c);
-        vk_free(pool->lanes[i].unsent);
-        (void)pthread_mutex_destroy(&pool->lanes[i].lock);
     }
     for (unsigned i = 0; i < pool->idle_count; i++)
         valkeyFree(pool->idle[i]);
