@@ -217,7 +217,7 @@ enum larder_status configuration_restore(struct configuration *configuration, st
 LARDER_NODISCARD
 enum larder_status configuration_peek_index(struct slice bytes, uint64_t *out);
 
-/* CRC-64 of the encoded state. */
+/* Of the encoded state; not to be stored. */
 uint64_t configuration_hash(const struct configuration *configuration);
 
 /* Whether the rules above hold; for tests and for checks after a restore. */

@@ -12,7 +12,7 @@
  *              | settings 8 x u32 | members u32 | partitions u32 | members | partitions | crc u32
  */
 #include "base/crc32c.h"
-#include "base/crc64.h"
+#include "base/hash.h"
 #include "cluster/configuration.h"
 #include "cluster/partition_config.h"
 #include "raft/bytes.h"
@@ -319,7 +319,8 @@ enum larder_status configuration_peek_index(struct slice bytes, uint64_t *out) {
 }
 
 static uint64_t hash_written(uint64_t hash, const uint8_t *bytes, const struct byte_writer *w) {
-    return crc64(hash, slice_of(bytes, (size_t)(w->at - bytes)));
+    static const struct hash_seed SEED = {{0x636f6e6669677572, 0x6174696f6e686173}};
+    return hash_key(&SEED, slice_of(bytes, (size_t)(w->at - bytes)), hash);
 }
 
 uint64_t configuration_hash(const struct configuration *c) {

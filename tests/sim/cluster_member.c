@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TICK_US = 10000, FRAME_TYPE_AT = 2 };
+enum { TICK_US = 20000, FRAME_TYPE_AT = 2 };
 
 const struct raft_id CLUSTER_SIM_CLUSTER = {{0x636c7573, 0x746572}};
 

@@ -28,11 +28,19 @@ struct watched_partition {
     struct given_up resets[RESETS_MAX];
 };
 
+/* What the check of a log looks at: it is not repeated for what is as it was. */
+struct watched_log {
+    uint64_t commit, base, last, last_term;
+    uint64_t reset_term, index; /* of the replica's view; of the newest configuration */
+    struct log_position committed;
+};
+
 /* What was last seen of a process. */
 struct watched_process {
     uint64_t incarnation;
     uint64_t epochs[CLUSTER_SIM_PARTITIONS_MAX], terms[CLUSTER_SIM_PARTITIONS_MAX];
     uint64_t commits[CLUSTER_SIM_PARTITIONS_MAX], reset_terms[CLUSTER_SIM_PARTITIONS_MAX];
+    struct watched_log logs[CLUSTER_SIM_PARTITIONS_MAX];
 };
 
 struct cluster_oracle {
@@ -286,6 +294,16 @@ static void check_log(struct cluster_oracle *o, struct sim_machine *machine, uin
                       const struct partition_replica *r) {
     struct watched_partition *w = &o->partitions[p];
     struct watched_process *seen = &o->processes[machine->address];
+    const struct watched_log log = {.commit = r->commit,
+                                    .base = r->log.base.sequence,
+                                    .last = r->log.last,
+                                    .last_term = replica_log_term(&r->log, r->log.last),
+                                    .reset_term = r->view.reset_term,
+                                    .index = o->index,
+                                    .committed = w->committed};
+    if (memcmp(&log, &seen->logs[p], sizeof(log)) == 0)
+        return;
+    seen->logs[p] = log;
     bool is_anew = seen->reset_terms[p] != r->view.reset_term || !is_in_sync(o, w, r);
     if (r->commit < seen->commits[p] && !is_anew)
         violate(o, machine, "I4: a commit position fell");

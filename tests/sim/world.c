@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+enum { HEAP_CHILDREN = 4 };
+
 static const struct hash_seed TRACE_SEED = {{0x6c61726465722d73, 0x696d2d7472616365}};
 
 void *sim_resize(void *pointer, size_t size) {
@@ -31,17 +33,27 @@ static void push(struct sim_world *world, const struct sim_event *event) {
     }
     struct sim_event *events = world->events;
     size_t at = world->event_count++;
-    for (; at > 0 && event_is_before(event, &events[(at - 1) / 2]); at = (at - 1) / 2)
-        events[at] = events[(at - 1) / 2];
+    for (; at > 0 && event_is_before(event, &events[(at - 1) / HEAP_CHILDREN]);
+         at = (at - 1) / HEAP_CHILDREN)
+        events[at] = events[(at - 1) / HEAP_CHILDREN];
     events[at] = *event;
+}
+
+static size_t first_child(const struct sim_world *world, size_t at) {
+    const struct sim_event *events = world->events;
+    size_t first = HEAP_CHILDREN * at + 1, end = first + HEAP_CHILDREN;
+    end = end < world->event_count ? end : world->event_count;
+    for (size_t i = first + 1; i < end; i++)
+        if (event_is_before(&events[i], &events[first]))
+            first = i;
+    return first;
 }
 
 /* Put the event where it belongs at or below `at`. */
 static void sink(struct sim_world *world, size_t at, const struct sim_event *event) {
     struct sim_event *events = world->events;
-    for (size_t child = 2 * at + 1; child < world->event_count; child = 2 * at + 1) {
-        if (child + 1 < world->event_count && event_is_before(&events[child + 1], &events[child]))
-            child++;
+    for (size_t child = first_child(world, at); child < world->event_count;
+         child = first_child(world, at)) {
         if (!event_is_before(&events[child], event))
             break;
         events[at] = events[child];
@@ -58,7 +70,7 @@ static struct sim_event pop(struct sim_world *world) {
 }
 
 void world_order_events(struct sim_world *world) {
-    for (size_t i = world->event_count / 2; i > 0; i--) {
+    for (size_t i = world->event_count; i > 0; i--) {
         struct sim_event event = world->events[i - 1];
         sink(world, i - 1, &event);
     }
