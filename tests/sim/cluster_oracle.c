@@ -290,6 +290,12 @@ static bool is_in_sync(const struct cluster_oracle *o, const struct watched_part
            member_set_has(&w->config.in_sync, r->options.self);
 }
 
+static bool is_same_log(const struct watched_log *a, const struct watched_log *b) {
+    return a->commit == b->commit && a->last == b->last && a->index == b->index &&
+           a->base == b->base && a->last_term == b->last_term && a->reset_term == b->reset_term &&
+           a->committed.sequence == b->committed.sequence && a->committed.term == b->committed.term;
+}
+
 static void check_log(struct cluster_oracle *o, struct sim_machine *machine, uint32_t p,
                       const struct partition_replica *r) {
     struct watched_partition *w = &o->partitions[p];
@@ -301,7 +307,7 @@ static void check_log(struct cluster_oracle *o, struct sim_machine *machine, uin
                                     .reset_term = r->view.reset_term,
                                     .index = o->index,
                                     .committed = w->committed};
-    if (memcmp(&log, &seen->logs[p], sizeof(log)) == 0)
+    if (is_same_log(&log, &seen->logs[p]))
         return;
     seen->logs[p] = log;
     bool is_anew = seen->reset_terms[p] != r->view.reset_term || !is_in_sync(o, w, r);
