@@ -57,7 +57,7 @@ def programs(subject):
 
 
 def build(folder, jobs):
-    targets = ["larder-sim"] + [p for subject in SUBJECTS for p in programs(subject)]
+    targets = ["larder-sim", "test_cluster_placement"] + [p for subject in SUBJECTS for p in programs(subject)]
     configure = ["cmake", "-S", str(ROOT), "-B", str(folder), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
                  "-DCMAKE_C_FLAGS_DEBUG=-O1", "-DLARDER_TESTS=ON", "-DLARDER_MUTANTS=ON", "--log-level=WARNING"]
     for command in (configure, ["cmake", "--build", str(folder), "--parallel", str(jobs), "--target", *targets, "--", "--quiet"]):
@@ -184,6 +184,14 @@ def figures(chosen):
     return lines
 
 
+def placement_table(runner):
+    """Figures of the placement of replicas, as its test prints them."""
+    environment = {**os.environ, "LARDER_MUTANT": "0", "PLACEMENT_FIGURES": "1"}
+    done = subprocess.run([str(runner.bin / "test_cluster_placement")], capture_output=True, text=True, env=environment)
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+    return [rows[0], "|" + "---|" * (rows[0].count("|") - 1), *rows[1:]]
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="numbers, as 1,7,120-140")
@@ -238,16 +246,17 @@ def main():
         (f"; not caught: {', '.join(map(str, sorted(survivors)))}" if survivors else "") + \
         (f"; by a script only: {', '.join(map(str, sorted(aimed)))}" if aimed and is_complete else "")
     if not only:
-        write(chosen, summary, [rows[number] for number in sorted(rows)])
+        write(chosen, summary, [rows[number] for number in sorted(rows)], runner)
     print(summary)
     sys.exit(1 if survivors or (is_complete and len(aimed) > SCENARIO_ONLY_MAX) else 0)
 
 
-def write(chosen, summary, rows):
+def write(chosen, summary, rows, runner):
     head = ["| | mutant | mistake | golden trace | random test | simulator seed | scenario |", "|---|---|---|---|---|---|---|"]
     arguments_of = [f"- {number}: {why}" for number, why in sorted(EQUIVALENT.items())]
     rewrite("mutants", [summary + ".", "", *head, *rows, *([""] + arguments_of if arguments_of else [])])
     if chosen.hours > 0:
+        rewrite("placement", placement_table(runner))
         rewrite("figures", figures(chosen))
 
 
