@@ -70,7 +70,8 @@ static enum partition_answer look_up(struct cluster_partition *p, uint32_t slot,
                                      const struct partition_request *request, bool *out_is_known) {
     struct request_result known;
     *out_is_known = false;
-    forget_sessions(p, SESSION_BYTES_BOUND);
+    if (p->requests->bytes + SESSION_BYTES_BOUND > p->requests->bytes_max)
+        forget_sessions(p, SESSION_BYTES_BOUND); /* the quiet ones go once a second */
     switch (request_memory_find(p->requests, request->id, partition_time(p), &known)) {
     case REQUEST_KNOWN: break;
     case REQUEST_UNKNOWN: return PARTITION_UNKNOWN_SESSION;
