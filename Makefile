@@ -36,11 +36,11 @@ bench: ## benchmarks beside other servers (ARGS for bench/run.py)
 	@cmake --build $(BUILD) --parallel $(JOBS) -- --quiet
 	@python3 bench/run.py $(ARGS)
 
-sim: ## simulate a cluster under faults (SEED, SCENARIO, VERBOSE=1, MINUTES, ARGS)
+sim: ## simulate a cluster under faults (SEED, SCENARIO, STORY=1, VERBOSE=1, MINUTES, ARGS)
 	@tools/bootstrap build
 	@cmake --preset release -DLARDER_SIM=ON --log-level=WARNING
 	@cmake --build $(BUILD) --parallel $(JOBS) --target larder-sim -- --quiet
-	@$(BUILD)/bin/larder-sim --seed $(SEED) --minutes $(MINUTES) $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(VERBOSE),--verbose) $(ARGS)
+	@$(BUILD)/bin/larder-sim --seed $(SEED) --minutes $(MINUTES) $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(VERBOSE),--verbose) $(if $(STORY),--story) $(ARGS)
 
 model: ## explore the protocol's Promela models (ARGS=--rules removes their rules one by one)
 	@tools/bootstrap model

@@ -168,7 +168,9 @@ static void use_output(struct cluster_data *d, uint32_t p) {
         machine_violate(d->machine, "I7: a replica differs from its primary");
     if (out->replica.has_new_role) {
         const struct partition_replica *r = partition_replica(d->partitions[p]);
-        machine_trace(d->machine, replica_role_name(r->role), p, r->view.term);
+        machine_trace(d->machine, p, r->view.term,
+                      "p%" PRIu32 ": %s, term %" PRIu64 ", log to %" PRIu64 ", committed %" PRIu64,
+                      p, replica_role_name(r->role), r->view.term, r->log.last, r->commit);
         if (r->role == REPLICA_ELECTED && r->commit + 1 < r->log.last)
             machine_count_event(d->machine, RARE_FAILOVER_WITH_TAIL);
     }

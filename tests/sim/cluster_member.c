@@ -93,7 +93,9 @@ static void host_store(void *context, const struct raft_output *out) {
     if (out->has_new_role) {
         struct raft_status status;
         raft_get_status(raft, &status);
-        machine_trace(p->machine, raft_role_name(status.role), status.term, status.commit_index);
+        machine_trace(p->machine, status.term, status.commit_index,
+                      "config group: %s, term %" PRIu64 ", committed %" PRIu64,
+                      raft_role_name(status.role), status.term, status.commit_index);
     }
 }
 

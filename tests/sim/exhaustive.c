@@ -251,7 +251,7 @@ static void make_run(const struct exhaustive_options *options,
                                               .machine_count =
                                                   or_default(options->machine_count, 3),
                                               .client_count = or_default(options->client_count, 2),
-                                              .trace_out = options->trace_out};
+                                              .trace = options->trace};
     struct sim_subject_counters counters;
     run->subject = type->create(options->seed, &world_options);
     run->world = world_create(&world_options);

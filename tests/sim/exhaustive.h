@@ -35,7 +35,7 @@ struct exhaustive_options {
     uint32_t deviations;    /* 0: 2 */
     uint32_t crashes;       /* 0: 2 */
     uint64_t run_limit;     /* 0: none */
-    FILE *trace_out;        /* NULL: none */
+    struct trace_options trace;
 };
 
 struct exhaustive_result {

@@ -3,6 +3,7 @@
 #include "sim/world.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdlib.h>
 
 /* ---- memory ---- */
@@ -373,10 +374,17 @@ void machine_violate(struct sim_machine *machine, const char *text) {
     world_violate(machine->world, (int32_t)machine->address, text);
 }
 
-void machine_trace(struct sim_machine *machine, const char *what, uint64_t a, uint64_t b) {
-    trace_print(&machine->world->trace, machine->world->now_us,
-                "%" PRIu32 ": %s %" PRIu64 " %" PRIu64, machine->address, what, a, b);
+void machine_trace(struct sim_machine *machine, uint64_t a, uint64_t b, const char *format, ...) {
+    const struct sim_world *world = machine->world;
     machine_note(machine, a, b);
+    if (!trace_is_printing(&world->trace, world->now_us))
+        return;
+    char text[200];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    trace_print(&machine->world->trace, world->now_us, "%" PRIu32 ": %s", machine->address, text);
 }
 
 void machine_note(struct sim_machine *machine, uint64_t a, uint64_t b) {

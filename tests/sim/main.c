@@ -12,7 +12,8 @@
 
 static const char USAGE[] =
     "usage: larder-sim [--seed N] [--seeds COUNT] [--minutes M] [--round R] [--without NAME,...]\n"
-    "                  [--scenario NAME] [--list] [--only I,I,...] [--until SECONDS] [--verbose]\n"
+    "                  [--scenario NAME] [--list] [--only I,I,...] [--until SECONDS]\n"
+    "                  [--verbose | --story]\n"
     "                  [--subject NAME] [--jobs N] [--figures] [--counters] [--shrink]\n"
     "                  [--exhaustive [--decisions D] [--deviations K] [--crashes C] [--machines "
     "N]\n"
@@ -21,6 +22,7 @@ static const char USAGE[] =
     "  --minutes  virtual minutes a seed (60)   --round    only this round of the seed\n"
     "  --without  leave out kinds of faults     --only     only these faults of the round\n"
     "  --until    end the round's faults early  --verbose  print the trace\n"
+    "  --story    print what happens to machines, roles and the configuration, but no frames\n"
     "  --jobs     that many processes share the seeds (1)\n"
     "  --figures  print counters and speed      --shrink   make a failing seed smaller\n"
     "  --subject  what is simulated: cluster or config-group\n"
@@ -95,7 +97,9 @@ static void list_scenarios(void) {
 /* Arguments without a value. */
 static bool read_flag_argument(struct settings *settings, const char *name) {
     if (strcmp(name, "--verbose") == 0)
-        settings->swarm.trace_out = stdout;
+        settings->swarm.trace = (struct trace_options){.out = stdout};
+    else if (strcmp(name, "--story") == 0)
+        settings->swarm.trace = (struct trace_options){.out = stdout, .is_story = true};
     else if (strcmp(name, "--shrink") == 0)
         settings->shrinks = true;
     else if (strcmp(name, "--figures") == 0)
@@ -189,7 +193,7 @@ static void print_failure(const struct settings *settings, const struct swarm_op
     shrink_print_arguments(options, arguments, sizeof(arguments));
     if (settings->shrinks) {
         struct swarm_options quiet = *options;
-        quiet.trace_out = NULL;
+        quiet.trace.out = NULL;
         shrink(&quiet, result, 400, &shrunk);
         shrink_print_arguments(&shrunk.options, arguments, sizeof(arguments));
         printf("%s after %" PRIu32 " runs\n", shrunk.is_same_violation ? "smaller" : "not smaller",
@@ -254,7 +258,7 @@ static bool run_seed(const struct settings *settings, const struct swarm_options
 static bool run_scenario(const struct settings *settings, const struct scenario_type *type,
                          uint64_t seed) {
     struct scenario_result result;
-    scenario_run(type, seed, settings->swarm.trace_out, &result);
+    scenario_run(type, seed, &settings->swarm.trace, &result);
     if (result.violation != NULL)
         printf("%s: at %.6f s: %s%s%s\nagain: make sim VERBOSE=1 SCENARIO=%s SEED=%" PRIu64 "\n",
                type->name, (double)result.length_us / 1e6, result.violation,
@@ -288,7 +292,7 @@ static bool explore(const struct settings *settings) {
     options.subject = settings->swarm.subject;
     options.seed = settings->swarm.seed;
     if (settings->has_choices) {
-        options.trace_out = settings->swarm.trace_out;
+        options.trace = settings->swarm.trace;
         exhaustive_replay(&options, &settings->choices, &result);
     } else {
         exhaustive_run(&options, &result);

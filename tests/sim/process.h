@@ -133,7 +133,8 @@ void disk_sync(struct sim_disk *disk, uint32_t file, uint64_t ticket);
 /* Something that must never happen did. The first one ends the run. `text` static. */
 void machine_violate(struct sim_machine *machine, const char *text);
 /* Words that become part of the trace and its digest, e.g. a state change. `what` static. */
-void machine_trace(struct sim_machine *machine, const char *what, uint64_t a, uint64_t b);
+void machine_trace(struct sim_machine *machine, uint64_t a, uint64_t b, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 /* One of the events that a run should meet happened. */
 void machine_count_event(struct sim_machine *machine, enum rare_event event);
 /* The same without a line for people. */

@@ -13,7 +13,10 @@ const struct scenario_type *scenario_find(size_t number) {
 }
 
 void scenario_expect(struct scenario *s, bool is_true, const char *what) {
-    if (is_true || s->world->violation != NULL)
+    if (s->world->violation != NULL)
+        return;
+    trace_print(&s->world->trace, s->world->now_us, "= %s%s", is_true ? "" : "NOT TRUE: ", what);
+    if (is_true)
         return;
     snprintf(s->text, sizeof(s->text), "%s", what);
     world_violate(s->world, -1, "the scenario did not go as expected");
@@ -144,14 +147,14 @@ bool scenario_read(struct scenario *s, uint64_t key, int64_t ms, uint64_t *out) 
     return true;
 }
 
-void scenario_run(const struct scenario_type *type, uint64_t seed, FILE *trace_out,
-                  struct scenario_result *out) {
+void scenario_run(const struct scenario_type *type, uint64_t seed,
+                  const struct trace_options *trace, struct scenario_result *out) {
     const struct sim_subject_type *subject_type =
         type->subject != NULL ? type->subject : &CONFIG_GROUP_SUBJECT;
     struct sim_world_options options = {.seed = seed,
                                         .machine_count = subject_type->machine_count,
                                         .client_count = subject_type->client_count,
-                                        .trace_out = trace_out};
+                                        .trace = *trace};
     struct scenario s = {.type = subject_type, .subject = subject_type->create(seed, &options)};
     s.world = world_create(&options);
     subject_type->attach(s.subject, s.world);

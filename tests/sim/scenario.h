@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Scripted runs: a function that makes things happen to a subject one after the other and says what
  * must be true. The oracles watch as always, and what clients saw is checked at the end.
- * `larder-sim --scenario NAME --verbose` shows one as a trace. */
+ * `larder-sim --scenario NAME --story` tells one, with --verbose instead every frame too. */
 #ifndef LARDER_TESTS_SIM_SCENARIO_H
 #define LARDER_TESTS_SIM_SCENARIO_H
 
@@ -37,8 +37,8 @@ struct scenario_result {
     char digest[SHA1_HEX_BYTES + 1];
 };
 
-void scenario_run(const struct scenario_type *type, uint64_t seed, FILE *trace_out,
-                  struct scenario_result *out);
+void scenario_run(const struct scenario_type *type, uint64_t seed,
+                  const struct trace_options *trace, struct scenario_result *out);
 
 /* ---- for scripts ---- */
 

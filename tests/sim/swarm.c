@@ -148,7 +148,7 @@ void swarm_run(const struct swarm_options *options, struct swarm_result *out) {
     struct sim_world_options world_options = {.seed = options->seed,
                                               .machine_count = type->machine_count,
                                               .client_count = type->client_count,
-                                              .trace_out = options->trace_out};
+                                              .trace = options->trace};
     swarm->subject = type->create(options->seed, &world_options);
     swarm->world = world_create(&world_options);
     type->attach(swarm->subject, swarm->world);

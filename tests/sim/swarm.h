@@ -15,7 +15,7 @@ struct swarm_options {
     uint64_t seed;
     int64_t length_us;  /* rounds begin until then */
     int32_t only_round; /* -1: all */
-    FILE *trace_out;    /* NULL: none */
+    struct trace_options trace;
     /* what is left out, for shrinking */
     bool is_kind_off[FAULT_KIND_COUNT];
     bool is_rate_off[RATE_COUNT];

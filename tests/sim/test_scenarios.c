@@ -9,13 +9,15 @@
 
 #include "sim/scenario.h"
 
+static const struct trace_options QUIET;
+
 static void every_scenario_goes_as_it_says(void **state) {
     (void)state;
     const struct scenario_type *type;
     for (size_t i = 0; (type = scenario_find(i)) != NULL; i++)
         for (uint64_t seed = 1; seed <= 3; seed++) {
             struct scenario_result result;
-            scenario_run(type, seed, NULL, &result);
+            scenario_run(type, seed, &QUIET, &result);
             if (result.violation != NULL)
                 fail_msg("%s, seed %llu: %s: %s", type->name, (unsigned long long)seed,
                          result.violation, result.text);
@@ -25,9 +27,9 @@ static void every_scenario_goes_as_it_says(void **state) {
 static void a_scenario_has_the_same_trace_every_time(void **state) {
     (void)state;
     struct scenario_result first, second, other;
-    scenario_run(scenario_find(0), 1, NULL, &first);
-    scenario_run(scenario_find(0), 1, NULL, &second);
-    scenario_run(scenario_find(0), 2, NULL, &other);
+    scenario_run(scenario_find(0), 1, &QUIET, &first);
+    scenario_run(scenario_find(0), 1, &QUIET, &second);
+    scenario_run(scenario_find(0), 2, &QUIET, &other);
     assert_string_equal(first.digest, second.digest);
     assert_string_not_equal(first.digest, other.digest);
 }
@@ -44,7 +46,7 @@ static void what_is_not_true_fails_a_scenario(void **state) {
     (void)state;
     static const struct scenario_type WRONG = {"wrong", "", expect_the_impossible, NULL};
     struct scenario_result result;
-    scenario_run(&WRONG, 1, NULL, &result);
+    scenario_run(&WRONG, 1, &QUIET, &result);
     assert_non_null(result.violation);
     assert_string_equal(result.text, "the value is another one");
 }

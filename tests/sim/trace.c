@@ -8,9 +8,9 @@
 #include <stdarg.h>
 #include <string.h>
 
-void trace_init(struct sim_trace *trace, FILE *out) {
+void trace_init(struct sim_trace *trace, const struct trace_options *options) {
     memset(trace, 0, sizeof(*trace));
-    trace->out = out;
+    trace->options = *options;
 }
 
 void trace_event(struct sim_trace *trace, int64_t time_us, uint64_t what, uint64_t who,
@@ -32,9 +32,9 @@ void trace_print(struct sim_trace *trace, int64_t time_us, const char *format, .
         return;
     va_list arguments;
     va_start(arguments, format);
-    fprintf(trace->out, "%" PRId64 ".%06" PRId64 " ", time_us / 1000000, time_us % 1000000);
-    vfprintf(trace->out, format, arguments);
-    fputc('\n', trace->out);
+    fprintf(trace->options.out, "%" PRId64 ".%06" PRId64 " ", time_us / 1000000, time_us % 1000000);
+    vfprintf(trace->options.out, format, arguments);
+    fputc('\n', trace->options.out);
     va_end(arguments);
 }
 

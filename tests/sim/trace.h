@@ -12,6 +12,11 @@
 
 enum { TRACE_BLOCK_WORDS = 512 };
 
+struct trace_options {
+    FILE *out;     /* NULL: no lines */
+    bool is_story; /* no lines about connections and what goes over them */
+};
+
 struct sim_trace {
     uint64_t event_count;
     size_t used; /* words in the block */
@@ -20,17 +25,20 @@ struct sim_trace {
         uint8_t padding[4];
         uint64_t words[TRACE_BLOCK_WORDS];
     } block;
-    FILE *out; /* NULL: no lines */
+    struct trace_options options;
     int64_t out_from_us;
 };
 
-void trace_init(struct sim_trace *trace, FILE *out);
+void trace_init(struct sim_trace *trace, const struct trace_options *options);
 /* One event. */
 void trace_event(struct sim_trace *trace, int64_t time_us, uint64_t what, uint64_t who,
                  uint64_t detail);
 /* Whether lines are wanted at this time. */
 static inline bool trace_is_printing(const struct sim_trace *trace, int64_t time_us) {
-    return trace->out != NULL && time_us >= trace->out_from_us;
+    return trace->options.out != NULL && time_us >= trace->out_from_us;
+}
+static inline bool trace_is_printing_frames(const struct sim_trace *trace, int64_t time_us) {
+    return !trace->options.is_story && trace_is_printing(trace, time_us);
 }
 void trace_print(struct sim_trace *trace, int64_t time_us, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

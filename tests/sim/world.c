@@ -114,7 +114,7 @@ struct sim_world *world_create(const struct sim_world_options *options) {
     struct sim_world *world = sim_resize(NULL, sizeof(*world));
     *world = (struct sim_world){.options = *options, .violation_machine = -1};
     world->random = random_seeded(options->seed);
-    trace_init(&world->trace, options->trace_out);
+    trace_init(&world->trace, &options->trace);
     network_init(&world->network, world, options->machine_count + options->client_count,
                  random_next(&world->random));
     world->machines = sim_resize(NULL, options->machine_count * sizeof(*world->machines));
@@ -213,9 +213,10 @@ static void deliver_link(struct sim_world *world, const struct sim_event *event,
     trace_event(&world->trace, world->now_us, SIM_EVENT_LINK,
                 (uint64_t)event->target << 32 | event->source, what);
     uint32_t from = address_of(world, event->source);
-    trace_print(&world->trace, world->now_us, "%s: connection with %s %s",
-                name_of(world, event->target).text, name_of(world, event->source).text,
-                NAMES[what]);
+    if (trace_is_printing_frames(&world->trace, world->now_us))
+        trace_print(&world->trace, world->now_us, "%s: connection with %s %s",
+                    name_of(world, event->target).text, name_of(world, event->source).text,
+                    NAMES[what]);
     if (is_machine) {
         machine_take_link(&world->machines[event->target], from, what);
         return;
@@ -228,7 +229,7 @@ static void deliver_link(struct sim_world *world, const struct sim_event *event,
 static void print_frame(struct sim_world *world, const struct sim_event *event,
                         struct slice frame) {
     char text[500];
-    if (!trace_is_printing(&world->trace, world->now_us))
+    if (!trace_is_printing_frames(&world->trace, world->now_us))
         return;
     if (world->options.type->describe_frame != NULL)
         world->options.type->describe_frame(frame, text, sizeof(text));

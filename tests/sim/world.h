@@ -85,7 +85,7 @@ struct sim_world_options {
     const struct sim_process_type *type;
     const void *settings; /* of the process type; borrowed */
     void *oracle;         /* shared by the processes' oracles; borrowed */
-    FILE *trace_out;      /* NULL: no lines */
+    struct trace_options trace;
 };
 
 struct sim_world {
