@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { ELEMENTS_MIN = 16, ELEMENT_BYTES_MIN = 3, TEXT_GUESS = 16 };
+enum { ELEMENTS_MIN = 16, ELEMENT_BYTES_MIN = 3, TEXT_GUESS = 32, ROUNDING = 8, TAIL = 64 };
 
 static void *const PLACEHOLDER = (void *)(uintptr_t)1;
 
@@ -35,6 +35,14 @@ static size_t plausible_elements(const struct reader *reader, size_t elements) {
     if (most < ELEMENTS_MIN)
         most = ELEMENTS_MIN;
     return elements < most ? elements : most;
+}
+
+/* Bytes of an arena that so many elements may well take: their texts are not longer than the bytes
+ * at hand. */
+static size_t room_guess(const struct reader *reader, size_t elements) {
+    size_t texts = elements * TEXT_GUESS, at_hand = reader->base.len - reader->base.pos;
+    size_t per_element = sizeof(valkeyReply *) + sizeof(struct reply_node) + ROUNDING;
+    return elements * per_element + (texts < at_hand ? texts : at_hand) + TAIL;
 }
 
 bool reader_grow_elements(struct reader *reader, struct reader_level *parent) {
@@ -125,8 +133,7 @@ bool reader_build_aggregate(struct reader *reader, size_t elements) {
     if (!reader->uses_arena)
         return built(reader, reader->base.fn->createArray(current(reader), elements));
     size_t capacity = plausible_elements(reader, elements);
-    size_t per_element = sizeof(valkeyReply *) + sizeof(struct reply_node) + TEXT_GUESS;
-    valkeyReply *node = arena_node(reader, capacity * per_element);
+    valkeyReply *node = arena_node(reader, elements == 0 ? 0 : room_guess(reader, capacity));
     if (!built(reader, node) || elements == 0)
         return node != NULL;
     node->element = reply_build_bytes(&reader->builder, capacity * sizeof(valkeyReply *));

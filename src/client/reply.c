@@ -2,6 +2,7 @@
 /* Reply arenas: bump allocation in chunks that double up to CHUNK_MAX. */
 #include "client/reply.h"
 
+#include <stdint.h>
 #include <string.h>
 
 enum { CHUNK_MIN = 512, CHUNK_MAX = 64 * 1024, ALIGNMENT = 8 };
@@ -25,7 +26,7 @@ valkeyReply *reply_build_root(struct reply_builder *builder, int type, size_t ro
     struct reply_arena *arena = vk_malloc(fixed + room);
     if (arena == NULL)
         return NULL;
-    arena->chunks = NULL;
+    *arena = (struct reply_arena){.flat_bytes = fixed + room};
     char *memory = (char *)(arena + 1);
     *builder = (struct reply_builder){.arena = arena,
                                       .at = memory + sizeof(struct reply_node),
@@ -34,7 +35,8 @@ valkeyReply *reply_build_root(struct reply_builder *builder, int type, size_t ro
     return node_begin(builder, memory, type);
 }
 
-static void *bytes_from_new_chunk(struct reply_builder *builder, size_t size) {
+/* A further chunk, of at least `size` bytes; *out_room: how many it has. */
+static char *chunk_add(struct reply_builder *builder, size_t size, size_t *out_room) {
     size_t room = size > builder->chunk_bytes ? size : builder->chunk_bytes;
     struct reply_chunk *chunk = vk_malloc(sizeof *chunk + room);
     if (chunk == NULL)
@@ -43,12 +45,32 @@ static void *bytes_from_new_chunk(struct reply_builder *builder, size_t size) {
     builder->arena->chunks = chunk;
     if (builder->chunk_bytes < CHUNK_MAX)
         builder->chunk_bytes *= 2;
-    char *memory = (char *)(chunk + 1);
+    *out_room = room;
+    return (char *)(chunk + 1);
+}
+
+static void *bytes_from_new_chunk(struct reply_builder *builder, size_t size) {
+    size_t room;
+    char *memory = chunk_add(builder, size, &room);
+    if (memory == NULL)
+        return NULL;
     if (room - size > (size_t)(builder->end - builder->at)) {
         builder->at = memory + size;
         builder->end = memory + room;
     }
     return memory;
+}
+
+bool reply_build_reserve(struct reply_builder *builder, size_t size) {
+    if (size <= (size_t)(builder->end - builder->at))
+        return true;
+    size_t room;
+    char *memory = chunk_add(builder, round_up(size), &room);
+    if (memory == NULL)
+        return false;
+    builder->at = memory;
+    builder->end = memory + room;
+    return true;
 }
 
 void *reply_build_bytes(struct reply_builder *builder, size_t size) {
@@ -85,9 +107,16 @@ bool reply_build_text(struct reply_builder *builder, valkeyReply *reply, const c
     return true;
 }
 
+static const struct reply_node *root_of(const struct reply_arena *arena) {
+    return (const struct reply_node *)(const void *)(arena + 1);
+}
+
 void reply_build_finish(struct reply_builder *builder) {
+    struct reply_arena *arena = builder->arena;
+    if (arena->chunks != NULL || builder->nodes != root_of(arena)->reply.elements + 1)
+        arena->flat_bytes = 0;
     /* Whoever hands the reply to another thread orders this store before that thread's release. */
-    atomic_store_explicit(&builder->arena->live, builder->nodes, memory_order_relaxed);
+    atomic_store_explicit(&arena->live, builder->nodes, memory_order_relaxed);
     *builder = (struct reply_builder){0};
 }
 
@@ -125,12 +154,23 @@ static size_t release_below(const valkeyReply *reply, const struct reply_arena *
     return count;
 }
 
+/* The same for the root of a flat reply. */
+static size_t release_flat(const valkeyReply *root, const struct reply_arena *arena) {
+    size_t count = 0;
+    for (size_t i = 0; i < root->elements; i++)
+        count += (uintptr_t)root->element[i] - (uintptr_t)arena < arena->flat_bytes;
+    if (count == root->elements)
+        return count + 1;
+    return release_below(root, arena);
+}
+
 void freeReplyObject(void *reply) {
     if (reply == NULL)
         return;
     void *at = (char *)reply - offsetof(struct reply_node, reply);
     struct reply_arena *arena = ((struct reply_node *)at)->arena;
-    size_t count = release_below(reply, arena);
+    size_t count = arena->flat_bytes > 0 && at == root_of(arena) ? release_flat(reply, arena)
+                                                                 : release_below(reply, arena);
     /* Pairs with itself: the last release sees what every other holder did to the memory. */
     if (atomic_fetch_sub_explicit(&arena->live, count, memory_order_acq_rel) == count)
         arena_destroy(arena);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Replies as valkeyReply objects. A reply that the reader builds lies in one arena:
  *
- *     [arena: live, next][node][text][element array][node][text]...  -> further chunks by `next`
- *     node = [which arena][valkeyReply]
+ *     [arena: live, chunks, ...][node][text][element array][node][text]...  -> further chunks by
+ * `next` node = [which arena][valkeyReply]
  *
  * `live` counts the nodes that are not freed yet. Freeing a reply takes off as many as it can reach
  * from there; who took an element out frees it later, perhaps in another thread, and the last one
@@ -23,6 +23,9 @@ struct reply_chunk {
 struct reply_arena {
     atomic_size_t live;
     struct reply_chunk *chunks; /* all but the first, which the arena itself begins */
+    /* If the reply has one level of elements and one chunk: the bytes of that, with the arena, so
+     * that elements can be recognised without a look at each; else 0. */
+    size_t flat_bytes;
 };
 
 struct reply_node {
@@ -45,6 +48,9 @@ valkeyReply *reply_build_root(struct reply_builder *builder, int type, size_t ro
 valkeyReply *reply_build_node(struct reply_builder *builder, int type);
 /* Uninitialised memory of the arena, aligned for pointers; NULL when there is none. */
 void *reply_build_bytes(struct reply_builder *builder, size_t size);
+/* See to it that the newest chunk has `size` bytes left, giving up its rest if need be; false
+ * without memory. */
+bool reply_build_reserve(struct reply_builder *builder, size_t size);
 /* Copy text into the reply. False without memory. For VERB the text begins with "fmt:". */
 bool reply_build_text(struct reply_builder *builder, valkeyReply *reply, const char *text,
                       size_t size);
