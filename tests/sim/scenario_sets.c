@@ -4,5 +4,6 @@
 const struct scenario_type *const SCENARIO_SETS[] = {
     CONFIG_GROUP_SCENARIOS,
     CLUSTER_SCENARIOS,
+    MOVES_SCENARIOS,
     NULL,
 };
