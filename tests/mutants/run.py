@@ -105,11 +105,12 @@ class Runner:
         return result
 
     def tests(self, mutant, is_random):
-        for program in self.programs[mutant["of"]["tests"]]:
-            if program.endswith("_random") != is_random:
-                continue
+        order = self.programs[mutant["of"]["tests"]]
+        for program in [p for p in order if p.endswith("_random") == is_random]:
             status, text = self.run(mutant["number"], program)
             if status != 0:
+                order.remove(program)  # what noticed one mistake is likely to notice the next one too
+                order.insert(0, program)
                 failed = re.findall(r"\[  FAILED  \] (?:\S+: )?([a-z]\w+)", text)
                 return failed[0] if failed else f"{program} (status {status})"
         return ""
