@@ -109,8 +109,8 @@ class Runner:
         for program in [p for p in order if p.endswith("_random") == is_random]:
             status, text = self.run(mutant["number"], program)
             if status != 0:
-                order.remove(program)  # what noticed one mistake is likely to notice the next one too
-                order.insert(0, program)
+                # what noticed one mistake is likely to notice the next one too
+                self.programs[mutant["of"]["tests"]] = [program] + [p for p in order if p != program]
                 failed = re.findall(r"\[  FAILED  \] (?:\S+: )?([a-z]\w+)", text)
                 return failed[0] if failed else f"{program} (status {status})"
         return ""
