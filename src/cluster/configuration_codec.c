@@ -278,11 +278,17 @@ static bool read_header(struct byte_reader *r, struct configuration *c) {
     return read_unsigned(r, 4) == c->partition_count && c->member_count <= c->members_max;
 }
 
+static void read_into(struct configuration *c, struct partition_config read, uint32_t partition) {
+    c->partitions[partition] = read;
+    if (read.reset_ceiling > c->reset_ceiling)
+        c->reset_ceiling = read.reset_ceiling;
+}
+
 static bool read_state(struct byte_reader *r, struct configuration *c) {
     for (uint32_t i = 0; i < c->member_count && !r->is_failed; i++)
         read_member(r, &c->members[i]);
     for (uint32_t i = 0; i < c->partition_count && !r->is_failed; i++)
-        c->partitions[i] = read_partition(r);
+        read_into(c, read_partition(r), i);
     return !r->is_failed && r->left == 0 && configuration_is_sound(c);
 }
 

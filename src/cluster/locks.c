@@ -223,6 +223,8 @@ static void give_record(struct locks *l, const struct lock_record *record, enum 
 static uint64_t next_token(const struct locks *l, const struct lock_moment *moment) {
     uint64_t most = moment->ceiling > TOKEN_MARGIN_US ? moment->ceiling - TOKEN_MARGIN_US : 0;
     uint64_t token = moment->cluster_us < most ? moment->cluster_us : most;
+    if (token <= moment->above && !CLUSTER_MUTATED(MUTANT_TOKEN_BELOW_RESET))
+        token = moment->above + 1;
     if (token <= l->last)
         token = l->last + 1;
     return token <= moment->ceiling || CLUSTER_MUTATED(MUTANT_LOCK_ABOVE_CEILING) ? token : 0;

@@ -10,7 +10,8 @@
  *
  * - Tokens of a partition strictly grow: max(last + 1, min(cluster time, ceiling - 60 s)) in
  *   microseconds; none is given above the ceiling, which the config group raises all the time. When
- *   a partition's data was lost, `last` becomes the ceiling (locks_reset).
+ *   a partition's data was lost, `last` and the floor become the ceiling (locks_reset), and tokens
+ *   of all other partitions go on above it, or for two minutes it would refuse them.
  * - A hold counts at the primary, by the clock of its machine, from the commit of the grant or
  *   renewal; a new primary begins anew with all holds in full. Its holder counts from before it
  *   asked, and less (lock_lost_at_us), so it gives up first. A renewal never shortens a hold.
@@ -77,6 +78,7 @@ struct lock_moment {
     int64_t now_us;
     uint64_t cluster_us;
     uint64_t ceiling; /* of tokens: the configuration's */
+    uint64_t above;   /* tokens are above: the ceiling when any partition was last reset */
 };
 
 enum lock_verdict {

@@ -128,6 +128,9 @@ enum cluster_mutant {
     MUTANT_LOCK_HOLD_SHORTENED = 243,     /* a renewal for less time cuts the hold short */
     MUTANT_FENCE_FLOOR_IGNORED = 244,     /* a mark is forgotten instead of raising the floor */
     MUTANT_FENCE_MARKS_NOT_COPIED = 245,  /* a copied partition has no marks */
+    /* requests of several commands, recovery by force, memory */
+    MUTANT_STALE_ACK_SYNCED = 260,  /* an old acknowledgement says that a replica is complete */
+    MUTANT_TOKEN_BELOW_RESET = 261, /* new tokens are below what a reset partition takes */
 };
 
 #ifdef CLUSTER_MUTANT

@@ -260,7 +260,10 @@ static void take(struct cluster_partition *p, const struct partition_input *inpu
         partition_take_request(p, input->request);
         break;
     case PARTITION_DISCONNECT: partition_disconnect(p, input->connection); break;
-    case PARTITION_VIEW: p->ceiling = input->configuration->ceiling; return;
+    case PARTITION_VIEW:
+        p->ceiling = input->configuration->ceiling;
+        p->above = input->configuration->reset_ceiling;
+        return;
     default: return;
     }
     if (partition_is_ready(p))

@@ -131,7 +131,7 @@ static void apply_reset(struct configuration *c, struct partition_config *p,
     p->learners = (struct member_set){0};
     begin_term(c, p, change->member);
     p->reset_term = p->term;
-    p->reset_ceiling = c->ceiling;
+    p->reset_ceiling = c->reset_ceiling = c->ceiling;
     if (CLUSTER_MUTATED(MUTANT_RESET_KEEPS_CEILING))
         return;
     /* of partitions that are reset at once, each finds room above what the one before took */

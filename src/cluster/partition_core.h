@@ -45,6 +45,7 @@ struct cluster_partition {
     struct copying *copying;
     struct locks *locks;
     uint64_t ceiling;    /* of lock tokens */
+    uint64_t above;      /* lock tokens are above */
     uint64_t reset_term; /* in which RESET was logged */
     /* applying: records apply_from to apply_to are given out by the replica, not all stored */
     uint64_t apply_from, apply_to;

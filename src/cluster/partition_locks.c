@@ -7,8 +7,10 @@
 static const int64_t LATE_US = 1000000; /* a grant that comes at the end of the wait may take */
 
 static struct lock_moment moment(struct cluster_partition *p) {
-    return (struct lock_moment){
-        .now_us = p->now_us, .cluster_us = (uint64_t)partition_time(p), .ceiling = p->ceiling};
+    return (struct lock_moment){.now_us = p->now_us,
+                                .cluster_us = (uint64_t)partition_time(p),
+                                .ceiling = p->ceiling,
+                                .above = p->above};
 }
 
 /* False: no memory, nothing changed. */

@@ -68,6 +68,7 @@ struct replica_peer {
     bool is_in_sync;   /* else a learner */
     bool is_unsynced;  /* its data is not complete */
     bool is_matched;   /* has acknowledged something in this term */
+    uint64_t ack;      /* number of its newest acknowledgement */
     uint64_t next;     /* sequence to send next */
     uint64_t received; /* acknowledged in this term */
     uint64_t durable;
@@ -126,7 +127,8 @@ struct partition_replica {
     uint64_t executed_term; /* ... of this term; 0: none */
     bool is_unsynced;       /* the store lacks something or has too much: can't be in sync */
     bool is_copied;         /* ... but for what is not committed yet */
-    bool owes_ack;          /* the primary does not know yet that it is complete */
+    bool owes_ack;          /* the primary does not know yet that it is complete, or not */
+    uint64_t ack;           /* number of the last acknowledgement; grows while the process lives */
     uint64_t synced_from;   /* COPIED: complete once this is committed */
     uint64_t write_number, synced_number, synced;
     uint64_t dirty_from; /* records from here on are not in a write yet; UINT64_MAX: none */
@@ -167,6 +169,7 @@ struct replica_message {
     struct log_position position;
     uint64_t commit;  /* RECORDS, BASE */
     uint64_t durable; /* ACK: on stable storage up to here */
+    uint64_t number;  /* ACK: of two the higher one was said later */
     bool is_unsynced; /* ACK */
     uint32_t record_count;
     const struct replica_record *records; /* RECORDS */

@@ -2,13 +2,13 @@
 /* Bytes of messages between replicas. Integers are little-endian.
  *
  *   type u8 | partition u32 | from u32 | to u32 | incarnations 2 x u64 | config index u64 | term
- * u64 | position: term u64, sequence u64 | commit u64 | durable u64 | unsynced u8 | count u8 |
- * count times: term u64, kind u8, size u32, payload
+ * u64 | position: term u64, sequence u64 | commit u64 | durable u64 | number u64 | unsynced u8 |
+ * count u8 | count times: term u64, kind u8, size u32, payload
  */
 #include "cluster/partition_replica.h"
 #include "raft/bytes.h"
 
-enum { HEADER_BYTES = 1 + 3 * 4 + 8 * 8 + 2, RECORD_HEADER_BYTES = 13 };
+enum { HEADER_BYTES = 1 + 3 * 4 + 9 * 8 + 2, RECORD_HEADER_BYTES = 13 };
 
 size_t replica_message_encoded_size(const struct replica_message *m) {
     size_t size = HEADER_BYTES + (size_t)m->record_count * RECORD_HEADER_BYTES;
@@ -24,9 +24,9 @@ size_t replica_message_encode(const struct replica_message *m, uint8_t *out) {
     write_unsigned(&w, m->from, 4);
     write_unsigned(&w, m->to, 4);
     const uint64_t words[] = {
-        m->from_incarnation, m->to_incarnation,    m->config_index, m->term,
-        m->position.term,    m->position.sequence, m->commit,       m->durable};
-    for (size_t i = 0; i < 8; i++)
+        m->from_incarnation,  m->to_incarnation, m->config_index, m->term,  m->position.term,
+        m->position.sequence, m->commit,         m->durable,      m->number};
+    for (size_t i = 0; i < 9; i++)
         write_unsigned(&w, words[i], 8);
     write_unsigned(&w, m->is_unsynced, 1);
     write_unsigned(&w, m->record_count, 1);
@@ -49,10 +49,16 @@ enum larder_status replica_message_decode(struct slice bytes,
     out->partition = (uint32_t)read_unsigned(&r, 4);
     out->from = (uint32_t)read_unsigned(&r, 4);
     out->to = (uint32_t)read_unsigned(&r, 4);
-    uint64_t *const words[] = {
-        &out->from_incarnation, &out->to_incarnation,    &out->config_index, &out->term,
-        &out->position.term,    &out->position.sequence, &out->commit,       &out->durable};
-    for (size_t i = 0; i < 8; i++)
+    uint64_t *const words[] = {&out->from_incarnation,
+                               &out->to_incarnation,
+                               &out->config_index,
+                               &out->term,
+                               &out->position.term,
+                               &out->position.sequence,
+                               &out->commit,
+                               &out->durable,
+                               &out->number};
+    for (size_t i = 0; i < 9; i++)
         *words[i] = read_unsigned(&r, 8);
     out->is_unsynced = read_flag(&r);
     out->record_count = (uint32_t)read_unsigned(&r, 1);

@@ -109,6 +109,8 @@ static struct replica_peer *sender(struct partition_replica *r, const struct rep
     return peer;
 }
 
+/* Positions only grow, so the order of acknowledgements does not matter for them; what a replica
+ * says of its data is believed if it was said later than what is known. */
 void primary_take_ack(struct partition_replica *r, const struct replica_message *m) {
     struct replica_peer *peer = sender(r, m);
     if (peer == NULL || (m->term != r->view.term && !CLUSTER_MUTATED(MUTANT_ACK_ANY_TERM)) ||
@@ -116,7 +118,10 @@ void primary_take_ack(struct partition_replica *r, const struct replica_message 
         return;
     uint64_t before = reached(r, peer);
     peer->is_matched = true;
-    peer->is_unsynced = m->is_unsynced;
+    if (m->number > peer->ack || CLUSTER_MUTATED(MUTANT_STALE_ACK_SYNCED)) {
+        peer->ack = m->number;
+        peer->is_unsynced = m->is_unsynced;
+    }
     if (m->position.sequence > peer->received)
         peer->received = m->position.sequence;
     if (m->durable > peer->durable)

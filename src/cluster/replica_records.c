@@ -74,6 +74,7 @@ void replica_acknowledge(struct partition_replica *r, uint64_t matched) {
     uint64_t durable = replica_durable(r);
     m->durable = durable < matched ? durable : matched;
     m->commit = r->commit;
+    m->number = r->ack = r->ack < (uint64_t)r->now_us ? (uint64_t)r->now_us : r->ack + 1;
     m->is_unsynced = r->is_unsynced;
     r->owes_ack = false;
 }

@@ -236,6 +236,7 @@ static void a_reset_begins_empty_and_raises_the_ceiling(void **state) {
                               "4/3 DEGRADED C*0\n"
                               "DOWN C: applied -> 5/3 LOST ~C0\n");
     assert_int_equal(f->c->ceiling, 5000000);
+    assert_int_equal(f->c->reset_ceiling, f->c->partitions[0].reset_ceiling);
 }
 
 static void a_restarted_member_has_no_seats(void **state) {

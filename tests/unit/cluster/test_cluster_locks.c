@@ -24,7 +24,7 @@ struct fixture {
     struct logged log[RECORDS];
     uint64_t last, commit;
     int64_t now_ms;
-    uint64_t cluster_ms, ceiling_ms;
+    uint64_t cluster_ms, ceiling_ms, above_ms;
 };
 
 static struct fixture fixture;
@@ -61,8 +61,10 @@ static void end(struct fixture *f, const char *expected) {
 }
 
 static struct lock_moment moment(const struct fixture *f) {
-    return (struct lock_moment){
-        .now_us = f->now_ms * MS, .cluster_us = f->cluster_ms * MS, .ceiling = f->ceiling_ms * MS};
+    return (struct lock_moment){.now_us = f->now_ms * MS,
+                                .cluster_us = f->cluster_ms * MS,
+                                .ceiling = f->ceiling_ms * MS,
+                                .above = f->above_ms * MS};
 }
 
 static void pass(struct fixture *f, int64_t ms) {
@@ -527,6 +529,31 @@ static void test_after_a_total_loss_tokens_are_above_all_former_ones(void **stat
            "2 GRANT 1120000.001\n");
 }
 
+/* Another partition lost its data: its floor is what the ceiling was then. */
+static void test_who_acquires_after_a_reset_elsewhere_can_write_there(void **state) {
+    (void)state;
+    struct fixture *f = begin();
+    struct slice record;
+    acquire(f, 'A', 1, 0, 0);
+    commit(f);
+    locks_reset(f->backup, f->ceiling_ms * MS);
+    assert_int_equal(locks_fence(f->backup, SLICE_LITERAL("door"), token(f), 1, &record),
+                     LARDER_DENIED);
+    f->above_ms = f->ceiling_ms;
+    f->ceiling_ms += 1000;
+    ask_for(f, 'A', 2, (struct lock_request){.type = LOCK_REQUEST_RELEASE, .token = token(f)});
+    acquire(f, 'A', 3, 0, 0);
+    commit(f);
+    assert_int_equal(locks_fence(f->backup, SLICE_LITERAL("door"), token(f), 1, &record),
+                     LARDER_OK);
+    end(f, "1 GRANT 1000000.000\n"
+           "  A1 GRANTED 1000000.000\n"
+           "2 RELEASE 1000000.000\n"
+           "3 GRANT 1120000.001\n"
+           "  A2 DONE 1000000.000\n"
+           "  A3 GRANTED 1120000.001\n");
+}
+
 static void test_force_release_makes_the_old_token_void(void **state) {
     (void)state;
     struct fixture *f = begin();
@@ -712,6 +739,7 @@ int main(void) {
         cmocka_unit_test(test_tokens_grow_whatever_the_clock_says),
         cmocka_unit_test(test_no_token_exceeds_the_ceiling),
         cmocka_unit_test(test_after_a_total_loss_tokens_are_above_all_former_ones),
+        cmocka_unit_test(test_who_acquires_after_a_reset_elsewhere_can_write_there),
         cmocka_unit_test(test_force_release_makes_the_old_token_void),
         cmocka_unit_test(test_a_session_that_ends_leaves_nothing),
         cmocka_unit_test(test_marks_refuse_older_tokens_and_fold_after_a_day),

@@ -929,6 +929,38 @@ static void a_learner_behind_what_is_committed_is_not_proposed(void **state) {
     expect("  A proposes EXPAND C@3\n");
 }
 
+/* C was complete when it sent the first acknowledgement, and was found to differ since. */
+static void an_old_acknowledgement_does_not_make_a_replica_complete(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    commit_change(CONFIG_SHRINK, C);
+    see(A);
+    commit_change(CONFIG_ADD_LEARNER, C);
+    see(A);
+    see(B);
+    see(C);
+    lose_all();
+    struct replica_message ack = {.type = REPLICA_ACK,
+                                  .from = C,
+                                  .to = A,
+                                  .term = 1,
+                                  .position = {1, 1},
+                                  .durable = 1,
+                                  .number = 8,
+                                  .is_unsynced = true};
+    inject(ack);
+    ack.number = 7;
+    ack.is_unsynced = false;
+    inject(ack);
+    assert_false(fixture.has_proposed);
+    lose_all();
+    ack.number = 9;
+    fixture.is_quiet = false;
+    inject(ack);
+    lose_all();
+    expect("  A proposes EXPAND C@3\n");
+}
+
 static void a_backup_applies_what_is_committed(void **state) {
     (void)state;
     fixture.is_quiet = true;
@@ -972,6 +1004,7 @@ int main(void) {
         TEST(a_term_begins_with_a_committed_record),
         TEST(what_was_not_compared_is_not_committed),
         TEST(a_learner_behind_what_is_committed_is_not_proposed),
+        TEST(an_old_acknowledgement_does_not_make_a_replica_complete),
         TEST(a_backup_applies_what_is_committed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
