@@ -164,6 +164,11 @@ static void use_output(struct cluster_data *d, uint32_t p) {
     const struct partition_output *out = &d->out;
     if (out->replica.is_broken)
         machine_violate(d->machine, "I4: a committed record would have been cut");
+    if (out->committed_last > partition_replica(d->partitions[p])->commit)
+        machine_violate(d->machine, "I14: effects leave before they are committed");
+    if (out->replica.has_proposal && out->replica.proposal.type == CONFIG_TRANSFER &&
+        partition_replica(d->partitions[p])->commit < partition_replica(d->partitions[p])->log.last)
+        machine_violate(d->machine, "I14: a hand-off is asked for before all is committed");
     if (out->has_diverged)
         machine_violate(d->machine, "I7: a replica differs from its primary");
     if (out->replica.has_new_role) {
@@ -242,6 +247,14 @@ void cluster_data_view(struct cluster_data *d, struct cluster_member *member,
             &(struct partition_input){.type = PARTITION_VIEW, .configuration = configuration});
 }
 
+static void watch_time(struct cluster_data *d, uint32_t p, int64_t median_us) {
+    const struct partition_replica *r = partition_replica(d->partitions[p]);
+    bool is_leading = r->role == REPLICA_OPEN || r->role == REPLICA_DRAINING;
+    bool is_running = is_leading && partition_stored(d->partitions[p]) == r->applied;
+    cluster_oracle_time(machine_oracle(d->machine), d->machine, p, is_running,
+                        partition_time_us(d->partitions[p]), median_us);
+}
+
 void cluster_data_tick(struct cluster_data *d) {
     if (d->member == NULL || member_number(d->member) == CLUSTER_NOBODY)
         return;
@@ -249,9 +262,11 @@ void cluster_data_tick(struct cluster_data *d) {
         cluster_data_view(d, d->member, member_configuration(d->member));
     int64_t wall_us = machine_wall_us(d->machine);
     int64_t median_us = member_median_wall_us(d->member, machine_now_us(d->machine), wall_us);
-    for (uint32_t p = 0; p < d->settings->partition_count && d->store != NULL; p++)
+    for (uint32_t p = 0; p < d->settings->partition_count && d->store != NULL; p++) {
         (void)step(d, p,
                    &(struct partition_input){.type = PARTITION_TICK, .tick = {wall_us, median_us}});
+        watch_time(d, p, median_us);
+    }
 }
 
 void cluster_data_hand_off(struct cluster_data *d, uint32_t partition, uint32_t to) {

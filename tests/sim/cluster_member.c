@@ -84,6 +84,8 @@ static void host_store(void *context, const struct raft_output *out) {
     }
     raft_oracle_step(core, p->answers.number, raft, out,
                      out->has_install ? raft_oracle_state(core, out->install.index) : 0);
+    for (size_t i = 0; i < out->apply_count; i++)
+        cluster_oracle_entry(p->oracle, p->machine, &out->apply[i]);
     if (out->write.number != 0)
         raft_storage_write(&p->storage, &out->write);
     if (out->has_snapshot_chunk)
@@ -305,6 +307,7 @@ static void wake(void *process) {
     drain(p);
     member_tick(p->member, machine_now_us(p->machine), machine_wall_us(p->machine));
     cluster_data_tick(p->data);
+    cluster_oracle_tick(p->oracle, p->machine, p->member, p->data);
     raft_storage_probe(&p->storage);
     storage_answers_offer_snapshot(&p->answers);
     drain(p);

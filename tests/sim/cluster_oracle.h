@@ -9,6 +9,8 @@
  *   I6   what Raft promises (raft_oracle.h)
  *   I7   configurations are equal at equal indexes; replicas are equal when all is settled
  *   I11  epochs and terms never fall, on any member
+ *   I13  the time of a partition goes on evenly and never back
+ *   I14  nothing leaves a member before it is true: effects, stale reads, reads by a round
  * The rest is found in what clients saw (I8, I9, I10) and by the simulator's memory (I12). */
 #ifndef LARDER_TESTS_SIM_CLUSTER_ORACLE_H
 #define LARDER_TESTS_SIM_CLUSTER_ORACLE_H
@@ -33,6 +35,15 @@ void cluster_oracle_view(struct cluster_oracle *oracle, struct sim_machine *mach
                          const struct configuration *configuration);
 void cluster_oracle_step(struct cluster_oracle *oracle, struct sim_machine *machine,
                          struct cluster_member *member, const struct cluster_data *data);
+/* After its tick: promises, whose ends are compared wherever they lie. */
+void cluster_oracle_tick(struct cluster_oracle *oracle, struct sim_machine *machine,
+                         struct cluster_member *member, const struct cluster_data *data);
+/* Cluster time of a partition as of a tick; `is_running`: this process makes it. */
+void cluster_oracle_time(struct cluster_oracle *oracle, struct sim_machine *machine,
+                         uint32_t partition, bool is_running, int64_t time_us, int64_t median_us);
+/* An entry that a process was given, which is committed. Before it is applied. */
+void cluster_oracle_entry(struct cluster_oracle *oracle, struct sim_machine *machine,
+                          const struct raft_entry *entry);
 /* The process ends. */
 void cluster_oracle_end(struct cluster_oracle *oracle, struct sim_machine *machine);
 /* All is settled: replicas of a partition that have stored as many records hold the same. */
