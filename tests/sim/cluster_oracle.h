@@ -11,6 +11,7 @@
  *   I11  epochs and terms never fall, on any member
  *   I13  the time of a partition goes on evenly and never back
  *   I14  nothing leaves a member before it is true: effects, stale reads, reads by a round
+ *   I15  all members ever are of one cluster
  * The rest is found in what clients saw (I8, I9, I10) and by the simulator's memory (I12). */
 #ifndef LARDER_TESTS_SIM_CLUSTER_ORACLE_H
 #define LARDER_TESTS_SIM_CLUSTER_ORACLE_H

@@ -24,6 +24,7 @@ static void *create(uint64_t seed, struct sim_world_options *options) {
     *s = (struct cluster_subject){.seed = seed};
     s->settings = (struct cluster_sim_settings){
         .founders = options->machine_count,
+        .is_founding_durable = seed % 3 != 0,
         .partition_count = options->machine_count < MACHINES ? 1 : PARTITIONS,
         .cluster = CLUSTER_DEFAULT_SETTINGS,
         .is_rough = seed % 2 == 0};
