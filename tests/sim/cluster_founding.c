@@ -27,6 +27,7 @@ struct cluster_founding {
     struct founding_entry entry;
     struct member_address contacts[FOUNDING_ADDRESSES_MAX];
     uint32_t emptying_count;
+    enum founding_state traced;
     uint8_t frame[HEADER_BYTES + FOUNDING_FRAME_BYTES_MAX];
 };
 
@@ -185,10 +186,19 @@ void cluster_founding_destroy(struct cluster_founding *f) {
 
 /* ---- inputs ---- */
 
+static void trace_state(struct cluster_founding *f) {
+    enum founding_state state = cluster_founding_state(f);
+    if (state == f->traced)
+        return;
+    f->traced = state;
+    machine_trace(f->machine, state, 0, "founding: %s", founding_state_name(state));
+}
+
 void cluster_founding_tick(struct cluster_founding *f) {
     cluster_mark_probe(&f->mark);
     if (f->driver != NULL)
         founding_driver_tick(f->driver, machine_now_us(f->machine));
+    trace_state(f);
 }
 
 void cluster_founding_take_frame(struct cluster_founding *f, uint32_t from, struct slice body) {
@@ -199,6 +209,7 @@ void cluster_founding_take_frame(struct cluster_founding *f, uint32_t from, stru
     f->is_used[from] = true;
     founding_driver_receive(f->driver, is_answer ? from : f->settings->founders + from,
                             slice_of(body.data + 1, body.size - 1), machine_now_us(f->machine));
+    trace_state(f);
 }
 
 /* A new connection that the peer opened tells that the former one is gone. */
@@ -213,6 +224,7 @@ void cluster_founding_link(struct cluster_founding *f, uint32_t peer, enum sim_l
     if (peer < f->settings->founders)
         founding_driver_broken(f->driver, peer, now_us);
     founding_driver_broken(f->driver, f->settings->founders + peer, now_us);
+    trace_state(f);
 }
 
 bool cluster_founding_synced(struct cluster_founding *f, uint64_t ticket,
@@ -231,6 +243,7 @@ bool cluster_founding_synced(struct cluster_founding *f, uint64_t ticket,
         return true;
     if (f->driver != NULL) {
         founding_driver_stored(f->driver, machine_now_us(f->machine));
+        trace_state(f);
         return true;
     }
     status = create_driver(f);

@@ -327,6 +327,10 @@ void cluster_oracle_compare(struct cluster_oracle *o) {
     }
 }
 
+bool cluster_oracle_is_founded(const struct cluster_oracle *o) {
+    return o->index > 0;
+}
+
 const struct partition_config *cluster_oracle_partition(const struct cluster_oracle *o,
                                                         uint32_t partition) {
     return partition < o->partition_count ? &o->partitions[partition].config : NULL;

@@ -50,6 +50,9 @@ void cluster_oracle_end(struct cluster_oracle *oracle, struct sim_machine *machi
 /* All is settled: replicas of a partition that have stored as many records hold the same. */
 void cluster_oracle_compare(struct cluster_oracle *oracle);
 
+/* Whether some entry of the configuration was committed: from then on a majority of the first
+ * voters has it on disk. */
+bool cluster_oracle_is_founded(const struct cluster_oracle *oracle);
 /* The newest configuration that any member has applied; NULL before the first. */
 const struct partition_config *cluster_oracle_partition(const struct cluster_oracle *oracle,
                                                         uint32_t partition);
