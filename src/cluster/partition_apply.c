@@ -7,12 +7,15 @@
 #include "base/hash.h"
 #include "raft/bytes.h"
 
-static enum larder_status reset_locks(struct cluster_partition *p, struct slice body) {
-    struct byte_reader r = byte_reader_of(body);
+/* Data was given up: tokens of before are void, and what was asked before may have been done. */
+static enum larder_status reset_beside(struct cluster_partition *p,
+                                       const struct partition_record *record) {
+    struct byte_reader r = byte_reader_of(record->body);
     uint64_t ceiling = read_unsigned(&r, 8);
     if (r.is_failed || r.left != 0)
         return LARDER_CORRUPT;
     locks_reset(p->locks, ceiling);
+    request_memory_raise_floor(p->requests, record->time_us);
     return LARDER_OK;
 }
 
@@ -23,7 +26,7 @@ enum larder_status partition_apply_beside(struct cluster_partition *p, uint64_t 
     if (record->kind == PARTITION_RECORD_SESSION_EXPIRE)
         status = request_memory_expire(p->requests, record->body);
     if (record->kind == PARTITION_RECORD_RESET)
-        status = reset_locks(p, record->body);
+        status = reset_beside(p, record);
     bool is_skipped = CLUSTER_MUTATED(MUTANT_RESULTS_AT_PRIMARY_ONLY) && !p->clock.is_running;
     if (status == LARDER_OK && record->has_request && !is_skipped)
         status = request_memory_add(p->requests, &record->id, record->time_us, &record->result);

@@ -28,6 +28,7 @@ void partition_write(struct cluster_partition *p, uint64_t context, int64_t dead
     }
     bool is_lock = record->kind == PARTITION_RECORD_LOCK;
     written.mark = slice_of(NULL, 0); /* applied before */
+    cluster_clock_note(&p->clock, record->time_us);
     if (!fits ||
         (!is_lock && partition_apply_beside(p, p->replica->log.last, &written) != LARDER_OK))
         p->is_broken = true;

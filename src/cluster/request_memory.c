@@ -40,6 +40,10 @@ void request_memory_clear(struct request_memory *m) {
     m->floor_us = INT64_MIN;
 }
 
+void request_memory_raise_floor(struct request_memory *m, int64_t time_us) {
+    m->floor_us = time_us > m->floor_us ? time_us : m->floor_us;
+}
+
 void request_memory_destroy(struct request_memory *m) {
     if (m == NULL)
         return;

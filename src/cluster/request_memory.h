@@ -14,7 +14,8 @@
  * Results come in by the records that caused them and go by lowest numbers and SESSION_EXPIRE
  * records, so all replicas remember the same. Whoever forgets a session raises the floor to the
  * newest "first sent" that it ever executed for it; so nothing is executed twice however clocks
- * run, and however early a session had to go for lack of room.
+ * run, and however early a session had to go for lack of room. After a loss of all data the floor
+ * is the time at which the partition began anew.
  *
  * The primary decides what is forgotten (request_memory_choose). One thread. */
 #ifndef LARDER_CLUSTER_REQUEST_MEMORY_H
@@ -98,6 +99,8 @@ enum larder_status request_memory_create(size_t bytes_max, const struct allocato
 void request_memory_destroy(struct request_memory *memory);
 /* Forget everything, the floor too. */
 void request_memory_clear(struct request_memory *memory);
+/* What was first sent up to `time_us`, and is not stored, is unknown from now on. */
+void request_memory_raise_floor(struct request_memory *memory, int64_t time_us);
 
 /* KNOWN: *out is the result, borrowed until the memory changes. */
 enum request_state request_memory_find(const struct request_memory *memory,

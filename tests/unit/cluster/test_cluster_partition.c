@@ -608,11 +608,30 @@ static void a_lock_request_is_parked_and_a_queue_has_its_end(void **state) {
     expect("  B: 2 DONE $-1\n");
 }
 
-/* All three are gone, the data is given up, and B begins anew. */
-static void after_a_reset_tokens_go_on_above_the_ceiling(void **state) {
+/* Should it lead again, what it executed itself is not applied once more. */
+static void a_deposed_primary_knows_the_time_of_its_own_locks(void **state) {
     (void)state;
+    world.members[A].wall_ahead_ms = 900;
+    world_tick(A);
+    for (int i = 0; i < 400; i++) {
+        world.now_ms += 100;
+        world_promise_all();
+        world_tick(A);
+        world_deliver("");
+    }
+    world_promise_all();
     world_lock(A, 1, LOCK_REQUEST_ACQUIRE, 1, 1, PATIENT);
     world_deliver("");
+    int64_t time_us = partition_time_us(world.members[A].partition);
+    fail_over_to_b();
+    world_see(A);
+    assert_int_equal(partition_replica(world.members[A].partition)->role, REPLICA_NONE);
+    assert_true(partition_time_us(world.members[A].partition) >= time_us);
+    forget();
+}
+
+/* All three are gone, the data is given up, and B begins anew. */
+static void lose_everything(void) {
     world.is_quiet = true;
     world_change(CONFIG_SHRINK, B);
     world_change(CONFIG_SHRINK, C);
@@ -644,14 +663,38 @@ static void after_a_reset_tokens_go_on_above_the_ceiling(void **state) {
     }
     assert_int_equal(partition_replica(world.members[B].partition)->role, REPLICA_OPEN);
     assert_true(world_agree(B, C));
-    assert_true(locks_last_token(partition_locks(world.members[C].partition)) >= ceiling);
     world_hear_coordinator(B);
     world.is_quiet = false;
     forget();
+}
+
+static void after_a_reset_tokens_go_on_above_the_ceiling(void **state) {
+    (void)state;
+    world_lock(A, 1, LOCK_REQUEST_ACQUIRE, 1, 1, PATIENT);
+    world_deliver("");
+    uint64_t ceiling = world.group->ceiling;
+    lose_everything();
+    assert_true(locks_last_token(partition_locks(world.members[C].partition)) >= ceiling);
     world_lock(B, 2, LOCK_REQUEST_ACQUIRE, 2, 1, PATIENT);
     world_deliver("A");
     expect("  B: 2 DONE GRANTED newer\n");
     assert_true(world.token > ceiling);
+}
+
+/* It may have been executed on what was lost: its client was answered, or will not know. */
+static void a_request_from_before_a_reset_is_not_executed(void **state) {
+    (void)state;
+    struct request_id id = {
+        .client = {7, 7}, .number = 1, .lowest = 1, .first_sent_us = world_time_us(0)};
+    world_do_as(A, 1, "INCR n", id);
+    world_deliver("");
+    lose_everything();
+    world_do_as(B, 2, "INCR n", id);
+    id = (struct request_id){.client = {7, 7}, .number = 2, .lowest = 2};
+    world_do_as(B, 3, "INCR n", id);
+    world_deliver("A");
+    expect("  B: 2 UNKNOWN SESSION\n"
+           "  B: 3 DONE :1\n");
 }
 
 /* A frame that comes twice, long after its client was told that nothing happened. */
@@ -874,6 +917,7 @@ int main(void) {
         TEST(after_a_hand_off_that_did_not_apply_parked_requests_are_executed),
         TEST(what_a_read_says_expired_is_gone_after_a_failover),
         TEST(time_does_not_run_back_over_a_failover),
+        TEST(a_deposed_primary_knows_the_time_of_its_own_locks),
         TEST(backups_decide_nothing_by_their_own_clocks),
         TEST(a_read_by_a_round_needs_no_lease),
         TEST(a_watch_of_another_term_is_broken),
@@ -889,6 +933,7 @@ int main(void) {
         TEST(those_whose_connection_closes_leave_the_queue),
         TEST(a_lock_request_is_parked_and_a_queue_has_its_end),
         TEST(after_a_reset_tokens_go_on_above_the_ceiling),
+        TEST(a_request_from_before_a_reset_is_not_executed),
         TEST(a_write_that_changed_nothing_is_not_executed_later),
         TEST(a_restart_knows_what_was_in_the_log),
         TEST(a_damaged_log_is_refused),
