@@ -20,8 +20,8 @@ struct waiting {
     bool is_used;
     uint32_t client;
     uint64_t number;
-    uint32_t turn;    /* of this place */
-    bool is_lock;     /* its request */
+    uint32_t turn; /* of this place */
+    struct cluster_asked asked;
     int64_t until_us; /* a lock request that was superseded, or whose client is gone, has no answer
                        * by then and never gets one */
 };
@@ -80,8 +80,8 @@ static uint32_t machine_of(const struct cluster_data *d, uint32_t number) {
 
 static void send_reply(struct cluster_data *d, const struct waiting *waiting,
                        enum config_group_answer answer, uint32_t in_charge, int64_t time_us,
-                       struct slice bytes) {
-    cluster_reply_encode(waiting->number, answer, in_charge, time_us, d->body);
+                       uint64_t term, struct slice bytes) {
+    cluster_reply_encode(waiting->number, answer, in_charge, time_us, term, d->body);
     if (bytes.size > BODY_MAX - CLUSTER_REPLY_HEADER_BYTES)
         return;
     if (bytes.size > 0)
@@ -109,17 +109,19 @@ static void take_reply(struct cluster_data *d, uint32_t p, const struct partitio
         return;
     }
     waiting->is_used = false;
+    cluster_oracle_answer(machine_oracle(d->machine), d->machine, p, &waiting->asked, reply,
+                          partition_stored(d->partitions[p]));
     uint8_t text[CLUSTER_LOCK_REPLY_BYTES];
     struct slice bytes = slice_of(NULL, 0);
     if (reply->answer == PARTITION_FENCED)
         bytes = slice_of_string("-FENCED\r\n");
-    else if (reply->answer == PARTITION_DONE && waiting->is_lock)
+    else if (reply->answer == PARTITION_DONE && waiting->asked.is_lock)
         bytes = slice_of(text, cluster_lock_reply_encode(reply->lock_answer, reply->token, text));
     else if (reply->answer == PARTITION_DONE)
         bytes = reply->bytes;
     send_reply(d, waiting, answer_of(reply->answer),
                machine_of(d, partition_replica(d->partitions[p])->view.primary),
-               partition_time_us(d->partitions[p]), bytes);
+               partition_time_us(d->partitions[p]), partition_term(d->partitions[p]), bytes);
 }
 
 static void send_messages(struct cluster_data *d) {
@@ -247,11 +249,15 @@ void cluster_data_view(struct cluster_data *d, struct cluster_member *member,
             &(struct partition_input){.type = PARTITION_VIEW, .configuration = configuration});
 }
 
-static void watch_time(struct cluster_data *d, uint32_t p, int64_t median_us) {
+/* It makes the time of the partition; as an open one it executes. */
+static bool is_leading(const struct cluster_data *d, uint32_t p) {
     const struct partition_replica *r = partition_replica(d->partitions[p]);
-    bool is_leading = r->role == REPLICA_OPEN || r->role == REPLICA_DRAINING;
-    bool is_running = is_leading && partition_stored(d->partitions[p]) == r->applied;
-    cluster_oracle_time(machine_oracle(d->machine), d->machine, p, is_running,
+    bool is_open = r->role == REPLICA_OPEN || r->role == REPLICA_DRAINING;
+    return is_open && partition_stored(d->partitions[p]) == r->applied;
+}
+
+static void watch_time(struct cluster_data *d, uint32_t p, int64_t median_us) {
+    cluster_oracle_time(machine_oracle(d->machine), d->machine, p, is_leading(d, p),
                         partition_time_us(d->partitions[p]), median_us);
 }
 
@@ -310,10 +316,41 @@ static struct waiting *find_place(struct cluster_data *d) {
     for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
         struct waiting *waiting = &d->waiting[d->place++ % REQUESTS_MAX];
         if (!waiting->is_used ||
-            (waiting->is_lock && waiting->until_us < machine_now_us(d->machine)))
+            (waiting->asked.is_lock && waiting->until_us < machine_now_us(d->machine)))
             return waiting;
     }
     return NULL;
+}
+
+static struct cluster_asked asked_of(const struct cluster_request *request) {
+    const struct slice *word = &request->argv[0];
+    return (struct cluster_asked){.client = request->session.words[1],
+                                  .number = request->number,
+                                  .mode = request->read_mode,
+                                  .is_lock = request->has_lock,
+                                  .is_read = slice_equal(*word, slice_of_string("GET")) ||
+                                             slice_equal(*word, slice_of_string("SMEMBERS")),
+                                  .may_expire = request->may_expire,
+                                  .is_again = request->is_again,
+                                  .is_at_once = true,
+                                  .watched_term = request->watched_term};
+}
+
+/* A read that was executed in this step has deleted what had expired. */
+static void check_expired(struct cluster_data *d, uint32_t p,
+                          const struct cluster_request *request) {
+    const struct partition_replica *r = partition_replica(d->partitions[p]);
+    struct partition_store store = store_host_partition(d->store, p);
+    struct store_result result;
+    struct slice item;
+    int64_t time_ms = partition_time_us(d->partitions[p]) / 1000;
+    bool is_there =
+        store.type->read_key(store.context, request->argv[1], &item) == LARDER_OK && item.size > 0;
+    if (is_there && r->role == REPLICA_OPEN &&
+        store.type->read(store.context, time_ms, request->argv, request->argc, &result) ==
+            LARDER_OK &&
+        result.reply.size > 1 && memcmp(result.reply.data, "$-", 2) == 0)
+        machine_violate(d->machine, "I14: a read says that a key expired and no record does");
 }
 
 void cluster_data_take_request(struct cluster_data *d, uint32_t client, struct slice body) {
@@ -325,10 +362,10 @@ void cluster_data_take_request(struct cluster_data *d, uint32_t client, struct s
     struct waiting *place = find_place(d);
     struct waiting asker = {.client = client,
                             .number = request.number,
-                            .is_lock = request.has_lock,
+                            .asked = asked_of(&request),
                             .until_us = machine_now_us(d->machine) + ANSWERLESS_US};
     if (place == NULL || d->store == NULL) {
-        send_reply(d, &asker, ANSWER_FAILED, UINT32_MAX, 0, slice_of(NULL, 0));
+        send_reply(d, &asker, ANSWER_FAILED, UINT32_MAX, 0, 0, slice_of(NULL, 0));
         return;
     }
     request.lock.connection = client;
@@ -344,14 +381,24 @@ void cluster_data_take_request(struct cluster_data *d, uint32_t client, struct s
         .context = (uint64_t)(place - d->waiting) + (uint64_t)place->turn * REQUESTS_MAX,
         .deadline_us = machine_now_us(d->machine) + DEADLINE_US,
         .id = request.has_lock ? NULL : &id,
+        .read_mode = request.read_mode,
+        .watched_term = request.watched_term,
         .fence = request.has_fence ? &request.fence : NULL,
         .lock = request.has_lock ? &request.lock : NULL,
         .argv = request.argv,
         .argc = request.argc};
     uint32_t p = cluster_data_partition_of(d, request.argv[1]);
+    if (request.watched_term != 0)
+        cluster_oracle_watch(machine_oracle(d->machine), &place->asked);
+    bool is_ready = is_leading(d, p);
     if (step(d, p, &(struct partition_input){.type = PARTITION_REQUEST, .request = &command}) !=
         LARDER_OK)
         machine_violate(d->machine, "a request was not taken");
+    place->asked.is_at_once = false;
+    bool is_asked_still = place->is_used && place->turn == asker.turn;
+    if (is_ready && is_asked_still && request.may_expire && place->asked.is_read &&
+        request.read_mode != PARTITION_READ_STALE)
+        check_expired(d, p, &request);
 }
 
 void cluster_data_disconnect(struct cluster_data *d, uint32_t client) {

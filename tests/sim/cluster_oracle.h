@@ -11,7 +11,6 @@
  *   I11  epochs and terms never fall, on any member
  *   I13  the time of a partition goes on evenly and never back
  *   I14  nothing leaves a member before it is true: effects, stale reads, reads by a round
- *   I15  all members ever are of one cluster
  * The rest is found in what clients saw (I8, I9, I10) and by the simulator's memory (I12). */
 #ifndef LARDER_TESTS_SIM_CLUSTER_ORACLE_H
 #define LARDER_TESTS_SIM_CLUSTER_ORACLE_H
@@ -19,6 +18,17 @@
 #include "sim/cluster_data.h"
 #include "sim/raft_oracle.h"
 #include "sim/world.h"
+
+/* A request of a client, as the member that answers it knows it. */
+struct cluster_asked {
+    uint64_t client, number; /* of its id */
+    enum partition_read_mode mode;
+    bool is_lock, is_read;
+    bool may_expire; /* its key */
+    bool is_again;   /* it was sent before under its number */
+    bool is_at_once; /* the answer comes in the step of the request */
+    uint64_t watched_term;
+};
 
 struct cluster_oracle_counters {
     uint64_t opened, failovers, resets, restores, expansions, hand_offs;
@@ -45,14 +55,17 @@ void cluster_oracle_time(struct cluster_oracle *oracle, struct sim_machine *mach
 /* An entry that a process was given, which is committed. Before it is applied. */
 void cluster_oracle_entry(struct cluster_oracle *oracle, struct sim_machine *machine,
                           const struct raft_entry *entry);
+/* A request with a watched term came to some member. */
+void cluster_oracle_watch(struct cluster_oracle *oracle, const struct cluster_asked *asked);
+/* A member answers; `stored`: records up to there are in its store. */
+void cluster_oracle_answer(struct cluster_oracle *oracle, struct sim_machine *machine,
+                           uint32_t partition, const struct cluster_asked *asked,
+                           const struct partition_reply *reply, uint64_t stored);
 /* The process ends. */
 void cluster_oracle_end(struct cluster_oracle *oracle, struct sim_machine *machine);
 /* All is settled: replicas of a partition that have stored as many records hold the same. */
 void cluster_oracle_compare(struct cluster_oracle *oracle);
 
-/* Whether some entry of the configuration was committed: from then on a majority of the first
- * voters has it on disk. */
-bool cluster_oracle_is_founded(const struct cluster_oracle *oracle);
 /* The newest configuration that any member has applied; NULL before the first. */
 const struct partition_config *cluster_oracle_partition(const struct cluster_oracle *oracle,
                                                         uint32_t partition);

@@ -10,6 +10,7 @@ enum {
     ORACLE_TERMS_MAX = 1 << 14,
     ORACLE_RESETS_MAX = 4096,
     ORACLE_RECORDS = 4096,
+    ORACLE_WATCHES = 256,
 };
 
 /* Who opened a term. */
@@ -68,10 +69,14 @@ struct watched_process {
     struct watched_time times[CLUSTER_SIM_PARTITIONS_MAX];
 };
 
+/* A request that may be executed in one term only. */
+struct watched_request {
+    uint64_t client, number, term; /* term 0: none */
+};
+
 struct cluster_oracle {
     struct sim_world *world;
     struct raft_oracle *core;
-    struct raft_id cluster; /* of the first configuration */
     uint32_t partition_count;
     uint64_t index;   /* of the newest configuration */
     uint64_t *hashes; /* of configurations, by index modulo ORACLE_INDEXES */
@@ -84,6 +89,7 @@ struct cluster_oracle {
     struct watched_process processes[SIM_MACHINES_MAX];
     /* every entry one after the other; NULL: no configuration was seen */
     struct configuration *before, *after;
+    struct watched_request watches[ORACLE_WATCHES]; /* by number */
     struct cluster_oracle_counters counters;
 };
 
@@ -132,6 +138,15 @@ bool oracle_has_lease(struct cluster_member *member, const struct partition_repl
 void oracle_check_promises(struct cluster_oracle *oracle, struct sim_machine *machine,
                            struct cluster_member *member, uint32_t partition,
                            const struct partition_replica *replica);
+
+/* The same at the moment in which a read is answered, whatever the process counts on. */
+void oracle_check_answer(struct cluster_oracle *oracle, struct sim_machine *machine,
+                         struct cluster_member *member, uint32_t partition,
+                         const struct partition_replica *replica);
+
+/* cluster_oracle_answers.c: a record of that term is committed. */
+void oracle_check_watch(struct cluster_oracle *oracle, const struct sim_machine *machine,
+                        const struct partition_record *record, uint64_t term);
 
 /* cluster_oracle_story.c: lines about what a newer configuration changes. */
 void oracle_tell_configuration(const struct cluster_oracle *oracle,

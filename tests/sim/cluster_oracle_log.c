@@ -11,7 +11,8 @@ void oracle_forget_log(struct watched_partition *w) {
     memset(w->records, 0, sizeof(w->records));
 }
 
-static struct committed_record describe(const struct partition_replica *r, uint64_t sequence) {
+static struct committed_record describe(struct cluster_oracle *o, const struct sim_machine *machine,
+                                        const struct partition_replica *r, uint64_t sequence) {
     struct replica_record record = replica_log_get(&r->log, sequence);
     struct committed_record out = {
         .sequence = sequence,
@@ -20,8 +21,10 @@ static struct committed_record describe(const struct partition_replica *r, uint6
     };
     struct partition_record decoded;
     if (record.kind == RECORD_EFFECT &&
-        partition_record_decode(record.payload, &decoded) == LARDER_OK)
+        partition_record_decode(record.payload, &decoded) == LARDER_OK) {
         out.time_us = decoded.time_us;
+        oracle_check_watch(o, machine, &decoded, record.term);
+    }
     return out;
 }
 
@@ -45,7 +48,7 @@ static void note_record(struct cluster_oracle *o, const struct sim_machine *mach
     struct committed_record *known = &w->records[sequence % ORACLE_RECORDS];
     if (known->sequence > sequence)
         return;
-    struct committed_record record = describe(r, sequence);
+    struct committed_record record = describe(o, machine, r, sequence);
     if (known->sequence == sequence) {
         if (known->term != record.term || known->digest != record.digest)
             oracle_violate(o, machine, "I4: two members committed different records in one place");

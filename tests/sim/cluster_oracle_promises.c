@@ -79,6 +79,19 @@ static void check_config(struct cluster_oracle *o, struct sim_machine *machine,
         oracle_violate(o, machine, "I5: a primary serves that has not heard of the config group");
 }
 
+void oracle_check_answer(struct cluster_oracle *o, struct sim_machine *machine,
+                         struct cluster_member *member, uint32_t p,
+                         const struct partition_replica *r) {
+    struct member_set peers = peers_of(r);
+    for (uint8_t i = 0; i < peers.count; i++) {
+        const struct sim_machine *other = machine_of(o, peers.members[i]);
+        if (other != NULL && other != machine &&
+            restrained_until(o, other->address, p, r) <= machine_now_us(other))
+            oracle_violate(o, machine, "I5: a read was answered that nobody's promise covers");
+    }
+    check_config(o, machine, member, r);
+}
+
 void oracle_check_promises(struct cluster_oracle *o, struct sim_machine *machine,
                            struct cluster_member *member, uint32_t p,
                            const struct partition_replica *r) {

@@ -7,7 +7,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { SET_KEYS_FROM = 6 }; /* of a round's keys, these are sets: as register_clients.c draws */
+enum {
+    EXPIRING_KEY = 3,
+    SET_KEYS_FROM = 6
+}; /* of a round's keys, these are sets: as register_clients.c draws */
 
 /* ---- requests ---- */
 
@@ -40,6 +43,10 @@ static bool is_set(uint64_t key) {
     return key % ROUND_KEYS >= SET_KEYS_FROM;
 }
 
+bool cluster_key_expires(uint64_t key) {
+    return key % ROUND_KEYS == EXPIRING_KEY;
+}
+
 static void add_compare(struct argument_writer *w, uint64_t a, uint64_t b) {
     add_number(w, b);
     add_word(w, a == 0 ? "NX" : "IFEQ");
@@ -64,6 +71,27 @@ static void add_command(struct argument_writer *w, const struct register_command
         add_compare(w, c->a, c->b);
     else if (c->kind != OPERATION_READ)
         add_number(w, c->a);
+    if (c->ttl_ms > 0) {
+        add_word(w, "PX");
+        add_number(w, c->ttl_ms);
+    }
+}
+
+enum { BIT_AGAIN = 1, BIT_EXPIRES = 2 };
+
+static void add_options(struct byte_writer *w, enum partition_read_mode mode, uint64_t watched_term,
+                        bool is_again, bool may_expire) {
+    write_unsigned(w, 'O', 1);
+    write_unsigned(w, mode, 1);
+    write_unsigned(w, watched_term, 8);
+    write_unsigned(w, (is_again ? BIT_AGAIN : 0u) | (may_expire ? BIT_EXPIRES : 0u), 1);
+}
+
+static enum partition_read_mode mode_of(enum register_read read) {
+    static const enum partition_read_mode MODES[] = {[REGISTER_READ_LEASE] = PARTITION_READ_LEASE,
+                                                     [REGISTER_READ_STALE] = PARTITION_READ_STALE,
+                                                     [REGISTER_READ_ROUND] = PARTITION_READ_ROUND};
+    return MODES[read];
 }
 
 static size_t encode(const struct register_command *command, int64_t first_sent_us,
@@ -77,6 +105,8 @@ static size_t encode(const struct register_command *command, int64_t first_sent_
     w.count = w.bytes.at++;
     *w.count = 0;
     add_command(&w, command);
+    add_options(&w.bytes, mode_of(command->read), command->watched_term, command->is_again,
+                cluster_key_expires(command->key));
     return (size_t)(w.bytes.at - out);
 }
 
@@ -106,6 +136,8 @@ size_t cluster_request_encode(const struct cluster_request *request, uint8_t *ou
         write_unsigned(&w.bytes, request->lock.hold_ms, 4);
         write_unsigned(&w.bytes, request->lock.wait_ms, 4);
     }
+    add_options(&w.bytes, request->read_mode, request->watched_term, request->is_again,
+                request->may_expire);
     return (size_t)(w.bytes.at - out);
 }
 
@@ -126,6 +158,14 @@ static void read_lock(struct byte_reader *r, struct cluster_request *out) {
     out->lock.name = out->argv[1];
 }
 
+static void read_options(struct byte_reader *r, struct cluster_request *out) {
+    out->read_mode = (enum partition_read_mode)read_unsigned(r, 1);
+    out->watched_term = read_unsigned(r, 8);
+    uint64_t bits = read_unsigned(r, 1);
+    out->is_again = (bits & BIT_AGAIN) != 0;
+    out->may_expire = (bits & BIT_EXPIRES) != 0;
+}
+
 enum larder_status cluster_request_decode(struct slice body, struct cluster_request *out) {
     struct byte_reader r = byte_reader_of(body);
     *out = (struct cluster_request){.number = read_unsigned(&r, 8)};
@@ -137,24 +177,28 @@ enum larder_status cluster_request_decode(struct slice body, struct cluster_requ
         return LARDER_CORRUPT;
     for (size_t i = 0; i < out->argc; i++)
         out->argv[i] = read_bytes(&r, read_unsigned(&r, 2));
-    uint64_t more = r.left > 0 ? read_unsigned(&r, 1) : 0;
-    if (more == 'F')
-        read_fence(&r, out);
-    else if (more == 'K')
-        read_lock(&r, out);
+    while (r.left > 0 && !r.is_failed) {
+        switch (read_unsigned(&r, 1)) {
+        case 'F': read_fence(&r, out); break;
+        case 'K': read_lock(&r, out); break;
+        case 'O': read_options(&r, out); break;
+        default: return LARDER_CORRUPT;
+        }
+    }
     return r.is_failed || r.left > 0 ? LARDER_CORRUPT : LARDER_OK;
 }
 
 /* ---- replies ---- */
 
 void cluster_reply_encode(uint64_t number, enum config_group_answer answer, uint32_t machine,
-                          int64_t time_us, uint8_t out[CLUSTER_REPLY_HEADER_BYTES]) {
+                          int64_t time_us, uint64_t term, uint8_t out[CLUSTER_REPLY_HEADER_BYTES]) {
     struct byte_writer w = {out};
     write_unsigned(&w, 'R', 1);
     write_unsigned(&w, number, 8);
     write_unsigned(&w, answer, 1);
     write_unsigned(&w, machine, 4);
     write_unsigned(&w, (uint64_t)time_us, 8);
+    write_unsigned(&w, term, 8);
 }
 
 /* The number that stands in a line, from behind its first character; the line's end is passed. */
@@ -260,6 +304,7 @@ enum larder_status cluster_reply_decode(struct slice frame, struct config_group_
     out->answer = (enum config_group_answer)read_unsigned(&r, 1);
     out->leader = (uint32_t)read_unsigned(&r, 4);
     out->time_us = (int64_t)read_unsigned(&r, 8);
+    out->term = read_unsigned(&r, 8);
     *out_bytes = slice_of(r.at, r.left);
     return r.is_failed || type != 'R' ? LARDER_CORRUPT : LARDER_OK;
 }
@@ -303,6 +348,7 @@ void cluster_protocol_describe(struct slice frame, char *out, size_t size) {
     uint64_t answer = read_unsigned(&r, 1);
     uint32_t machine = (uint32_t)read_unsigned(&r, 4);
     (void)read_unsigned(&r, 8);
+    (void)read_unsigned(&r, 8);
     char text[64];
     size_t shown = 0;
     for (; shown < r.left && shown + 1 < sizeof(text); shown++)
@@ -312,5 +358,9 @@ void cluster_protocol_describe(struct slice frame, char *out, size_t size) {
              ANSWERS[answer <= ANSWER_UNKNOWN ? answer : 0], machine, text);
 }
 
-const struct register_protocol CLUSTER_PROTOCOL = {
-    .is_by_key = true, .has_retries = true, .encode = encode, .decode = decode};
+const struct register_protocol CLUSTER_PROTOCOL = {.is_by_key = true,
+                                                   .has_retries = true,
+                                                   .has_more = true,
+                                                   .expires = cluster_key_expires,
+                                                   .encode = encode,
+                                                   .decode = decode};

@@ -38,6 +38,7 @@ struct config_group_reply {
     struct operation_result result;
     uint32_t leader; /* address; UINT32_MAX: not known */
     int64_t time_us; /* of the cluster; 0: not told */
+    uint64_t term;   /* of the partition; 0: not told */
 };
 
 enum { CONFIG_GROUP_REPLY_BYTES = 23, CONFIG_GROUP_REQUEST_BYTES = 1 + REGISTER_COMMAND_BYTES };

@@ -202,7 +202,8 @@ static size_t encode(const struct lock_client *client, uint8_t out[REGISTER_FRAM
     struct cluster_request request = {.number = client->number,
                                       .session = {{0x6c6f636b, client->index + 1}},
                                       .lowest = client->number,
-                                      .first_sent_us = client->first_sent_us};
+                                      .first_sent_us = client->first_sent_us,
+                                      .is_again = client->retries > 0};
     if (c->is_write) {
         request.argc = 4;
         request.argv[0] = slice_of_string("SET");

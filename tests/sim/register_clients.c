@@ -62,7 +62,43 @@ static void note(struct register_client *client, int64_t return_us,
                                   .client = client->index};
     if (result != NULL)
         operation.result = *result;
+    if (client->command.read == REGISTER_READ_STALE)
+        operation.call_us = client->clients->began_us; /* what it saw may be old */
     register_clients_note(client->clients, client->command.key, &operation);
+    if (client->command.ttl_ms == 0)
+        return;
+    /* the value may go at any time, how early depends on clocks */
+    const struct operation expiry = {.call_us = client->called_us,
+                                     .return_us = OPERATION_UNKNOWN,
+                                     .kind = OPERATION_COMPARE,
+                                     .a = client->command.a,
+                                     .client = client->index};
+    register_clients_note(client->clients, client->command.key, &expiry);
+}
+
+static void keep_former(struct register_client *client) {
+    client->former[client->former_at++ % REGISTER_FORMER_MAX] =
+        (struct register_former){client->command, client->first_sent_us};
+}
+
+/* Of the newest ones rather; nobody waits for the answer. */
+static void send_former(struct register_client *client) {
+    struct register_clients *clients = client->clients;
+    uint32_t back = random_below(&client->random, 2) == 0
+                        ? 1
+                        : 1 + (uint32_t)random_below(&client->random, REGISTER_FORMER_MAX);
+    if (back > client->former_at)
+        return;
+    struct register_former *former =
+        &client->former[(client->former_at - back) % REGISTER_FORMER_MAX];
+    uint8_t frame[REGISTER_FRAME_MAX];
+    former->command.is_again = true;
+    size_t size = clients->protocol->encode(&former->command, former->first_sent_us, frame);
+    uint32_t target =
+        (uint32_t)random_below(&client->random, clients->world->options.machine_count);
+    if (random_below(&client->random, 2) == 0)
+        target = client->targets[slot_of(client, former->command.key)];
+    world_client_send(clients->world, client->index, target, slice_of(frame, size));
 }
 
 static void send(struct register_client *client);
@@ -83,6 +119,7 @@ static bool retry(struct register_client *client) {
         return false;
     client->retries++;
     client->turn++;
+    client->command.is_again = true;
     client->target = any_machine(client);
     later(client, 1 + (int64_t)random_below(&client->random, 200000), send_again);
     return true;
@@ -96,6 +133,7 @@ static void give_up(struct register_client *client) {
     client->outcome = OUTCOME_UNKNOWN;
     client->turn++;
     client->clients->counters.unknown++;
+    keep_former(client);
     client->targets[slot_of(client, client->command.key)] = any_machine(client);
     note(client, OPERATION_UNKNOWN, NULL);
     think(client);
@@ -116,8 +154,8 @@ static void send(struct register_client *client) {
     later(client, TIMEOUT_US, on_timeout);
 }
 
-void register_client_request(struct register_client *client, uint32_t target, uint64_t key,
-                             enum operation_kind kind, uint64_t a, uint64_t b) {
+static void request(struct register_client *client, uint32_t target,
+                    const struct register_command *command) {
     struct register_clients *clients = client->clients;
     client->is_waiting = true;
     client->outcome = OUTCOME_NONE;
@@ -125,20 +163,50 @@ void register_client_request(struct register_client *client, uint32_t target, ui
     client->retries = 0;
     client->called_us = clients->world->now_us;
     client->first_sent_us = client->called_us + client->offset_us;
-    client->command = (struct register_command){
-        .client = client->index, .number = ++clients->next_number, .key = key, kind, a, b};
+    client->command = *command;
+    client->command.client = client->index;
+    client->command.number = ++clients->next_number;
     send(client);
 }
 
-static enum operation_kind draw_kind(struct random *random, uint64_t key) {
-    uint64_t draw = random_below(random, 100);
+void register_client_request(struct register_client *client, uint32_t target, uint64_t key,
+                             enum operation_kind kind, uint64_t a, uint64_t b) {
+    request(client, target, &(struct register_command){.key = key, .kind = kind, .a = a, .b = b});
+}
+
+static bool is_expiring(const struct register_client *client, uint64_t key) {
+    return client->clients->protocol->has_more && client->clients->protocol->expires(key);
+}
+
+static enum operation_kind draw_kind(struct register_client *client, uint64_t key) {
+    uint64_t draw = random_below(&client->random, 100);
     if (draw < 35)
         return OPERATION_READ;
+    if (is_expiring(client, key))
+        return draw < 70 ? OPERATION_READ : OPERATION_WRITE;
     if (key % ROUND_KEYS < 4)
         return draw < 70 ? OPERATION_WRITE : OPERATION_COMPARE;
     if (key % ROUND_KEYS < 6)
         return OPERATION_ADD;
     return draw < 70 ? OPERATION_SET_ADD : OPERATION_SET_REMOVE;
+}
+
+static void draw_more(struct register_client *client, struct register_command *command,
+                      uint32_t *target) {
+    struct random *random = &client->random;
+    uint64_t draw = random_below(random, 100);
+    if (random_below(random, 100) < 15)
+        send_former(client);
+    if (command->kind == OPERATION_READ && draw < 12) {
+        command->read = REGISTER_READ_STALE;
+        *target = any_machine(client);
+    } else if (command->kind == OPERATION_READ && draw < 25) {
+        command->read = REGISTER_READ_ROUND;
+    } else if (command->kind == OPERATION_WRITE && is_expiring(client, command->key)) {
+        command->ttl_ms = draw < 70 ? 20 + (uint32_t)random_below(random, 1500) : 0;
+    }
+    if (command->kind != OPERATION_READ && draw >= 85)
+        command->watched_term = client->terms[slot_of(client, command->key)];
 }
 
 static void act(void *context, uint64_t turn) {
@@ -148,19 +216,21 @@ static void act(void *context, uint64_t turn) {
     struct register_clients *clients = client->clients;
     struct random *random = &client->random;
     uint64_t key = clients->round * ROUND_KEYS + 1 + random_below(random, ROUND_KEYS);
-    enum operation_kind kind = draw_kind(random, key);
-    uint64_t a = 0, b = 0;
-    if (kind == OPERATION_WRITE)
-        a = ++clients->next_value;
-    if (kind == OPERATION_COMPARE) {
-        a = random_below(random, 5) == 0 ? 0 : client->last_value;
-        b = ++clients->next_value;
+    struct register_command command = {.key = key, .kind = draw_kind(client, key)};
+    if (command.kind == OPERATION_WRITE)
+        command.a = ++clients->next_value;
+    if (command.kind == OPERATION_COMPARE) {
+        command.a = random_below(random, 5) == 0 ? 0 : client->last_value;
+        command.b = ++clients->next_value;
     }
-    if (kind == OPERATION_ADD)
-        a = 1 + random_below(random, 2);
-    if (kind == OPERATION_SET_ADD || kind == OPERATION_SET_REMOVE)
-        a = random_below(random, 8);
-    register_client_request(client, client->targets[slot_of(client, key)], key, kind, a, b);
+    if (command.kind == OPERATION_ADD)
+        command.a = 1 + random_below(random, 2);
+    if (command.kind == OPERATION_SET_ADD || command.kind == OPERATION_SET_REMOVE)
+        command.a = random_below(random, 8);
+    uint32_t target = client->targets[slot_of(client, key)];
+    if (clients->protocol->has_more)
+        draw_more(client, &command, &target);
+    request(client, target, &command);
 }
 
 static void think(struct register_client *client) {
@@ -200,6 +270,8 @@ static void on_reply(void *context, uint32_t from, struct slice frame) {
         return;
     if (reply.time_us != 0)
         client->offset_us = reply.time_us - client->clients->world->now_us;
+    if (reply.term != 0)
+        client->terms[slot_of(client, client->command.key)] = reply.term;
     if (reply.answer == ANSWER_UNKNOWN) {
         give_up(client);
         return;
@@ -214,6 +286,7 @@ static void on_reply(void *context, uint32_t from, struct slice frame) {
     client->turn++;
     client->clients->counters.operations++;
     client->clients->answered++;
+    keep_former(client);
     if (client->command.kind == OPERATION_READ || client->command.kind == OPERATION_COMPARE)
         client->last_value = reply.result.value;
     note(client, client->clients->world->now_us, &reply.result);
@@ -258,6 +331,7 @@ void register_clients_begin(struct register_clients *clients, uint64_t seed, boo
     clients->is_active = true;
     clients->round++;
     clients->answered = 0;
+    clients->began_us = clients->world->now_us;
     clients->think_us = 50000 + (int64_t)random_below(&random, 500000);
     if (is_hasty)
         clients->think_us /= 5;

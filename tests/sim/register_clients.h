@@ -28,6 +28,10 @@ struct register_protocol {
     /* A request whose outcome is unknown may be sent again under its number: it is executed once.
      */
     bool has_retries;
+    /* Reads of other kinds, values that go by themselves, writes of one term only; and a request
+     * that was answered may come once more, ever so late: it is not executed again. */
+    bool has_more;
+    bool (*expires)(uint64_t key); /* has_more: only reads and writes of such keys */
     size_t (*encode)(const struct register_command *command, int64_t first_sent_us,
                      uint8_t out[REGISTER_FRAME_MAX]);
     /* Errors: LARDER_CORRUPT; LARDER_NOT_FOUND (a reply to another request). */
@@ -36,6 +40,14 @@ struct register_protocol {
 };
 
 extern const struct register_protocol CONFIG_GROUP_PROTOCOL;
+
+enum { REGISTER_FORMER_MAX = 8 };
+
+/* A request whose end is known to its client. */
+struct register_former {
+    struct register_command command; /* number 0: none */
+    int64_t first_sent_us;
+};
 
 struct register_client {
     struct register_clients *clients;
@@ -48,9 +60,12 @@ struct register_client {
     uint64_t turn; /* raised with every request and every end of one: older calls are stale */
     struct register_command command;
     int64_t called_us;
-    int64_t offset_us;             /* cluster time less true time, as the last reply showed it */
-    int64_t first_sent_us;         /* cluster time of the request */
-    uint64_t last_value;           /* that it saw */
+    int64_t offset_us;          /* cluster time less true time, as the last reply showed it */
+    int64_t first_sent_us;      /* cluster time of the request */
+    uint64_t last_value;        /* that it saw */
+    uint64_t terms[ROUND_KEYS]; /* of the keys' partitions, as last told; 0: not known */
+    uint32_t former_at;
+    struct register_former former[REGISTER_FORMER_MAX];
     enum register_outcome outcome; /* of the last request */
     struct operation_result result;
 };
@@ -67,6 +82,7 @@ struct register_clients {
     struct register_history histories[ROUND_KEYS];
     struct sim_subject_counters counters;
     uint64_t answered; /* in this round */
+    int64_t began_us;  /* the round */
 };
 
 void register_clients_init(struct register_clients *clients, struct sim_world *world,

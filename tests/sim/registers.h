@@ -16,12 +16,19 @@ struct registers {
     } places[REGISTER_PLACES];
 };
 
+enum register_read { REGISTER_READ_LEASE, REGISTER_READ_STALE, REGISTER_READ_ROUND };
+
 struct register_command {
     uint64_t client; /* with `number` it names the operation */
     uint64_t number;
     uint64_t key;
     enum operation_kind kind;
     uint64_t a, b;
+    /* only for those who understand it; not encoded here */
+    enum register_read read;
+    uint32_t ttl_ms;       /* WRITE: the value goes by itself after that; 0: it stays */
+    uint64_t watched_term; /* only in that term; 0: in any */
+    bool is_again;         /* it was sent before under its number */
 };
 
 enum { REGISTER_COMMAND_BYTES = 41 };

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* I5, I9 and I14 at the moment in which a member answers a client. */
+#include "sim/cluster_oracle_core.h"
+
+#include "cluster/partition_record.h"
+
+/* ---- requests by their ids ---- */
+
+static bool is_of_request(const struct replica_record *record, uint64_t client, uint64_t number) {
+    struct partition_record decoded;
+    return record->kind == RECORD_EFFECT &&
+           partition_record_decode(record->payload, &decoded) == LARDER_OK && decoded.has_request &&
+           decoded.id.client[1] == client && decoded.id.number == number;
+}
+
+/* Whether the process led that term. */
+static bool has_led(const struct watched_partition *w, const struct sim_machine *machine,
+                    uint64_t term) {
+    for (uint64_t i = 0; i < w->opened_count && i < 64; i++) {
+        const struct opened_term *opened = &w->opened[(w->opened_count - 1 - i) % ORACLE_TERMS_MAX];
+        if (opened->term == term)
+            return opened->machine == machine->address &&
+                   opened->incarnation == machine->incarnation;
+    }
+    return false;
+}
+
+/* Whether somebody who may be elected still has a record of the request that may be committed,
+ * made by this process. */
+static bool may_be_applied(const struct cluster_oracle *o, const struct sim_machine *machine,
+                           uint32_t p, const struct cluster_asked *asked) {
+    for (uint32_t i = 0; i < o->world->options.machine_count; i++) {
+        const struct partition_replica *r = oracle_replica(o, i, p);
+        if (r == NULL || !oracle_is_in_sync(o, &o->partitions[p], r))
+            continue;
+        uint64_t from = r->commit > r->log.base.sequence ? r->commit : r->log.base.sequence;
+        for (uint64_t s = from + 1; s <= r->log.last; s++) {
+            struct replica_record record = replica_log_get(&r->log, s);
+            if (is_of_request(&record, asked->client, asked->number) &&
+                has_led(&o->partitions[p], machine, record.term))
+                return true;
+        }
+    }
+    return false;
+}
+
+void cluster_oracle_watch(struct cluster_oracle *o, const struct cluster_asked *asked) {
+    o->watches[asked->number % ORACLE_WATCHES] = (struct watched_request){
+        .client = asked->client, .number = asked->number, .term = asked->watched_term};
+}
+
+void oracle_check_watch(struct cluster_oracle *o, const struct sim_machine *machine,
+                        const struct partition_record *record, uint64_t term) {
+    const struct watched_request *watch = &o->watches[record->id.number % ORACLE_WATCHES];
+    if (record->has_request && watch->term != 0 && watch->number == record->id.number &&
+        watch->client == record->id.client[1] && watch->term != term)
+        oracle_violate(o, machine, "I14: a request of one term was executed in another");
+}
+
+/* ---- answers ---- */
+
+static void check_stale(struct cluster_oracle *o, const struct sim_machine *machine,
+                        const struct partition_replica *r) {
+    bool has_tail = r->executed_term != 0 && r->executed > r->commit;
+    if (r->is_unsynced || has_tail)
+        oracle_violate(o, machine, "I14: a stale read of what may be cut or is not there yet");
+}
+
+static void check_read(struct cluster_oracle *o, struct sim_machine *machine, uint32_t p,
+                       const struct partition_replica *r, uint64_t stored) {
+    struct cluster_member *member = cluster_process_member(machine->process);
+    if (r->view.term < o->partitions[p].newest_open)
+        oracle_violate(o, machine, "I5: a read was answered when a newer term was open");
+    if (r->role == REPLICA_OPEN && stored < r->applied)
+        oracle_violate(o, machine, "I14: a primary answers that has not applied its log");
+    if (oracle_is_serving(r))
+        oracle_check_answer(o, machine, member, p, r);
+}
+
+void cluster_oracle_answer(struct cluster_oracle *o, struct sim_machine *machine, uint32_t p,
+                           const struct cluster_asked *asked, const struct partition_reply *reply,
+                           uint64_t stored) {
+    const struct partition_replica *r = oracle_replica(o, machine->address, p);
+    if (r == NULL)
+        return;
+    bool is_refused = reply->answer == PARTITION_MOVED || reply->answer == PARTITION_REFUSED ||
+                      reply->answer == PARTITION_CLOSED || reply->answer == PARTITION_BUSY ||
+                      reply->answer == PARTITION_WATCH_BROKEN;
+    if (is_refused && !asked->is_again && !asked->is_read && may_be_applied(o, machine, p, asked))
+        oracle_violate(o, machine, "I9: a request was refused that may still be applied");
+    bool is_error = reply->bytes.size > 0 && reply->bytes.data[0] == '-';
+    if (reply->answer != PARTITION_DONE || asked->is_lock || is_error)
+        return;
+    if (asked->mode == PARTITION_READ_STALE && r->role < REPLICA_ELECTED) {
+        check_stale(o, machine, r);
+        return;
+    }
+    if (asked->is_read && asked->mode == PARTITION_READ_ROUND && asked->is_at_once &&
+        r->view.in_sync.count > 1)
+        oracle_violate(o, machine, "I14: a read by a round was answered without one");
+    if (asked->is_read && asked->mode != PARTITION_READ_ROUND && !asked->may_expire)
+        check_read(o, machine, p, r, stored);
+    if (!asked->is_read && !asked->is_again && r->view.in_sync.count < r->settings.min_insync)
+        oracle_violate(o, machine, "I14: a write was answered with too few in sync");
+}
