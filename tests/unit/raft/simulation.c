@@ -230,6 +230,17 @@ static uint32_t any_node(struct sim *s) {
     return (uint32_t)random_below(&s->random, s->node_count);
 }
 
+/* One that takes itself for the leader, also if the others have another. */
+static uint32_t any_leader(struct sim *s) {
+    uint32_t from = any_node(s);
+    for (uint32_t i = 0; i < s->node_count; i++) {
+        uint32_t number = (from + i) % s->node_count;
+        if (s->nodes[number].raft != NULL && s->nodes[number].seen.role == RAFT_LEADER)
+            return number;
+    }
+    return from;
+}
+
 static void propose(struct sim *s, uint32_t number) {
     uint64_t command = ++s->commands;
     sim_input(
@@ -284,7 +295,7 @@ static void act_as_client(struct sim *s) {
     if (sim_chance(s, s->faults.read)) {
         uint64_t context = s->reads++;
         s->read_floor[context & 1023] = raft_oracle_committed_index(s->oracle);
-        sim_input(s, sim_chance(s, 300) ? any_node(s) : leader,
+        sim_input(s, sim_chance(s, 300) ? any_leader(s) : leader,
                   (struct raft_input){.type = RAFT_READ, .read_context = context});
     }
     if (sim_chance(s, s->faults.change))
@@ -299,8 +310,9 @@ static void act_as_client(struct sim *s) {
 static void make_space(struct sim *s, uint32_t number) {
     struct sim_disk *disk = &s->nodes[number].disk;
     disk->is_full = false;
-    if (!disk->is_refusing)
+    if (!disk->is_refusing || disk->is_mending)
         return;
+    disk->is_mending = true;
     /* after the failure, which may be still on its way */
     sim_schedule(s, &(struct sim_event){.time_ms = s->now_ms + s->faults.disk_ms + 1,
                                         .type = EVENT_INPUT,
@@ -373,7 +385,7 @@ static void handle(struct sim *s, const struct sim_event *event) {
         break;
     case EVENT_INPUT:
         if (is_current && event->input.type == RAFT_STORAGE_READY)
-            s->nodes[event->node].disk.is_refusing = false;
+            s->nodes[event->node].disk.is_refusing = s->nodes[event->node].disk.is_mending = false;
         if (is_current)
             sim_input(s, event->node, event->input);
         break;
@@ -450,7 +462,7 @@ static void sim_begin(struct sim *s, uint64_t seed) {
         disk->hard_state = (struct raft_hard_state){0};
         disk->snapshot = (struct sim_snapshot){0};
         disk->count = disk->write_count = 0;
-        disk->is_full = disk->is_refusing = false;
+        disk->is_full = disk->is_refusing = disk->is_mending = false;
         if (i < voters)
             disk->snapshot.configuration = founders;
         s->nodes[i].incarnation = 0;

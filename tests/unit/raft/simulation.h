@@ -52,7 +52,8 @@ struct sim_disk {
     size_t count;
     struct sim_entry log[SIM_LOG_MAX];
     bool is_full;
-    bool is_refusing; /* a write failed and STORAGE_READY was not given yet */
+    bool is_refusing; /* a write failed and STORAGE_READY was not given yet ... */
+    bool is_mending;  /* ... but will be */
     size_t write_count;
     struct sim_write writes[SIM_WRITES_MAX]; /* not yet durable */
 };

@@ -119,5 +119,5 @@ static void disk_crash(struct sim *s, uint32_t number) {
     for (size_t i = 0; i < done && !disk->is_full; i++)
         disk_perform(s, number);
     disk_forget(disk, disk->write_count);
-    disk->is_refusing = false;
+    disk->is_refusing = disk->is_mending = false;
 }
