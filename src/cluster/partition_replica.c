@@ -154,7 +154,9 @@ static enum larder_status take(struct partition_replica *r, const struct replica
     case REPLICA_TICK:
         if (replica_is_primary(r))
             primary_tick(r);
-        else if (r->owes_ack && (r->role == REPLICA_BACKUP || r->role == REPLICA_LEARNER))
+        else if (r->role == REPLICA_LEARNER
+                     ? r->owes_ack
+                     : r->role == REPLICA_BACKUP && (r->owes_ack || r->is_unsynced))
             replica_acknowledge(r, r->matched);
         return LARDER_OK;
     case REPLICA_WRITE:

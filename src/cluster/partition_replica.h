@@ -69,9 +69,11 @@ struct replica_peer {
     bool is_unsynced;  /* its data is not complete */
     bool is_matched;   /* has acknowledged something in this term */
     uint64_t ack;      /* number of its newest acknowledgement */
+    uint64_t since;    /* index at which it got its seat in this term; 0: it began with it */
     uint64_t next;     /* sequence to send next */
     uint64_t received; /* acknowledged in this term */
     uint64_t durable;
+    uint64_t committed; /* what it knows to be committed */
     uint64_t commit_sent;
     int64_t waiting_since_us; /* it owes an acknowledgement; INT64_MAX: it does not */
     int64_t sent_us;
@@ -131,7 +133,8 @@ struct partition_replica {
     uint64_t ack;           /* number of the last acknowledgement; grows while the process lives */
     uint64_t synced_from;   /* COPIED: complete once this is committed */
     uint64_t write_number, synced_number, synced;
-    uint64_t dirty_from; /* records from here on are not in a write yet; UINT64_MAX: none */
+    uint64_t base_number; /* of the write with which the log began anew */
+    uint64_t dirty_from;  /* records from here on are not in a write yet; UINT64_MAX: none */
     bool is_reset_unwritten;
     uint64_t matched, matched_term; /* the log equals the primary's of this term up to here */
     /* as primary */
@@ -167,7 +170,7 @@ struct replica_message {
     uint64_t config_index; /* the sender's */
     uint64_t term;         /* the sender's */
     struct log_position position;
-    uint64_t commit;  /* RECORDS, BASE */
+    uint64_t commit;  /* what the sender knows */
     uint64_t durable; /* ACK: on stable storage up to here */
     uint64_t number;  /* ACK: of two the higher one was said later */
     bool is_unsynced; /* ACK */

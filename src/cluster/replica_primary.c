@@ -110,7 +110,8 @@ static struct replica_peer *sender(struct partition_replica *r, const struct rep
 }
 
 /* Positions only grow, so the order of acknowledgements does not matter for them; what a replica
- * says of its data is believed if it was said later than what is known. */
+ * says of its data is believed if it was said later than what is known, and since it has its seat.
+ */
 void primary_take_ack(struct partition_replica *r, const struct replica_message *m) {
     struct replica_peer *peer = sender(r, m);
     if (peer == NULL || (m->term != r->view.term && !CLUSTER_MUTATED(MUTANT_ACK_ANY_TERM)) ||
@@ -118,7 +119,8 @@ void primary_take_ack(struct partition_replica *r, const struct replica_message 
         return;
     uint64_t before = reached(r, peer);
     peer->is_matched = true;
-    if (m->number > peer->ack || CLUSTER_MUTATED(MUTANT_STALE_ACK_SYNCED)) {
+    if ((m->number > peer->ack && m->config_index >= peer->since) ||
+        CLUSTER_MUTATED(MUTANT_STALE_ACK_SYNCED)) {
         peer->ack = m->number;
         peer->is_unsynced = m->is_unsynced;
     }
@@ -126,6 +128,8 @@ void primary_take_ack(struct partition_replica *r, const struct replica_message 
         peer->received = m->position.sequence;
     if (m->durable > peer->durable)
         peer->durable = m->durable;
+    if (m->commit > peer->committed)
+        peer->committed = m->commit;
     if (peer->next <= peer->received)
         peer->next = peer->received + 1;
     note_progress(r, peer, before);
@@ -181,6 +185,14 @@ static void send_records(struct partition_replica *r, struct replica_peer *peer)
         peer->waiting_since_us = r->now_us;
 }
 
+/* Where its log agrees, that what it received is durable, that its data is complete, what it knows
+ * to be committed: the last message of either side may have been lost, and without writes there is
+ * no other. */
+static bool owes_word(const struct partition_replica *r, const struct replica_peer *peer) {
+    return !peer->is_matched || reached(r, peer) < peer->received || peer->is_unsynced ||
+           peer->committed < peer->commit_sent;
+}
+
 void primary_send(struct partition_replica *r) {
     if (r->term_start == 0)
         return;
@@ -195,7 +207,7 @@ void primary_send(struct partition_replica *r) {
             peer->next <= r->log.last && peer->next - peer->received <= WINDOW_RECORDS;
         bool has_commit = peer->is_matched && peer->commit_sent < r->commit;
         bool is_probe =
-            !peer->is_matched && r->now_us - peer->sent_us >= r->options.resend_after_us;
+            owes_word(r, peer) && r->now_us - peer->sent_us >= r->options.resend_after_us;
         if (has_records || has_commit || is_probe)
             send_records(r, peer);
     }

@@ -10,8 +10,11 @@ uint64_t replica_durable(const struct partition_replica *r) {
     return r->synced;
 }
 
+/* What is not durable yet stays: else its place would be taken for durable. */
 uint64_t replica_keep_after(const struct partition_replica *r) {
     uint64_t done = r->commit < r->applied ? r->commit : r->applied;
+    if (r->options.waits_for_sync && r->synced < done)
+        done = r->synced;
     return r->held_from <= done ? r->held_from - 1 : done;
 }
 
@@ -29,7 +32,9 @@ bool replica_append(struct partition_replica *r, const struct replica_record *re
 
 void replica_forget_log(struct partition_replica *r, struct log_position base) {
     replica_log_reset(&r->log, base);
-    r->commit = r->applied = r->synced = base.sequence;
+    r->commit = r->applied = base.sequence;
+    r->synced = 0;
+    r->base_number = r->write_number + 1;
     r->executed = r->executed_term = 0;
     r->is_reset_unwritten = true;
     r->dirty_from = base.sequence + 1;
@@ -41,9 +46,9 @@ void replica_take_synced(struct partition_replica *r, uint64_t number) {
     r->synced_number = number;
     if (CLUSTER_MUTATED(MUTANT_STALE_SYNC_COUNTED))
         r->synced = r->log.last;
-    if (r->synced < r->log.base.sequence)
+    if (r->synced < r->log.base.sequence && number >= r->base_number)
         r->synced = r->log.base.sequence;
-    while (r->synced < r->log.last &&
+    while (r->synced >= r->log.base.sequence && r->synced < r->log.last &&
            r->log.entries[(r->synced + 1) % r->log.records_max].write_number <= number)
         r->synced++;
     if (r->role == REPLICA_BACKUP || r->role == REPLICA_LEARNER)

@@ -51,7 +51,7 @@ static void keep_promise(struct partition_replica *r, const struct partition_con
 }
 
 static void add_peers(struct partition_replica *r, const struct configuration *c,
-                      const struct member_set *set, bool is_in_sync,
+                      const struct member_set *set, bool is_in_sync, uint64_t since,
                       const struct replica_peer *before, uint32_t before_count) {
     for (uint8_t i = 0; i < set->count; i++) {
         const struct member *m = configuration_find_member(c, set->members[i]);
@@ -60,6 +60,8 @@ static void add_peers(struct partition_replica *r, const struct configuration *c
         struct replica_peer *peer = &r->peers[r->peer_count++];
         *peer = (struct replica_peer){.member = m->number,
                                       .incarnation = m->incarnation,
+                                      .is_unsynced = !is_in_sync, /* until it says otherwise */
+                                      .since = since,
                                       .next = r->log.last + 1,
                                       .sent_us = INT64_MIN / 2,
                                       .waiting_since_us = INT64_MAX};
@@ -76,8 +78,9 @@ static void set_peers(struct partition_replica *r, const struct configuration *c
     uint32_t before_count = is_new_term ? 0 : r->peer_count;
     memcpy(before, r->peers, before_count * sizeof(before[0]));
     r->peer_count = 0;
-    add_peers(r, c, &r->view.in_sync, true, before, before_count);
-    add_peers(r, c, &r->view.learners, false, before, before_count);
+    uint64_t since = is_new_term ? 0 : c->index;
+    add_peers(r, c, &r->view.in_sync, true, since, before, before_count);
+    add_peers(r, c, &r->view.learners, false, since, before, before_count);
 }
 
 /* A higher epoch: whatever was proposed before has applied or never will. */

@@ -590,7 +590,8 @@ static void an_answer_waits_for_min_insync(void **state) {
     expect("  A>B RECORDS t1 1.2 commit 2\n");
     fixture.now_ms += 2000;
     tick(A);
-    expect("  A reply 1 IN DOUBT\n");
+    expect("  A reply 1 IN DOUBT\n"
+           "  A>B RECORDS t1 1.2 commit 2\n"); /* what B knows of the commit was lost */
 }
 
 static void without_the_config_group_nothing_is_admitted(void **state) {
@@ -917,8 +918,14 @@ static void a_learner_behind_what_is_committed_is_not_proposed(void **state) {
     assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
     deliver("C");
     assert_int_equal(fixture.nodes[A].replica->commit, 2);
-    struct replica_message ack = {
-        .type = REPLICA_ACK, .from = C, .to = A, .term = 1, .position = {1, 1}, .durable = 1};
+    struct replica_message ack = {.type = REPLICA_ACK,
+                                  .from = C,
+                                  .to = A,
+                                  .config_index = fixture.entry_count,
+                                  .term = 1,
+                                  .position = {1, 1},
+                                  .durable = 1,
+                                  .number = 1};
     inject(ack);
     assert_false(fixture.has_proposed);
     lose_all();
@@ -943,6 +950,7 @@ static void an_old_acknowledgement_does_not_make_a_replica_complete(void **state
     struct replica_message ack = {.type = REPLICA_ACK,
                                   .from = C,
                                   .to = A,
+                                  .config_index = fixture.entry_count,
                                   .term = 1,
                                   .position = {1, 1},
                                   .durable = 1,
@@ -959,6 +967,132 @@ static void an_old_acknowledgement_does_not_make_a_replica_complete(void **state
     inject(ack);
     lose_all();
     expect("  A proposes EXPAND C@3\n");
+}
+
+/* It was in sync and complete when it sent that, then left, and came back incomplete. */
+static void what_was_said_before_it_had_a_seat_does_not_count(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    commit_change(CONFIG_SHRINK, C);
+    see(A);
+    commit_change(CONFIG_ADD_LEARNER, C);
+    see(A);
+    lose_all();
+    struct replica_message ack = {.type = REPLICA_ACK,
+                                  .from = C,
+                                  .to = A,
+                                  .term = 1,
+                                  .position = {1, 1},
+                                  .durable = 1,
+                                  .number = 7};
+    inject(ack);
+    assert_false(fixture.has_proposed);
+    lose_all();
+    ack.config_index = fixture.entry_count;
+    fixture.is_quiet = false;
+    inject(ack);
+    lose_all();
+    expect("  A proposes EXPAND C@3\n");
+}
+
+static void what_was_said_last_is_asked_for_again(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    for (int i = 0; i < 4; i++)
+        deliver_first(); /* records and acknowledgements */
+    lose_all();
+    assert_int_equal(fixture.nodes[A].replica->commit, 2);
+    assert_int_equal(fixture.nodes[B].replica->commit, 1);
+    fixture.is_quiet = false;
+    fixture.now_ms += 200;
+    tick(A);
+    deliver("");
+    expect("  A>B RECORDS t1 1.2 commit 2\n"
+           "  A>C RECORDS t1 1.2 commit 2\n"
+           "  B>A ACK t1 1.2\n"
+           "  C>A ACK t1 1.2\n");
+    assert_int_equal(fixture.nodes[B].replica->commit, 2);
+    fixture.now_ms += 200;
+    tick(A);
+    expect("");
+}
+
+static void that_something_is_durable_is_asked_for_again(void **state) {
+    (void)end(state);
+    found(true);
+    fixture.is_quiet = true;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    deliver("");
+    for (uint32_t n = A; n <= C; n++)
+        sync_node(n);
+    lose_all();
+    assert_int_equal(fixture.nodes[A].replica->commit, 1);
+    fixture.is_quiet = false;
+    fixture.now_ms += 200;
+    tick(A);
+    deliver("");
+    expect("  A>B RECORDS t1 1.2 commit 1\n"
+           "  A>C RECORDS t1 1.2 commit 1\n"
+           "  B>A ACK t1 1.2\n"
+           "  C>A ACK t1 1.2\n"
+           "  A reply 1 DONE\n"
+           "  A>B RECORDS t1 1.2 commit 2\n"
+           "  A>C RECORDS t1 1.2 commit 2\n"
+           "  B>A ACK t1 1.2\n"
+           "  C>A ACK t1 1.2\n");
+}
+
+static void a_log_that_begins_anew_is_durable_when_it_was_synced(void **state) {
+    (void)end(state);
+    found(true);
+    fixture.is_quiet = true;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    deliver("B");
+    uint64_t of_old_log = fixture.nodes[C].written;
+    commit_change(CONFIG_SHRINK, C);
+    commit_change(CONFIG_ADD_LEARNER, C);
+    see(C);
+    inject((struct replica_message){.type = REPLICA_BASE,
+                                    .from = A,
+                                    .to = C,
+                                    .config_index = fixture.entry_count,
+                                    .term = 1,
+                                    .position = {1, 9},
+                                    .commit = 9});
+    const struct partition_replica *c = fixture.nodes[C].replica;
+    assert_int_equal(c->log.base.sequence, 9);
+    assert_int_equal(c->synced, 0);
+    assert_int_equal(step(C, (struct replica_input){.type = REPLICA_SYNCED, .number = of_old_log}),
+                     LARDER_OK);
+    assert_int_equal(c->synced, 0);
+    sync_node(C);
+    assert_int_equal(c->synced, 9);
+}
+
+/* B may have x, or not. */
+static void a_log_that_begins_anew_does_not_tell_what_became_of_a_write(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    lose_all();
+    commit_change(CONFIG_ELECT, B);
+    commit_change(CONFIG_ADD_LEARNER, A);
+    see(A);
+    inject((struct replica_message){.type = REPLICA_BASE,
+                                    .from = B,
+                                    .to = A,
+                                    .config_index = fixture.entry_count,
+                                    .term = 2,
+                                    .position = {2, 5},
+                                    .commit = 5});
+    assert_int_equal(fixture.nodes[A].replica->log.base.sequence, 5);
+    lose_all();
+    fixture.is_quiet = false;
+    fixture.now_ms += 2000;
+    tick(A);
+    lose_all();
+    expect("  A reply 1 IN DOUBT\n");
 }
 
 static void a_backup_applies_what_is_committed(void **state) {
@@ -1005,6 +1139,11 @@ int main(void) {
         TEST(what_was_not_compared_is_not_committed),
         TEST(a_learner_behind_what_is_committed_is_not_proposed),
         TEST(an_old_acknowledgement_does_not_make_a_replica_complete),
+        TEST(what_was_said_before_it_had_a_seat_does_not_count),
+        TEST(what_was_said_last_is_asked_for_again),
+        TEST(that_something_is_durable_is_asked_for_again),
+        TEST(a_log_that_begins_anew_is_durable_when_it_was_synced),
+        TEST(a_log_that_begins_anew_does_not_tell_what_became_of_a_write),
         TEST(a_backup_applies_what_is_committed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
