@@ -328,6 +328,8 @@ static void restore_log(struct machine *m) {
     struct disk *d = &m->disk;
     uint64_t kept = d->commit - d->base.sequence;
     kept = kept < 8 ? kept : draw(8);
+    if (d->last - d->commit + kept > m->records_max)
+        kept = 0;
     uint64_t from = d->commit - kept;
     if (from > d->base.sequence)
         d->base = (struct log_position){d->cells[from].term, from};
