@@ -10,6 +10,7 @@
 #include "cluster/founding.h"
 
 #include "base/random.h"
+#include "unit/cluster/founding_watch.h"
 #include "unit/cluster/golden.h"
 
 #include <stdlib.h>
@@ -53,6 +54,8 @@ struct world {
     bool is_quiet;
     bool is_printed; /* instead of kept: to look at a run */
     struct random random;
+    struct founding_watch watch;
+    bool has_random_ids; /* else ids are in the order of the nodes */
     uint32_t node_count, seed_count;
     enum founding_mode modes[WORLD_NODES];
     uint32_t expected;
@@ -96,12 +99,13 @@ static void world_add(struct world *w, struct world_event event) {
     w->events[w->event_count++] = event;
 }
 
-/* By node id: the letter of the node that has it, small for one that is gone. */
+/* By node id, whose last byte is the node's number and 1: the letter of the node that has it, small
+ * for one that is gone. */
 static char world_letter(const struct world *w, struct raft_id id) {
-    for (uint32_t i = 0; i < w->node_count; i++)
-        if (w->nodes[i].id.words[0] == id.words[0])
-            return raft_id_equal(w->nodes[i].id, id) ? world_name(i) : (char)('a' + i);
-    return '?';
+    uint32_t i = (uint32_t)(id.words[0] & 255) - 1;
+    return i >= w->node_count                  ? '?'
+           : raft_id_equal(w->nodes[i].id, id) ? world_name(i)
+                                               : (char)('a' + i);
 }
 
 /* Clusters are named by the order in which they start. */
@@ -129,8 +133,55 @@ static void world_check(struct world *w) {
         w->has_twins = true;
 }
 
+static struct founding_options world_options(struct world *w, uint32_t n,
+                                             const struct member *self) {
+    return (struct founding_options){.self = self,
+                                     .mode = w->modes[n],
+                                     .seeds = w->addresses,
+                                     .seed_count = w->seed_count,
+                                     .self_seed = n < w->seed_count ? n : FOUNDING_NO_SEED,
+                                     .expected_nodes = w->expected,
+                                     .is_durable = w->is_durable,
+                                     .generation = 1,
+                                     .partition_count = 16,
+                                     .settings = &w->settings};
+}
+
+/* Whether a restart of the node, with what is durable now, would be booted for that cluster or have
+ * started it: it asks the seeds with its name, or answers for it. */
+static bool world_is_on_disk(struct world *w, uint32_t n, struct raft_id cluster) {
+    struct world_node *node = &w->nodes[n];
+    struct member self = {.node = node->id, .incarnation = 1, .weight = 1};
+    struct founding_options options = world_options(w, n, &self);
+    struct founding *restarted = NULL;
+    bool is_known = false;
+    if (!w->is_durable)
+        return false;
+    assert_int_equal(founding_create(&options, slice_of(node->disk, node->disk_size), w->now_us,
+                                     &ALLOCATOR_SYSTEM, &restarted),
+                     LARDER_OK);
+    struct raft_id formed;
+    uint16_t generation;
+    const struct founding_plan *plan;
+    if (founding_formed(restarted, &formed, &generation, &plan)) {
+        is_known = raft_id_equal(formed, cluster);
+    } else if (founding_state(restarted) == FOUNDING_BOOTED) {
+        const struct founding_output *out = founding_step(
+            restarted, &(struct founding_input){.type = FOUNDING_TICK, .now_us = w->now_us});
+        is_known = out->letter_count > 0 && raft_id_equal(out->letters[0].message.cluster, cluster);
+    }
+    founding_destroy(restarted);
+    return is_known;
+}
+
+static void world_watch(struct world *w, uint32_t from, const struct founding_message *m) {
+    bool is_booted = m->type == FOUNDING_BOOT || m->type == FOUNDING_IS_BOOTED;
+    watch_letter(&w->watch, m, is_booted && world_is_on_disk(w, from, m->cluster));
+}
+
 static void world_send(struct world *w, uint32_t from, const struct founding_letter *letter) {
     struct world_node *node = &w->nodes[from];
+    world_watch(w, from, &letter->message);
     bool is_dialler = letter->link < w->seed_count;
     uint32_t to = is_dialler ? letter->link : letter->link % 100;
     uint64_t serial = is_dialler ? node->dialled[to] : letter->link / 100;
@@ -189,6 +240,8 @@ static void world_step(struct world *w, uint32_t n, struct founding_input input)
     enum founding_state before = founding_state(node->founding);
     const struct founding_output *out = founding_step(node->founding, &input);
     assert_true(out->letter_count <= FOUNDING_MESSAGES_MAX);
+    if (input.type == FOUNDING_TICK)
+        watch_tick(&w->watch, before, founding_state(node->founding));
     if (founding_state(node->founding) != before)
         WORLD_SAY(w, "%c is %s\n", world_name(n),
                   founding_state_name(founding_state(node->founding)));
@@ -232,8 +285,9 @@ static void world_start(struct world *w, uint32_t n) {
     struct world_node *node = &w->nodes[n];
     assert_null(node->founding);
     node->process = ++w->serials;
+    uint64_t above = w->has_random_ids ? random_next(&w->random) << 8 : 0;
     if (node->id.words[0] == 0 || !w->is_durable)
-        node->id = (struct raft_id){{n + 1, node->process}};
+        node->id = (struct raft_id){{above | (n + 1), node->process}};
     node->incarnation = node->process;
     node->cluster = node->join = RAFT_NOBODY;
     node->has_started = false;
@@ -242,17 +296,8 @@ static void world_start(struct world *w, uint32_t n) {
                           .address = w->addresses[n],
                           .weight = 1,
                           .is_durable = w->is_durable};
-    struct founding_options options = {.self = &self,
-                                       .mode = w->modes[n],
-                                       .seeds = w->addresses,
-                                       .seed_count = w->seed_count,
-                                       .self_seed = n < w->seed_count ? n : FOUNDING_NO_SEED,
-                                       .expected_nodes = w->expected,
-                                       .is_durable = w->is_durable,
-                                       .generation = 1,
-                                       .partition_count = 16,
-                                       .settings = &w->settings,
-                                       .seed = random_next(&w->random)};
+    struct founding_options options = world_options(w, n, &self);
+    options.seed = random_next(&w->random);
     assert_int_equal(founding_create(&options, slice_of(node->disk, node->disk_size), w->now_us,
                                      &ALLOCATOR_SYSTEM, &node->founding),
                      LARDER_OK);
@@ -447,7 +492,8 @@ static void world_init(struct world *w, uint32_t nodes, uint32_t seeds, bool is_
     w->random = random_seeded(seed);
     w->node_count = nodes;
     w->seed_count = seeds;
-    w->is_durable = is_durable;
+    w->is_durable = w->watch.is_durable = is_durable;
+    w->watch.seed_count = seeds;
     w->settings = CLUSTER_DEFAULT_SETTINGS;
     w->delay_us = 2000;
     w->now_us = 1000 * 1000;
