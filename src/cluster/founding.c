@@ -59,6 +59,7 @@ enum larder_status founding_create(const struct founding_options *o, struct slic
     f->expected_count = o->expected_nodes == 0 ? o->seed_count : o->expected_nodes;
     f->self_seed = (uint8_t)o->self_seed;
     f->is_durable = o->is_durable;
+    f->has_disk = o->has_disk || o->is_durable;
     f->generation = o->generation;
     f->partition_count = o->partition_count;
     f->settings = *o->settings;
@@ -87,6 +88,15 @@ enum founding_state founding_state(const struct founding *f) {
     return f->state;
 }
 
+bool founding_formed(const struct founding *f, struct raft_id *out_cluster,
+                     uint16_t *out_generation, const struct founding_plan **out_plan) {
+    bool has_plan = raft_id_is_set(f->plan.cluster) && raft_id_equal(f->plan.cluster, f->cluster);
+    *out_cluster = f->cluster;
+    *out_generation = f->cluster_generation;
+    *out_plan = has_plan ? &f->plan : NULL;
+    return f->state == FOUNDING_FORMED;
+}
+
 uint32_t founding_strangers(const struct founding *f) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < f->seed_count; i++)
@@ -95,7 +105,7 @@ uint32_t founding_strangers(const struct founding *f) {
 }
 
 void founding_set_mark(struct founding *f) {
-    if (f->is_durable)
+    if (f->is_durable || (f->has_disk && f->is_member))
         f->out.mark_number = ++f->mark_number;
 }
 
@@ -166,18 +176,19 @@ static void take_status(struct founding *f, uint32_t link, const struct founding
     founding_lose(f, (uint8_t)link);
 }
 
-/* Someone asks who is in no cluster: it may be founding the one that this node started. */
+/* Someone asks who is in no cluster: it may be a founder of the one that this node started. */
 static void answer(struct founding *f, uint32_t link, const struct founding_message *m) {
     if (f->state != FOUNDING_FORMED) {
         write_status(f, link, FOUNDING_STATUS);
         return;
     }
-    bool is_founding =
-        raft_id_equal(m->cluster, f->plan.cluster) && founding_index(&f->plan, m->node) >= 0;
-    if (is_founding)
-        founding_write(f, link, FOUNDING_START)->plan = &f->plan;
-    else
+    if (founding_index(&f->plan, m->node) < 0) {
         founding_tell_cluster(f, link);
+        return;
+    }
+    struct founding_message *start = founding_write(f, link, FOUNDING_START);
+    start->plan = &f->plan;
+    start->target_round = m->round;
 }
 
 static void ask(struct founding *f) {
@@ -218,7 +229,7 @@ static void take_message(struct founding *f, uint32_t link, const struct foundin
         if (f->state == FOUNDING_BOOTED && raft_id_equal(m->cluster, f->plan.cluster))
             founding_note_booted(f, m->node);
         return;
-    case FOUNDING_START: founding_take_start(f, m); return;
+    case FOUNDING_START: founding_take_start(f, link, m); return;
     case FOUNDING_IS_FORMED:
         if (!CLUSTER_MUTATED(MUTANT_FOUNDING_FORMED_IGNORED))
             founding_join(f, m);

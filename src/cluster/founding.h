@@ -8,6 +8,7 @@
  *                 open, see the same, and has the lowest node id     PROPOSING
  *                 is asked: PROPOSE                                  ACCEPTED
  *                 hears of a cluster: FORMED                         JOINING
+ *                 ... that it was to found: START                    FORMED: starts
  *      PROPOSING  all founders accepted                              BOOTED, sends BOOT
  *                 a refusal, a lost link, 2 s, FORMED                OPEN or JOINING, sends ABORT
  *      ACCEPTED   BOOT                                               BOOTED (when it is durable)
@@ -30,6 +31,10 @@
  * - In memory whoever booted may leave. If two foundings had both been booted by all and processes
  *   alive in both had each started another one, each would have left the other's founding before
  *   BOOT of its own was sent, and after BOOT of the other's was: a circle.
+ * - Whoever left a founding that has come about nevertheless, or was restarted, starts it with the
+ *   plan (joining would make it a voter that does not know the voters). That wants an answer to
+ *   what it asked since it left: START names its round. An older one may come from a process that
+ *   is gone, and with it a cluster that is nobody's.
  *
  * That wants: one process at a time at a seed's address; the same list of seeds everywhere (a
  * digest of it is compared); no directory thrown away while nodes are founding. A single seed in
@@ -67,6 +72,7 @@ struct founding_options {
     uint32_t self_seed;      /* which of them is this node, or FOUNDING_NO_SEED: joins only */
     uint32_t expected_nodes; /* 0: all seeds; fewer: more than half, and is_durable */
     bool is_durable;         /* all seeds keep their marks on disk; same everywhere */
+    bool has_disk;           /* this node keeps its mark once it is a member; is_durable: always */
     uint16_t generation;     /* of a cluster begun here */
     uint32_t partition_count;
     const struct cluster_settings *settings; /* of a cluster begun here; copied */
@@ -109,7 +115,7 @@ enum founding_message_type {
     FOUNDING_ABORT,        /* by the proposer: there will be no `cluster` */
     FOUNDING_BOOT,         /* all accepted, I am booted; boot, or say why not */
     FOUNDING_IS_BOOTED,    /* I am booted for `cluster` */
-    FOUNDING_START,        /* `plan` has started, with you */
+    FOUNDING_START,        /* `plan` has started, and it names you */
     FOUNDING_IS_FORMED,    /* there is `cluster`: join it, at `addresses` */
     FOUNDING_MESSAGE_END,
 };
@@ -130,7 +136,7 @@ struct founding_message {
     /* BOOT: whom it means, as in the plan */
     struct raft_id target;
     uint64_t target_incarnation;
-    uint32_t target_round;
+    uint32_t target_round; /* START: of the DISCOVER that it answers, or 0 */
     /* IS_FORMED */
     uint16_t generation;
     uint32_t address_count;
@@ -214,8 +220,15 @@ enum founding_state founding_state(const struct founding *founding);
 /* Seeds that answer but were told of other seeds or options: why nothing comes about. */
 uint32_t founding_strangers(const struct founding *founding);
 
+/* What this node holds or has held a configuration of. False: it is not FORMED. *out_plan: the plan
+ * that it began with, borrowed until the next step; NULL: it joined. */
+bool founding_formed(const struct founding *founding, struct raft_id *out_cluster,
+                     uint16_t *out_generation, const struct founding_plan **out_plan);
+
 /* How many of the first founders are voters when there may be voter_count: an odd number. */
 uint32_t founding_voter_count(uint32_t founder_count, uint32_t voter_count);
+/* The config group that a plan begins with: those first ones vote, the others learn. */
+void founding_voters(const struct founding_plan *plan, struct raft_configuration *out);
 /* The configuration that a plan begins with. Returns owned in *out. Errors as
  * configuration_create and configuration_found. */
 LARDER_NODISCARD

@@ -8,7 +8,8 @@
  *            count times: round u32 | seed u8 | member entry
  *   message  type u8 | node 16 | incarnation u64 | seed u8 | digest u64 | cluster 16 | body
  *   body     DISCOVER, STATUS   state u8 | round u32 | seen u64 | member entry
- *            PROPOSE, START     plan
+ *            PROPOSE            plan
+ *            START              round u32 | plan
  *            BOOT               node 16 | incarnation u64 | round u32
  *            IS_FORMED          generation u16 | count u8 | count times: host 64 | ports 2 x u16
  *   mark     version u8 | what u8 | cluster 16 | generation u16 | has plan u8 | plan | crc u32
@@ -149,8 +150,11 @@ size_t founding_message_encode(const struct founding_message *m, uint8_t *out) {
         write_unsigned(&w, m->seen, 8);
         write_member(&w, &m->member);
         break;
-    case FOUNDING_PROPOSE:
-    case FOUNDING_START: write_plan(&w, m->plan); break;
+    case FOUNDING_PROPOSE: write_plan(&w, m->plan); break;
+    case FOUNDING_START:
+        write_unsigned(&w, m->target_round, 4);
+        write_plan(&w, m->plan);
+        break;
     case FOUNDING_BOOT:
         write_id(&w, m->target);
         write_unsigned(&w, m->target_incarnation, 8);
@@ -181,6 +185,8 @@ static void read_body(struct byte_reader *r, struct founding_plan *plan,
         break;
     case FOUNDING_PROPOSE:
     case FOUNDING_START:
+        if (m->type == FOUNDING_START)
+            m->target_round = (uint32_t)read_unsigned(r, 4);
         read_plan(r, plan);
         m->plan = plan;
         if (!raft_id_equal(plan->cluster, m->cluster))

@@ -41,7 +41,7 @@ struct founding {
     enum founding_mode mode;
     uint32_t seed_count, expected_count;
     uint8_t self_seed;
-    bool is_durable;
+    bool is_durable, has_disk;
     uint16_t generation;
     uint32_t partition_count;
     struct cluster_settings settings;
@@ -91,7 +91,7 @@ void founding_take_proposal(struct founding *f, uint32_t link, const struct foun
 void founding_take_accept(struct founding *f, const struct founding_message *m);
 void founding_take_refusal(struct founding *f, const struct founding_message *m);
 void founding_take_boot(struct founding *f, uint32_t link, const struct founding_message *m);
-void founding_take_start(struct founding *f, const struct founding_message *m);
+void founding_take_start(struct founding *f, uint32_t link, const struct founding_message *m);
 void founding_note_booted(struct founding *f, struct raft_id node);
 /* What is to be asked again. */
 void founding_repeat(struct founding *f);

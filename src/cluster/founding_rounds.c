@@ -34,6 +34,14 @@ uint32_t founding_voter_count(uint32_t founder_count, uint32_t voter_count) {
     return count % 2 == 0 && count > 0 ? count - 1 : count;
 }
 
+void founding_voters(const struct founding_plan *plan, struct raft_configuration *out) {
+    uint32_t voters = founding_voter_count(plan->founder_count, plan->settings.voter_count);
+    *out = (struct raft_configuration){0};
+    for (uint32_t i = 0; i < plan->founder_count && i < RAFT_MEMBERS_MAX; i++)
+        out->members[out->count++] =
+            (struct raft_member){plan->founders[i].member.node, i < voters};
+}
+
 /* Whether the founders that are booted (or, with `is_possible`, have not refused) may start. */
 static bool is_enough(const struct founding *f, bool is_possible) {
     const struct founding_plan *plan = &f->plan;
@@ -355,11 +363,28 @@ static void form(struct founding *f) {
     f->out.outcome = FOUNDING_STARTS;
 }
 
-void founding_take_start(struct founding *f, const struct founding_message *m) {
+/* It is named, and is not in that founding (any more): it asks anew, and goes by the answer. */
+static void start_late(struct founding *f, uint32_t link, const struct founding_message *m) {
+    if (CLUSTER_MUTATED(MUTANT_FOUNDING_FORMED_IGNORED))
+        return;
+    if (f->state == FOUNDING_OPEN && link < f->seed_count && m->target_round == f->round) {
+        f->plan = *m->plan;
+        form(f);
+    } else if (f->state == FOUNDING_PROPOSING || f->state == FOUNDING_ACCEPTED ||
+               (f->state == FOUNDING_BOOTED && !f->is_durable)) {
+        founding_leave(f);
+    }
+}
+
+void founding_take_start(struct founding *f, uint32_t link, const struct founding_message *m) {
     bool is_founding = f->state == FOUNDING_PROPOSING || f->state == FOUNDING_ACCEPTED ||
                        f->state == FOUNDING_BOOTED;
     if (is_founding && is_plan(f, m)) {
         form(f);
+        return;
+    }
+    if (founding_index(m->plan, f->self.node) >= 0) {
+        start_late(f, link, m);
         return;
     }
     struct founding_message formed = *m;

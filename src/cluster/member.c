@@ -22,24 +22,6 @@ static void set_defaults(struct member_options *o) {
     o->moves_max = o->moves_max == 0 ? 2 : o->moves_max;
 }
 
-static bool id_is_less(struct raft_id a, struct raft_id b) {
-    return a.words[0] != b.words[0] ? a.words[0] < b.words[0] : a.words[1] < b.words[1];
-}
-
-void member_founding_voters(const struct member *founders, uint32_t count,
-                            const struct cluster_settings *settings,
-                            struct raft_configuration *out) {
-    uint32_t voters = settings->voter_count < count ? settings->voter_count : count;
-    voters -= voters % 2 == 0;
-    *out = (struct raft_configuration){0};
-    for (uint32_t i = 0; i < count && i < RAFT_MEMBERS_MAX; i++) {
-        uint32_t lower = 0;
-        for (uint32_t k = 0; k < count; k++)
-            lower += id_is_less(founders[k].node, founders[i].node);
-        out->members[out->count++] = (struct raft_member){founders[i].node, lower < voters};
-    }
-}
-
 static enum larder_status create_core(struct cluster_member *m, const struct member_start *start) {
     const struct raft_options options = {
         .cluster = m->options.cluster,

@@ -20,6 +20,7 @@
 
 #include "cluster/configuration.h"
 #include "cluster/failure_detector.h"
+#include "cluster/founding.h"
 #include "cluster/lease.h"
 #include "raft/raft.h"
 
@@ -71,22 +72,15 @@ struct member_options {
 struct member_start {
     const struct raft_restored *restored; /* what was durable; a new node's is empty */
     struct slice snapshot;                /* bytes of restored->snapshot; empty if its index is 0 */
-    /* Of a cluster that was never snapshotted: who founded it and with which settings. None: this
-     * node did not found it. */
-    const struct member *founders;
-    uint32_t founder_count;
-    const struct cluster_settings *settings;
+    /* What the cluster was founded with; restored->configuration is founding_voters of it, if there
+     * is no snapshot. NULL: this node did not found it. */
+    const struct founding_plan *plan;
     /* Where to ask for admission: members, as far as known. Copied. */
     const struct member_address *contacts;
     uint32_t contact_count;
 };
 
 enum { MEMBER_CONTACTS_MAX = 32 };
-
-/* Who votes first in a cluster of these founders: the lowest node ids, an odd number of them. */
-void member_founding_voters(const struct member *founders, uint32_t count,
-                            const struct cluster_settings *settings,
-                            struct raft_configuration *out);
 
 /* Borrows `host` for its life; calls it with the first view before it returns. Returns owned.
  * Errors: LARDER_NO_MEMORY; LARDER_INVALID (options, founders); LARDER_CORRUPT (what was durable).

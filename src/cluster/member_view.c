@@ -18,14 +18,17 @@ enum {
 enum larder_status member_view_create(struct cluster_member *m, const struct member_start *start) {
     const struct member_options *o = &m->options;
     const struct cluster_settings *settings =
-        start->settings == NULL ? &CLUSTER_DEFAULT_SETTINGS : start->settings;
+        start->plan == NULL ? &CLUSTER_DEFAULT_SETTINGS : &start->plan->settings;
+    bool is_founding = start->plan != NULL && start->snapshot.size == 0;
     const struct failure_detector_options detector = {.most_us = settings->node_timeout_ms * 1000};
     m->peers = allocator_allocate_zeroed(m->allocator, o->members_max * sizeof(*m->peers));
     if (m->peers == NULL)
         return LARDER_NO_MEMORY;
     enum larder_status status =
-        configuration_create(o->cluster, o->generation, o->partition_count, o->members_max,
-                             m->allocator, &m->configuration);
+        is_founding
+            ? founding_configure(start->plan, o->members_max, m->allocator, &m->configuration)
+            : configuration_create(o->cluster, o->generation, o->partition_count, o->members_max,
+                                   m->allocator, &m->configuration);
     if (status == LARDER_OK)
         status = lease_table_create(o->members_max, settings->lease_ms * 1000,
                                     settings->config_lease_ms * 1000, m->now_us, m->allocator,
@@ -37,10 +40,7 @@ enum larder_status member_view_create(struct cluster_member *m, const struct mem
         return status;
     if (start->snapshot.size > 0)
         status = configuration_restore(m->configuration, start->snapshot);
-    else if (start->founder_count > 0)
-        status =
-            configuration_found(m->configuration, start->founders, start->founder_count, settings);
-    else
+    else if (!is_founding)
         return LARDER_OK;
     m->has_configuration = status == LARDER_OK;
     m->applied = m->snapshot_index = m->configuration->index;

@@ -617,6 +617,57 @@ static void test_a_named_founder_founds_alone_and_once(void **state) {
            "A begins as FORMED\n");
 }
 
+/* It had accepted, and was restarted before BOOT came: the others start without it, and it starts
+ * with their plan, to be a voter that knows the others. */
+static void test_who_was_restarted_starts_late_with_the_plan(void **state) {
+    (void)state;
+    struct world *w = begin(5, 5, true);
+    w->is_quiet = true;
+    start_all(w);
+    world_run_to(w, FOUNDING_BOOT);
+    world_crash(w, 4, true);
+    world_run(w, 1000 * 1000);
+    assert_int_equal(w->starts, 4);
+    world_start(w, 4);
+    w->is_quiet = false;
+    world_run(w, 1000 * 1000);
+    end(w, "  B>E START\n"
+           "  D>E START\n"
+           "  C>E START\n"
+           "  A>E START\n"
+           "E is FORMED\n"
+           "  E starts 1: A B C D E\n");
+}
+
+/* An answer to what it asked in an earlier round may come from somebody who is gone. */
+static void test_an_older_answer_starts_nothing(void **state) {
+    (void)state;
+    struct world *w = begin(3, 3, false);
+    w->is_quiet = true;
+    start_all(w);
+    world_run_to(w, FOUNDING_PROPOSE);
+    struct founding_plan plan;
+    struct founding_message start;
+    const struct world_event *event = &w->events[0];
+    while (event->kind != EVENT_LETTER || event->bytes[0] != FOUNDING_PROPOSE || event->to != 1)
+        event++;
+    assert_int_equal(founding_message_decode(slice_of(event->bytes, event->size), &plan, &start),
+                     LARDER_OK);
+    start.type = FOUNDING_START;
+    struct founding_input input = {.type = FOUNDING_MESSAGE, .link = 0, .message = &start};
+    start.target_round = 2;
+    world_step(w, 1, input);
+    assert_int_equal(founding_state(w->nodes[1].founding), FOUNDING_OPEN);
+    start.target_round = 1;
+    input.link = 100000; /* nobody was asked there */
+    world_step(w, 1, input);
+    assert_int_equal(founding_state(w->nodes[1].founding), FOUNDING_OPEN);
+    input.link = 0;
+    world_step(w, 1, input);
+    assert_int_equal(founding_state(w->nodes[1].founding), FOUNDING_FORMED);
+    world_finish(w);
+}
+
 /* It had booted and died: it goes on with the same cluster. */
 static void test_a_named_founder_goes_on_with_its_mark(void **state) {
     (void)state;
@@ -786,6 +837,8 @@ int main(void) {
         cmocka_unit_test(test_a_cut_in_the_middle_is_repaired),
         cmocka_unit_test(test_a_named_founder_founds_alone_and_once),
         cmocka_unit_test(test_a_named_founder_goes_on_with_its_mark),
+        cmocka_unit_test(test_who_was_restarted_starts_late_with_the_plan),
+        cmocka_unit_test(test_an_older_answer_starts_nothing),
         cmocka_unit_test(test_other_seeds_are_strangers),
         cmocka_unit_test(test_an_accept_is_neither_given_twice_nor_released_by_time),
         cmocka_unit_test(test_nobody_boots_before_all_have_accepted),

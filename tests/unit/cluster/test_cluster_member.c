@@ -73,18 +73,19 @@ static struct member self_of(uint32_t at, uint64_t incarnation) {
 
 static enum larder_status start(uint32_t at, uint64_t incarnation, uint32_t founder_count) {
     struct place *place = &places[at];
-    struct member founders[MEMBERS];
     struct member_address contacts[MEMBERS];
     struct raft_configuration voters = {0};
-    struct cluster_settings settings = CLUSTER_DEFAULT_SETTINGS;
+    struct founding_plan plan = {.cluster = {{1, 2}},
+                                 .generation = 1,
+                                 .partition_count = PARTITIONS,
+                                 .settings = CLUSTER_DEFAULT_SETTINGS,
+                                 .founder_count = founder_count};
     struct member_start how = {.contacts = contacts};
     for (uint32_t i = 0; i < founder_count; i++)
-        founders[i] = self_of(i, 1);
+        plan.founders[i].member = self_of(i, 1);
     if (founder_count > 0) {
-        how.founders = founders;
-        how.founder_count = founder_count;
-        how.settings = &settings;
-        member_founding_voters(founders, founder_count, &settings, &voters);
+        how.plan = &plan;
+        founding_voters(&plan, &voters);
     }
     for (uint32_t i = 0; i < MEMBERS; i++)
         if (i != at)
