@@ -6,6 +6,7 @@
 #include "cluster/member_frames.h"
 #include "raft/codec.h"
 #include "sim/cluster_data.h"
+#include "sim/cluster_founding.h"
 #include "sim/cluster_oracle.h"
 #include "sim/cluster_protocol.h"
 #include "sim/storage_answers.h"
@@ -17,14 +18,16 @@
 
 enum { TICK_US = 20000, FRAME_TYPE_AT = 2 };
 
-const struct raft_id CLUSTER_SIM_CLUSTER = {{0x636c7573, 0x746572}};
-
 struct cluster_process {
     struct sim_machine *machine;
     const struct cluster_sim_settings *settings;
     struct cluster_oracle *oracle;
+    struct cluster_founding *founding;
+    const struct founding_plan *plan; /* of `founding`; NULL: it did not found its cluster */
+    struct member_address contacts[MEMBER_CONTACTS_MAX];
+    uint32_t contact_count;
     struct member_host host;
-    struct cluster_member *member;
+    struct cluster_member *member; /* NULL until it has entered a cluster */
     struct cluster_data *data;
     struct raft_storage storage;
     struct storage_answers answers;
@@ -115,8 +118,10 @@ static void host_take_snapshot(void *context, const struct raft_snapshot *snapsh
 static void host_view(void *context, const struct configuration *configuration) {
     struct cluster_process *p = context;
     cluster_oracle_view(p->oracle, p->machine, configuration);
-    if (!p->is_creating)
-        cluster_data_view(p->data, p->member, configuration);
+    if (p->is_creating)
+        return;
+    cluster_founding_view(p->founding, p->member, configuration);
+    cluster_data_view(p->data, p->member, configuration);
 }
 
 static void host_hand_off(void *context, uint32_t partition, uint32_t to) {
@@ -174,51 +179,38 @@ static struct member self_of(struct sim_machine *machine, struct raft_id node,
     return self;
 }
 
-/* The disks that the machines began with, at the first start of each: their ids are known. */
-static uint32_t founders_of(const struct cluster_process *p, struct member *out) {
-    struct raft_id node = machine_node_id(p->machine);
-    for (uint32_t i = 0; i < p->settings->founders; i++) {
-        node.words[1] = i + 1;
-        out[i] = self_of(p->machine, node, 1);
-        out[i].address = cluster_sim_address(i);
-        snprintf(out[i].host, sizeof(out[i].host), "host-%" PRIu32, i);
-        snprintf(out[i].zone, sizeof(out[i].zone), "zone-%" PRIu32, i % 3);
-    }
-    return p->settings->founders;
-}
-
-static bool is_founder(const struct cluster_process *p) {
-    return machine_node_id(p->machine).words[1] <= p->settings->founders;
-}
-
 static void fail(struct cluster_process *p, enum larder_status status) {
     if (status != LARDER_NO_MEMORY)
         machine_violate(p->machine, "a member can't start from what was durable");
     machine_exit(p->machine, larder_status_text(status));
 }
 
+/* Everybody that it knows of, without itself. */
+static void add_contact(struct cluster_process *p, const struct member_address *address) {
+    if (cluster_sim_machine(address) == machine_address(p->machine))
+        return;
+    for (uint32_t i = 0; i < p->contact_count; i++)
+        if (cluster_sim_machine(&p->contacts[i]) == cluster_sim_machine(address))
+            return;
+    if (p->contact_count < MEMBER_CONTACTS_MAX)
+        p->contacts[p->contact_count++] = *address;
+}
+
 /* The storage made durable what it found: take part. */
 static void begin(void *owner) {
     struct cluster_process *p = owner;
     struct raft_restored restored;
-    struct member founders[SIM_MACHINES_MAX];
-    struct member_address contacts[MEMBER_CONTACTS_MAX];
     raft_storage_restored(&p->storage, &restored);
     restored.now_ms = machine_now_us(p->machine) / 1000;
-    struct member_start start = {.restored = &restored, .contacts = contacts};
-    for (uint32_t i = 0; i < machine_peer_count(p->machine); i++)
-        if (i != machine_address(p->machine))
-            contacts[start.contact_count++] = cluster_sim_address(i);
-    if (is_founder(p)) {
-        start.founders = founders;
-        start.founder_count = founders_of(p, founders);
-        start.settings = &p->settings->cluster;
-    }
+    struct member_start start = {.restored = &restored,
+                                 .plan = p->plan,
+                                 .contacts = p->contacts,
+                                 .contact_count = p->contact_count};
     if (restored.snapshot.index > 0)
         start.snapshot = load_snapshot(p);
     const struct member_options options = {
-        .cluster = CLUSTER_SIM_CLUSTER,
-        .generation = 1,
+        .cluster = p->storage.cluster,
+        .generation = p->storage.generation,
         .self = self_of(p->machine, machine_node_id(p->machine), machine_incarnation(p->machine)),
         .partition_count = p->settings->partition_count,
         .members_max = 64,
@@ -242,17 +234,57 @@ static void begin(void *owner) {
                       raft_oracle_state(cluster_oracle_core(p->oracle), restored.snapshot.index));
     raft_storage_release(&p->storage);
     if (member_configuration(p->member) != NULL)
-        cluster_data_view(p->data, p->member, member_configuration(p->member));
+        host_view(p, member_configuration(p->member));
     drain(p);
 }
 
 static void free_process(struct cluster_process *p) {
     cluster_data_destroy(p->data);
     member_destroy(p->member);
+    cluster_founding_destroy(p->founding);
     storage_answers_free(&p->answers);
     free(p->frame);
     free(p->snapshot);
     free(p);
+}
+
+/* Found, join, or go on. */
+static void enter(void *context, const struct founding_entry *entry) {
+    struct cluster_process *p = context;
+    struct raft_configuration voters = {0};
+    p->plan = entry->plan;
+    p->contact_count = 0;
+    for (uint32_t i = 0; i < p->settings->founders; i++) {
+        struct member_address seed = cluster_sim_address(i);
+        add_contact(p, &seed);
+    }
+    for (uint32_t i = 0; i < entry->contact_count; i++)
+        add_contact(p, &entry->contacts[i]);
+    if (entry->plan != NULL)
+        founding_voters(entry->plan, &voters);
+    p->storage = (struct raft_storage){.machine = p->machine,
+                                       .input = answered,
+                                       .ready = begin,
+                                       .owner = p,
+                                       .cluster = entry->cluster,
+                                       .generation = entry->generation,
+                                       .last_ticket = p->storage.last_ticket};
+    p->answers = (struct storage_answers){.storage = &p->storage,
+                                          .oracle = cluster_oracle_core(p->oracle),
+                                          .number = machine_node_id(p->machine).words[1],
+                                          .step = step,
+                                          .owner = p};
+    enum larder_status status = raft_storage_open(&p->storage, &voters);
+    if (status != LARDER_OK)
+        machine_exit(p->machine, larder_status_text(status));
+}
+
+static void withdraw(void *context) {
+    struct cluster_process *p = context;
+    member_destroy(p->member);
+    p->member = NULL;
+    raft_storage_close(&p->storage);
+    storage_answers_free(&p->answers);
 }
 
 static enum larder_status start(struct sim_machine *machine, const void *settings, void **out) {
@@ -263,25 +295,14 @@ static enum larder_status start(struct sim_machine *machine, const void *setting
     p->oracle = machine_oracle(machine);
     p->host = HOST;
     p->host.context = p;
-    p->storage = (struct raft_storage){.machine = machine,
-                                       .input = answered,
-                                       .ready = begin,
-                                       .owner = p,
-                                       .cluster = CLUSTER_SIM_CLUSTER,
-                                       .generation = 1};
-    p->answers = (struct storage_answers){.storage = &p->storage,
-                                          .oracle = cluster_oracle_core(p->oracle),
-                                          .number = machine_node_id(machine).words[1],
-                                          .step = step,
-                                          .owner = p};
-    struct raft_configuration voters = {0};
-    struct member founders[SIM_MACHINES_MAX];
-    if (is_founder(p))
-        member_founding_voters(founders, founders_of(p, founders), &p->settings->cluster, &voters);
+    const struct cluster_founding_owner owner = {p, enter, withdraw};
+    const struct member self =
+        self_of(machine, machine_node_id(machine), machine_incarnation(machine));
     enum larder_status status = cluster_data_create(machine, p->settings, &p->data);
     if (status == LARDER_OK)
-        status = raft_storage_open(&p->storage, &voters);
+        status = cluster_founding_create(machine, p->settings, &self, &owner, &p->founding);
     if (status != LARDER_OK) {
+        raft_storage_close(&p->storage);
         free_process(p);
         return status;
     }
@@ -290,8 +311,16 @@ static enum larder_status start(struct sim_machine *machine, const void *setting
     return LARDER_OK;
 }
 
+/* It had promised something to other founders, or could have. */
+static bool is_founding(const struct cluster_process *p) {
+    enum founding_state state = cluster_founding_state(p->founding);
+    return state == FOUNDING_PROPOSING || state == FOUNDING_ACCEPTED || state == FOUNDING_BOOTED;
+}
+
 static void stop(void *process) {
     struct cluster_process *p = process;
+    if (is_founding(p))
+        machine_count_event(p->machine, RARE_DEAD_FOUNDER);
     cluster_oracle_end(p->oracle, p->machine);
     raft_storage_close(&p->storage);
     free_process(p);
@@ -302,6 +331,7 @@ static void stop(void *process) {
 static void wake(void *process) {
     struct cluster_process *p = process;
     machine_wake_at(p->machine, machine_now_us(p->machine) + TICK_US);
+    cluster_founding_tick(p->founding);
     if (p->member == NULL)
         return;
     drain(p);
@@ -315,9 +345,13 @@ static void wake(void *process) {
 
 static void deliver(void *process, uint32_t from, struct slice frame) {
     struct cluster_process *p = process;
-    if (p->member == NULL || frame.size < 2)
+    if (frame.size < 2)
         return;
     struct slice body = slice_of(frame.data + 1, frame.size - 1);
+    if (frame.data[0] == 'F')
+        cluster_founding_take_frame(p->founding, from, body);
+    if (p->member == NULL)
+        return;
     if (frame.data[0] == 'Q' && sim_address_is_client(from))
         cluster_data_take_request(p->data, from, body);
     else if (frame.data[0] == 'M')
@@ -327,12 +361,14 @@ static void deliver(void *process, uint32_t from, struct slice frame) {
 
 static void synced(void *process, uint64_t ticket, enum larder_status status) {
     struct cluster_process *p = process;
-    raft_storage_synced(&p->storage, ticket, status);
+    if (!cluster_founding_synced(p->founding, ticket, status))
+        raft_storage_synced(&p->storage, ticket, status);
     drain(p);
 }
 
 static void link(void *process, uint32_t peer, enum sim_link_event event) {
     struct cluster_process *p = process;
+    cluster_founding_link(p->founding, peer, event);
     if (p->member != NULL && event == SIM_LINK_BROKEN && sim_address_is_client(peer)) {
         cluster_data_disconnect(p->data, peer);
         drain(p);
@@ -365,7 +401,8 @@ static void describe(const void *process, char *out, size_t size) {
     const struct cluster_process *p = process;
     struct raft_status s;
     if (p->member == NULL) {
-        snprintf(out, size, "recovering");
+        snprintf(out, size, "founding: %s",
+                 founding_state_name(cluster_founding_state(p->founding)));
         return;
     }
     raft_get_status(member_raft(p->member), &s);
@@ -380,6 +417,10 @@ static void describe(const void *process, char *out, size_t size) {
 
 static void describe_frame(struct slice frame, char *out, size_t size) {
     struct member_frame decoded;
+    if (frame.size > 1 && frame.data[0] == 'F') {
+        cluster_founding_describe_frame(slice_of(frame.data + 1, frame.size - 1), out, size);
+        return;
+    }
     if (frame.size < 2 || frame.data[0] != 'M' ||
         member_frame_decode(slice_of(frame.data + 1, frame.size - 1), &decoded) != LARDER_OK) {
         cluster_protocol_describe(frame, out, size);
@@ -406,6 +447,11 @@ const struct sim_process_type CLUSTER_MEMBER_PROCESS = {
 struct cluster_member *cluster_process_member(const void *process) {
     const struct cluster_process *p = process;
     return p->member;
+}
+
+enum founding_state cluster_process_founding(const void *process) {
+    const struct cluster_process *p = process;
+    return cluster_founding_state(p->founding);
 }
 
 struct cluster_data *cluster_process_data(const void *process) {

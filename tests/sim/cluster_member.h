@@ -3,12 +3,14 @@
  * machine's disk, configuration, leases, and the replicas of real partitions that execute real
  * commands (node/partition_store.h). Data is in memory only: a process that starts anew has none.
  *
+ *   founding  'F' | as in cluster_founding.h
  *   members   'M' | frame as in cluster/member_frames.h
  *   request   'Q' | as in cluster_protocol.h
  *   reply     'R' | as in cluster_protocol.h */
 #ifndef LARDER_TESTS_SIM_CLUSTER_MEMBER_H
 #define LARDER_TESTS_SIM_CLUSTER_MEMBER_H
 
+#include "cluster/founding.h"
 #include "cluster/member.h"
 #include "sim/process.h"
 
@@ -18,7 +20,9 @@ struct cluster_data;
 enum { CLUSTER_SIM_PARTITIONS_MAX = 16 };
 
 struct cluster_sim_settings {
-    uint32_t founders; /* machines 0 to founders - 1 form the cluster */
+    uint32_t founders;        /* machines 0 to founders - 1 are the seeds */
+    uint32_t expected_nodes;  /* how many of them form the cluster; 0: all */
+    bool is_founding_durable; /* what was promised while founding survives a restart */
     uint32_t partition_count;
     struct cluster_settings cluster;
     bool is_rough; /* all frames are datagrams */
@@ -27,13 +31,13 @@ struct cluster_sim_settings {
 /* machine_oracle of the world is a struct cluster_oracle. */
 extern const struct sim_process_type CLUSTER_MEMBER_PROCESS;
 
-/* NULL while its storage recovers. */
+/* NULL until it has entered a cluster and its storage has recovered. */
 struct cluster_member *cluster_process_member(const void *process);
 struct cluster_data *cluster_process_data(const void *process);
+/* 0: its mark is being read. */
+enum founding_state cluster_process_founding(const void *process);
 /* An address as members know it, and back. */
 struct member_address cluster_sim_address(uint32_t machine);
 uint32_t cluster_sim_machine(const struct member_address *address);
-
-extern const struct raft_id CLUSTER_SIM_CLUSTER;
 
 #endif

@@ -161,6 +161,10 @@ void cluster_oracle_view(struct cluster_oracle *o, struct sim_machine *machine,
                          const struct configuration *c) {
     if (!configuration_is_sound(c))
         oracle_violate(o, machine, "a configuration is not sound");
+    if (!raft_id_is_set(o->cluster))
+        o->cluster = c->cluster;
+    if (!raft_id_equal(o->cluster, c->cluster))
+        oracle_violate(o, machine, "I15: two clusters were founded");
     check_hash(o, machine, c);
     check_monotone(o, machine, c);
     if (o->before == NULL)
@@ -321,6 +325,10 @@ void cluster_oracle_compare(struct cluster_oracle *o) {
             has_first = true;
         }
     }
+}
+
+bool cluster_oracle_is_founded(const struct cluster_oracle *o) {
+    return o->index > 0;
 }
 
 const struct partition_config *cluster_oracle_partition(const struct cluster_oracle *o,

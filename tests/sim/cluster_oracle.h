@@ -11,6 +11,7 @@
  *   I11  epochs and terms never fall, on any member
  *   I13  the time of a partition goes on evenly and never back
  *   I14  nothing leaves a member before it is true: effects, stale reads, reads by a round
+ *   I15  all members ever are of one cluster
  * The rest is found in what clients saw (I8, I9, I10) and by the simulator's memory (I12). */
 #ifndef LARDER_TESTS_SIM_CLUSTER_ORACLE_H
 #define LARDER_TESTS_SIM_CLUSTER_ORACLE_H
@@ -66,6 +67,9 @@ void cluster_oracle_end(struct cluster_oracle *oracle, struct sim_machine *machi
 /* All is settled: replicas of a partition that have stored as many records hold the same. */
 void cluster_oracle_compare(struct cluster_oracle *oracle);
 
+/* Whether some entry of the configuration was committed: from then on a majority of the first
+ * voters has it on disk. */
+bool cluster_oracle_is_founded(const struct cluster_oracle *oracle);
 /* The newest configuration that any member has applied; NULL before the first. */
 const struct partition_config *cluster_oracle_partition(const struct cluster_oracle *oracle,
                                                         uint32_t partition);

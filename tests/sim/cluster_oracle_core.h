@@ -77,6 +77,7 @@ struct watched_request {
 struct cluster_oracle {
     struct sim_world *world;
     struct raft_oracle *core;
+    struct raft_id cluster; /* of the first configuration */
     uint32_t partition_count;
     uint64_t index;   /* of the newest configuration */
     uint64_t *hashes; /* of configurations, by index modulo ORACLE_INDEXES */

@@ -43,8 +43,11 @@ static void note_fault(const struct swarm *swarm, enum sim_fault_kind kind, uint
         swarm->options->subject->note_fault(swarm->subject, kind, machine);
 }
 
-/* Whether the round's one disk was lost, by a fault or by its lies. */
+/* Whether the round's one disk was lost, by a fault or by its lies; or none may be lost yet. */
 static bool is_loss_spent(const struct swarm *swarm) {
+    const struct sim_subject_type *subject = swarm->options->subject;
+    if (subject->may_lose_disk != NULL && !subject->may_lose_disk(swarm->subject))
+        return true;
     return swarm->is_loss_spent ||
            !raft_id_equal(swarm->world->machines[swarm->lossy_machine].node_id, swarm->lossy_node);
 }

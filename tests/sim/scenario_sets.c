@@ -5,5 +5,6 @@ const struct scenario_type *const SCENARIO_SETS[] = {
     CONFIG_GROUP_SCENARIOS,
     CLUSTER_SCENARIOS,
     MOVES_SCENARIOS,
+    FOUNDING_SCENARIOS,
     NULL,
 };

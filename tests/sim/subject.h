@@ -47,6 +47,8 @@ struct sim_subject_type {
     /* A machine that has the role now, chosen by `draw`; UINT32_MAX if there is none. NULL: every
      * role is the leader's. */
     uint32_t (*find_target)(void *subject, enum sim_role role, uint64_t draw);
+    /* Whether a machine may lose what it had synced. NULL: always. */
+    bool (*may_lose_disk)(void *subject);
     /* A fault, named as in faults.h, is about to act on the machine: for counting rare events. May
      * be NULL. */
     void (*note_fault)(void *subject, enum sim_fault_kind kind, uint32_t machine);

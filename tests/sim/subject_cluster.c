@@ -2,6 +2,7 @@
 /* Five whole members with clients that use keys of all partitions; a smaller world has one. */
 #include "sim/subject_cluster.h"
 
+#include "sim/cluster_founding_faults.h"
 #include "sim/cluster_protocol.h"
 
 #include <inttypes.h>
@@ -15,15 +16,19 @@ struct cluster_subject {
     struct cluster_oracle *oracle;
     struct register_clients clients;
     struct lock_clients locks;
+    struct cluster_founding_faults founding_faults;
+    bool has_founding_faults;
     uint64_t seed;
     uint32_t resets_seen[CLUSTER_SIM_PARTITIONS_MAX]; /* before this round */
 };
 
 static void *create(uint64_t seed, struct sim_world_options *options) {
     struct cluster_subject *s = sim_resize(NULL, sizeof(*s));
-    *s = (struct cluster_subject){.seed = seed};
+    *s = (struct cluster_subject){.seed = seed,
+                                  .has_founding_faults = options->machine_count == MACHINES};
     s->settings = (struct cluster_sim_settings){
         .founders = options->machine_count,
+        .is_founding_durable = seed % 3 != 0,
         .partition_count = options->machine_count < MACHINES ? 1 : PARTITIONS,
         .cluster = CLUSTER_DEFAULT_SETTINGS,
         .is_rough = seed % 2 == 0};
@@ -41,6 +46,7 @@ static void *create(uint64_t seed, struct sim_world_options *options) {
 
 static void *create_for_scripts(uint64_t seed, struct sim_world_options *options) {
     struct cluster_subject *s = create(seed, options);
+    s->has_founding_faults = false;
     s->settings.is_rough = false;
     s->settings.cluster.voter_count = 5;
     s->settings.cluster.replica_count = 3;
@@ -62,6 +68,11 @@ struct cluster_oracle *cluster_subject_oracle(void *context) {
     return s->oracle;
 }
 
+struct cluster_sim_settings *cluster_subject_settings(void *context) {
+    struct cluster_subject *s = context;
+    return &s->settings;
+}
+
 static void destroy(void *context) {
     struct cluster_subject *s = context;
     register_clients_finish(&s->clients);
@@ -74,6 +85,8 @@ static void attach(void *context, struct sim_world *world) {
     struct cluster_subject *s = context;
     s->world = world;
     cluster_oracle_attach(s->oracle, world);
+    if (s->has_founding_faults)
+        cluster_founding_faults_begin(&s->founding_faults, world, s->seed);
     uint32_t count = world->options.client_count;
     uint32_t registers = count < REGISTER_CLIENTS ? count : REGISTER_CLIENTS;
     register_clients_init(&s->clients, world, &CLUSTER_PROTOCOL, registers, s->seed);
@@ -114,6 +127,13 @@ static void operate(void *context, uint64_t draw) {
 static void begin_calm(void *context) {
     struct cluster_subject *s = context;
     s->clients.answered = 0;
+    if (s->has_founding_faults)
+        cluster_founding_faults_end(&s->founding_faults);
+}
+
+static bool may_lose_disk(void *context) {
+    const struct cluster_subject *s = context;
+    return cluster_oracle_is_founded(s->oracle);
 }
 
 static void stop_clients(void *context) {
@@ -244,9 +264,9 @@ static void describe(void *context, char *out, size_t size) {
 #define FUNCTIONS                                                                                  \
     .machine_count = MACHINES, .client_count = REGISTER_CLIENTS + LOCK_CLIENTS,                    \
     .destroy = destroy, .attach = attach, .begin_round = begin_round, .operate = operate,          \
-    .begin_calm = begin_calm, .stop_clients = stop_clients, .find_leader = find_leader,            \
-    .find_target = find_target, .is_settled = is_settled, .end_round = end_round,                  \
-    .get_counters = get_counters, .describe = describe
+    .begin_calm = begin_calm, .may_lose_disk = may_lose_disk, .stop_clients = stop_clients,        \
+    .find_leader = find_leader, .find_target = find_target, .is_settled = is_settled,              \
+    .end_round = end_round, .get_counters = get_counters, .describe = describe
 
 const struct sim_subject_type CLUSTER_SUBJECT = {.name = "cluster", .create = create, FUNCTIONS};
 const struct sim_subject_type CLUSTER_SCRIPT_SUBJECT = {

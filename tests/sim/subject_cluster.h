@@ -14,5 +14,7 @@ extern const struct sim_subject_type CLUSTER_SCRIPT_SUBJECT;
 struct register_clients *cluster_subject_clients(void *subject);
 struct lock_clients *cluster_subject_locks(void *subject);
 struct cluster_oracle *cluster_subject_oracle(void *subject);
+/* What processes begin with; a change concerns those that start later. */
+struct cluster_sim_settings *cluster_subject_settings(void *subject);
 
 #endif
