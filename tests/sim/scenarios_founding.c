@@ -38,10 +38,10 @@ static void start_all(struct scenario *s) {
         (void)machine_start(scenario_machine(s, i));
 }
 
-/* All processes again, with other options. */
+/* All processes again, with other options; 0: all seeds. */
 static void expect_nodes(struct scenario *s, uint32_t expected) {
     cluster_subject_settings(s->subject)->expected_nodes = expected;
-    cluster_subject_settings(s->subject)->is_founding_durable |= expected < 5;
+    cluster_subject_settings(s->subject)->is_founding_durable |= expected != 0;
     for (uint32_t i = 0; i < s->world->options.machine_count; i++)
         machine_crash(scenario_machine(s, i));
     start_all(s);
@@ -176,6 +176,43 @@ static void power_lost_while_founding(struct scenario *s) {
     end(s);
 }
 
+/* In memory; machine 4 is no seed. The proposer starts and lets it join, and loses power before it
+ * has stored anything and before the others have heard. They found another cluster; machine 4 has
+ * files of the one that never was. */
+static void founded_in_vain(struct scenario *s) {
+    struct sim_network *network = &s->world->network;
+    struct cluster_sim_settings *settings = cluster_subject_settings(s->subject);
+    struct sim_disk *disk = &scenario_machine(s, 4)->disk;
+    settings->founders = 4;
+    settings->is_founding_durable = false;
+    expect_nodes(s, 0);
+    (void)wait_for(s, FOUNDING_ACCEPTED);
+    uint32_t proposer = find_in(s, FOUNDING_PROPOSING);
+    scenario_expect(s, proposer != NONE && proposer != 4, "a seed has proposed");
+    if (proposer == NONE)
+        return;
+    for (uint32_t a = 0; a < 4; a++)
+        for (uint32_t b = 0; b < 4; b++)
+            if (a != proposer && b != proposer)
+                network_cut(network, a, b);
+    struct sim_disk *lost = &scenario_machine(s, proposer)->disk;
+    lost->slow_rate = 1000;
+    lost->slow_sync_us = 30000000;
+    while (count_in(s, FOUNDING_BOOTED) < 4 && s->world->violation == NULL)
+        world_run_for(s->world, 20);
+    for (uint32_t i = 0; i < 4; i++)
+        network_cut(network, proposer, i);
+    int64_t end_us = s->world->now_us + 2000000;
+    while (disk_size(disk, 0) == 0 && s->world->now_us < end_us && s->world->violation == NULL)
+        scenario_wait(s, 1);
+    scenario_expect(s, disk_size(disk, 0) > 0, "machine 4 joins");
+    scenario_expect(s, count_in(s, FOUNDING_FORMED) == 1, "one has started");
+    machine_lose_power(scenario_machine(s, proposer));
+    lost->slow_rate = 0;
+    scenario_heal(s);
+    end(s);
+}
+
 const struct scenario_type FOUNDING_SCENARIOS[] = {
     CLUSTER_SCRIPT("twin-bootstrap", "two halves start at once and do not see each other",
                    twin_bootstrap),
@@ -192,5 +229,7 @@ const struct scenario_type FOUNDING_SCENARIOS[] = {
                    dead_before_start),
     CLUSTER_SCRIPT("dead-founders", "all lose power when some have booted",
                    power_lost_while_founding),
+    CLUSTER_SCRIPT("founded-in-vain", "a member joined a cluster that nobody remembers",
+                   founded_in_vain),
     {0},
 };
