@@ -276,13 +276,15 @@ static bool is_handing_off(uint32_t n) {
     return m->witness.transfer_epoch >= m->replica->view.epoch;
 }
 
-/* Who said that its data is not complete, in this term. */
+/* Who said that its data is not complete, in this term and while it has a seat here. */
 static void note_completeness(uint32_t n, const struct replica_message *message) {
     struct machine *m = &world.machines[n];
     const struct partition_replica *r = m->replica;
     uint32_t from = message->from - 1;
-    if (message->type != REPLICA_ACK || !is_primary(r) || message->term != r->view.term ||
-        message->from_incarnation != incarnation_of(n, from) ||
+    bool has_seat = member_set_has(&r->view.in_sync, message->from) ||
+                    member_set_has(&r->view.learners, message->from);
+    if (message->type != REPLICA_ACK || !has_seat || !is_primary(r) ||
+        message->term != r->view.term || message->from_incarnation != incarnation_of(n, from) ||
         message->position.sequence > r->log.last)
         return;
     struct witness *w = &m->witness;
