@@ -55,6 +55,9 @@ struct world {
     char reply[WORLD_REPLY_MAX];
     uint64_t committed[WORLD_MEMBERS + 1]; /* put out as committed so far */
     void (*on_reply)(const struct partition_reply *reply);
+    /* a record became committed here; `record` is what it says if it is an effect */
+    void (*on_commit)(uint32_t n, uint64_t sequence, const struct replica_record *raw,
+                      const struct partition_record *record);
 };
 
 static struct world world;
@@ -156,6 +159,24 @@ static void world_take_reply(uint32_t n, const struct partition_reply *reply) {
         world.on_reply(reply);
 }
 
+static void world_take_committed(uint32_t n) {
+    struct partition_output *out = &world.out;
+    struct world_member *m = &world.members[n];
+    if (out->replica.has_base)
+        world.committed[n] = 0;
+    if (out->committed_first <= out->committed_last) {
+        assert_true(out->committed_first > world.committed[n]);
+        assert_true(out->committed_last <= partition_replica(m->partition)->commit);
+        world.committed[n] = out->committed_last;
+    }
+    for (uint64_t s = out->committed_first; s <= out->committed_last; s++) {
+        struct partition_record record;
+        struct replica_record raw = partition_get_record(m->partition, s, &record);
+        if (world.on_commit != NULL)
+            world.on_commit(n, s, &raw, &record);
+    }
+}
+
 static void world_take_output(uint32_t n) {
     struct partition_output *out = &world.out;
     struct world_member *m = &world.members[n];
@@ -172,15 +193,9 @@ static void world_take_output(uint32_t n) {
                   config_entry_name(out->replica.proposal.type),
                   world_name(out->replica.proposal.change.member));
     }
+    world_take_committed(n);
     for (uint32_t i = 0; i < out->reply_count; i++)
         world_take_reply(n, &out->replies[i]);
-    if (out->replica.has_base)
-        world.committed[n] = 0;
-    if (out->committed_first <= out->committed_last) {
-        assert_true(out->committed_first > world.committed[n]);
-        assert_true(out->committed_last <= partition_replica(m->partition)->commit);
-        world.committed[n] = out->committed_last;
-    }
     for (uint32_t i = 0; i < out->replica.message_count; i++) {
         world_say_message(&out->replica.messages[i]);
         world_send(n, out->replica.messages[i].to, false, &out->replica.messages[i]);

@@ -4,12 +4,11 @@
  * set, and memory is short now and then. What a request answers is one more than the one before it,
  * or an error that changed nothing, and the same however often it is sent and to whom. Others take
  * turns with a lock: tokens grow from one turn to the next. */
-#include "unit/cluster/partition_world.h"
+#include "unit/cluster/partition_chaos.h"
 
-#include "base/random.h"
 #include "support/test_seed.h"
 
-enum { CLIENTS = 4, HOLDERS = 3, CONTEXTS = 1 << 15, PROPOSALS = 64, NUMBERS = 1 << 12 };
+enum { CLIENTS = 4, HOLDERS = 3, CONTEXTS = 1 << 15, NUMBERS = 1 << 12 };
 
 struct client {
     uint64_t number; /* of the open request */
@@ -29,7 +28,6 @@ struct holder {
 };
 
 static struct chaos {
-    struct random random;
     struct client clients[CLIENTS];
     struct holder holders[HOLDERS];
     uint64_t newest_token;
@@ -38,18 +36,8 @@ static struct chaos {
     uint64_t numbers[CONTEXTS]; /* of what was asked with this context; 0: without a session */
     uint32_t askers[CONTEXTS];
     uint64_t context;
-    struct config_entry proposals[PROPOSALS];
-    uint32_t proposal_count;
-    unsigned done, retries, failovers, hand_offs, errors, lost, busy, turns, stale;
+    unsigned done, retries, errors, lost, busy, turns, stale;
 } chaos;
-
-static uint64_t draw(uint64_t bound) {
-    return random_below(&chaos.random, bound);
-}
-
-static bool chance(unsigned per_thousand) {
-    return draw(1000) < per_thousand;
-}
 
 /* A lock is granted above all tokens that anybody knew when it was asked for, or with the token of
  * the session that holds it still: one that was told it waited in vain, by one primary, may hold it
@@ -175,91 +163,7 @@ static void have_memory_again(void) {
     }
 }
 
-/* ---- the config group ---- */
-
-static void note_proposal(void) {
-    if (world.has_proposed && chaos.proposal_count < PROPOSALS)
-        chaos.proposals[chaos.proposal_count++] = world.proposed;
-    world.has_proposed = false;
-}
-
-static void decide(uint32_t at) {
-    struct config_entry entry = chaos.proposals[at];
-    chaos.proposals[at] = chaos.proposals[--chaos.proposal_count];
-    if (world.entry_count < WORLD_ENTRIES)
-        (void)world_commit(&entry);
-}
-
-static void change(enum config_entry_type type, uint32_t member) {
-    const struct partition_config *p = &world.group->partitions[0];
-    struct config_entry entry = {
-        .type = type,
-        .change = {.epoch = p->epoch, .member = member, .incarnation = 1, .term = p->term}};
-    if (world.entry_count < WORLD_ENTRIES)
-        (void)world_commit(&entry);
-}
-
-static void add_learners(void) {
-    const struct partition_config *p = &world.group->partitions[0];
-    for (uint32_t n = A; n <= C; n++)
-        if (!member_set_has(&p->in_sync, n) && !member_set_has(&p->learners, n)) {
-            change(CONFIG_ADD_LEARNER, n);
-            return;
-        }
-}
-
-static void fail_over(void) {
-    const struct partition_config *p = &world.group->partitions[0];
-    uint32_t next = p->in_sync.members[draw(p->in_sync.count)];
-    if (next == p->primary)
-        return;
-    chaos.failovers++;
-    change(CONFIG_ELECT, next);
-}
-
-static void hand_off(void) {
-    uint32_t primary = world.group->partitions[0].primary;
-    struct partition_input input = {.type = PARTITION_HAND_OFF,
-                                    .member = 1 + (uint32_t)draw(WORLD_MEMBERS)};
-    chaos.hand_offs += world_step(primary, input) == LARDER_OK;
-}
-
 /* ---- chance ---- */
-
-static void meddle_with_messages(void) {
-    for (unsigned i = 0; i < 8 && world.queued > 0; i++) {
-        size_t at = chance(800) ? 0 : (size_t)draw(world.queued);
-        if (chance(60)) {
-            world_lose_at(at);
-            continue;
-        }
-        if (chance(60) && world.queued < WORLD_QUEUE / 2) {
-            struct world_frame copy = world.queue[at];
-            copy.bytes = malloc(copy.size);
-            assert_non_null(copy.bytes);
-            memcpy(copy.bytes, world.queue[at].bytes, copy.size);
-            world.queue[world.queued++] = copy;
-        }
-        world_deliver_at(at);
-        note_proposal();
-    }
-    while (world.queued > WORLD_QUEUE / 2)
-        world_lose_at((size_t)draw(world.queued));
-}
-
-static void step_member(uint32_t n) {
-    if (chance(300))
-        world_see(n);
-    note_proposal();
-    if (chance(700))
-        world_tick(n);
-    note_proposal();
-    if (chance(200))
-        world_hear_coordinator(n);
-    for (uint32_t from = A; from <= C; from++)
-        if (from != n && chance(150))
-            world_promise(n, from, world.now_ms);
-}
 
 static void round_of_chance(void) {
     world.now_ms += 1 + (int64_t)draw(15);
@@ -279,35 +183,14 @@ static void round_of_chance(void) {
     for (uint32_t n = A; n <= C; n++)
         step_member(n);
     meddle_with_messages();
-    if (chaos.proposal_count > 0 && chance(300))
-        decide((uint32_t)draw(chaos.proposal_count));
+    if (group_chaos.proposal_count > 0 && chance(300))
+        decide((uint32_t)draw(group_chaos.proposal_count));
     if (chance(20))
         add_learners();
     if (chance(4))
         fail_over();
     if (chance(3))
         hand_off();
-}
-
-/* Nothing is lost any more, and time goes on. */
-static void calm_down(void) {
-    have_memory_again();
-    for (int i = 0; i < 400; i++) {
-        world.now_ms += 10;
-        for (uint32_t n = A; n <= C; n++) {
-            world_see(n);
-            world_tick(n);
-            note_proposal();
-        }
-        world_promise_all();
-        while (world.queued > 0) {
-            world_deliver_at(0);
-            note_proposal();
-        }
-        while (chaos.proposal_count > 0)
-            decide(0);
-        add_learners();
-    }
 }
 
 static void check_counts(void) {
@@ -334,7 +217,8 @@ static void check_counts(void) {
 static void requests_are_applied_once_whatever_happens(void **state) {
     (void)state;
     struct partition_options options = {.sweep_every_us = 20000, .digest_every_us = 2560000};
-    chaos = (struct chaos){.random = random_seeded(test_seed("cluster partition"))};
+    chaos = (struct chaos){0};
+    group_chaos = (struct group_chaos){.random = random_seeded(test_seed("cluster partition"))};
     world_begin(&options);
     world.is_quiet = true;
     world.on_reply = take_reply;
@@ -345,6 +229,7 @@ static void requests_are_applied_once_whatever_happens(void **state) {
     for (int phase = 0; phase < 3; phase++) {
         for (int i = 0; i < 2500; i++)
             round_of_chance();
+        have_memory_again();
         calm_down();
         const struct partition_config *p = &world.group->partitions[0];
         assert_int_equal(p->in_sync.count, WORLD_MEMBERS);
@@ -359,9 +244,9 @@ static void requests_are_applied_once_whatever_happens(void **state) {
     }
     print_message("%u requests, %u retries, %u busy, %u errors, %u results lost, %u failovers, "
                   "%u hand-offs, %u locks, %u stale reads\n",
-                  chaos.done, chaos.retries, chaos.busy, chaos.errors, chaos.lost, chaos.failovers,
-                  chaos.hand_offs, chaos.turns, chaos.stale);
-    assert_true(chaos.done > 200 && chaos.retries > 50 && chaos.failovers > 5);
+                  chaos.done, chaos.retries, chaos.busy, chaos.errors, chaos.lost,
+                  group_chaos.failovers, group_chaos.hand_offs, chaos.turns, chaos.stale);
+    assert_true(chaos.done > 200 && chaos.retries > 50 && group_chaos.failovers > 5);
     assert_true(chaos.busy > 0 && chaos.turns > 50 && chaos.stale > 20);
     world_end();
 }

@@ -13,7 +13,8 @@ static struct rates { /* per mille and look, drawn per seed */
 } rates;
 
 static int64_t coordinator_from_us; /* it sleeps until then */
-static int64_t lost_from_us;        /* INT64_MAX: not lost */
+static int64_t lost_from_us;        /* by the entry ... */
+static uint64_t lost_index;         /* ... 0: not lost */
 
 static unsigned draw_rate(unsigned most) {
     return chance(350) ? 0 : 1 + (unsigned)draw(most);
@@ -48,12 +49,11 @@ static uint32_t any_living_outside(const struct member_set *set, const struct me
  * has run out by any clock. */
 static void look_after_lost(void) {
     const struct partition_config *p = group_partition();
-    if (p->state != PARTITION_LOST) {
-        lost_from_us = INT64_MAX;
-        return;
-    }
-    if (lost_from_us == INT64_MAX)
+    if (p->lost_index != lost_index)
         lost_from_us = world.now_us;
+    lost_index = p->lost_index;
+    if (p->state != PARTITION_LOST)
+        return;
     static const struct member_set NONE;
     uint32_t number = any_living_outside(&NONE, &NONE);
     if (number == CLUSTER_NOBODY || !chance(100))
@@ -246,7 +246,7 @@ static void begin(uint64_t seed) {
     for (uint32_t i = 0; i < FRAMES_MAX; i++)
         world.frames[i] = &world.pool[i];
     coordinator_from_us = 0;
-    lost_from_us = INT64_MAX;
+    lost_index = 0;
     draw_world();
     oracle_begin();
     found_cluster();

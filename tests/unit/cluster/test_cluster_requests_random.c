@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Requests and time under chance. Clients with sessions write their own keys, one request after the
+ * other, and send again what was not answered; copies of what they sent come late, sessions are
+ * forgotten for lack of room or because hours pass, wall clocks differ and jump, some requests
+ * watch a term, anybody reads in every mode, and in the end the data of one member is damaged.
+ *
+ * What must hold, from the records that are committed and the answers:
+ * - a request is in the log at most once, when it was first sent not long ago, and in the term that
+ *   it watches; one that was answered is in it, one whose watch was broken never is
+ * - times of records never fall; the time of a primary runs between 5 % slower and faster than
+ *   clocks do, and is at most a second ahead of the members' median
+ * - of each key a read sees nothing older than what was answered before it was asked, and a key
+ *   that was gone does not come back; a read by a round waits for a record
+ * - a stale read sees what was committed, and all of it up to the time that it tells
+ * - replicas become equal, whatever was damaged */
+#include "unit/cluster/partition_chaos.h"
+
+#include "unit/cluster/seed_range.h"
+
+enum {
+    CLIENTS = 5,
+    KEYS = 2 * CLIENTS, /* of each client one that stays, one that expires */
+    REQUESTS = 1 << 12,
+    READS = 1 << 13,
+    SEQUENCES = 1 << 13,
+    VALUES = 1 << 12,
+    ROUNDS = 900,
+};
+
+static const int64_t SECOND_US = 1000000;
+
+enum request_kind { SETS, SETS_FOR_A_WHILE, REMOVES_NOTHING };
+
+/* Sent under its own number in the session, which is its place here. */
+struct sent {
+    enum request_kind kind;
+    uint32_t client;
+    uint64_t session;
+    unsigned value, life_ms;
+    uint64_t watched_term;
+    int64_t first_sent_us;
+    bool is_committed, is_answered, is_broken;
+};
+
+/* How far a key is known to be: value v present is 2v, gone after it 2v + 1. */
+struct watched_key {
+    unsigned last_value; /* given out */
+    unsigned known;      /* by answers */
+    unsigned newest;     /* value that is committed */
+    bool is_committed[VALUES];
+    int64_t committed_us[VALUES];
+};
+
+struct read {
+    uint32_t key, member;
+    enum partition_read_mode mode;
+    unsigned floor;
+    uint64_t last; /* of the log when it was asked */
+};
+
+struct client {
+    uint64_t session, open; /* request; 0: none */
+    int64_t asked_ms;
+    uint32_t primary;
+};
+
+static struct test {
+    uint64_t seed;
+    struct client clients[CLIENTS];
+    struct watched_key keys[KEYS];
+    uint64_t sent_count, session_count, read_count;
+    struct sent sent[REQUESTS];
+    struct read reads[READS];
+    /* the committed log */
+    uint64_t length;
+    uint64_t terms[SEQUENCES];
+    int64_t newest_us;
+    /* of the time of each member as a primary */
+    uint64_t clock_term[WORLD_MEMBERS + 1];
+    int64_t clock_us[WORLD_MEMBERS + 1], clock_at_us[WORLD_MEMBERS + 1];
+} test;
+
+static struct totals { /* over all seeds */
+    unsigned answered, unknown, broken, late, read_values, read_nothing, stale, rounds, jumps,
+        repaired;
+} totals;
+
+static void require(bool is_right, const char *what) {
+    if (!is_right)
+        fail_msg("LARDER_TEST_SEED=%llu, %lld ms: %s", (unsigned long long)test.seed,
+                 (long long)world.now_ms, what);
+}
+
+static uint32_t key_of(const struct sent *s) {
+    return 2 * s->client + (s->kind == SETS_FOR_A_WHILE);
+}
+
+/* ---- records ---- */
+
+static void take_request(const struct replica_record *raw, const struct partition_record *record) {
+    uint64_t at = record->id.number;
+    require(at > 0 && at <= test.sent_count, "a record of a request that nobody sent");
+    struct sent *s = &test.sent[at];
+    require(!s->is_committed, "a request was executed twice");
+    require(!s->is_broken, "a request was executed whose watch was broken");
+    require(s->watched_term == 0 || s->watched_term == raw->term,
+            "a request was executed in another term than it watches");
+    require(record->time_us - s->first_sent_us <= REQUEST_RETRY_US, "an old request was executed");
+    s->is_committed = true;
+    if (s->kind == REMOVES_NOTHING)
+        return;
+    struct watched_key *key = &test.keys[key_of(s)];
+    key->is_committed[s->value] = true;
+    key->committed_us[s->value] = record->time_us;
+    require(s->value > key->newest, "an older write was executed after a newer one");
+    key->newest = s->value;
+}
+
+static void take_record(uint32_t n, uint64_t sequence, const struct replica_record *raw,
+                        const struct partition_record *record) {
+    (void)n;
+    if (sequence <= test.length) {
+        require(test.terms[sequence] == raw->term, "two records of one number");
+        return;
+    }
+    require(sequence == test.length + 1 && sequence < SEQUENCES, "a record is missing");
+    test.terms[++test.length] = raw->term;
+    if (raw->kind != RECORD_EFFECT)
+        return;
+    require(record->time_us >= test.newest_us, "time runs back");
+    test.newest_us = record->time_us;
+    if (record->has_request)
+        take_request(raw, record);
+}
+
+/* ---- time ---- */
+
+/* An open primary's time against the clock, which all share here. */
+static void check_time(uint32_t n) {
+    const struct partition_replica *r = partition_replica(world.members[n].partition);
+    int64_t now_us = world.now_ms * 1000, time_us;
+    if (r->role != REPLICA_OPEN)
+        return;
+    time_us = partition_time_us(world.members[n].partition);
+    require(time_us <= world_time_us(world.now_ms) + SECOND_US + SECOND_US / 20,
+            "time is far ahead of the median");
+    int64_t run_us = now_us - test.clock_at_us[n], ran_us = time_us - test.clock_us[n];
+    if (test.clock_term[n] == r->view.term)
+        require(ran_us * 100 <= run_us * 105 + 100 && ran_us * 100 >= run_us * 95 - 100,
+                "time steps within a term");
+    test.clock_term[n] = r->view.term;
+    test.clock_us[n] = time_us;
+    test.clock_at_us[n] = now_us;
+}
+
+/* ---- answers ---- */
+
+/* -1: not a value. 0: nothing there. */
+static int value_in(const char *reply) {
+    if (strncmp(reply, "$-1", 3) == 0 || reply[0] == '_')
+        return 0;
+    const char *text = strchr(reply, ' ');
+    return reply[0] == '$' && text != NULL ? (int)strtol(text + 1, NULL, 10) : -1;
+}
+
+static void take_stale(const struct read *read, unsigned value, int64_t as_of_us) {
+    const struct watched_key *key = &test.keys[read->key];
+    totals.stale++;
+    require(value == 0 || key->is_committed[value], "a stale read sees what is not committed");
+    bool is_lasting = read->key % 2 == 0;
+    for (unsigned v = value + 1; is_lasting && v <= key->newest; v++)
+        require(!key->is_committed[v] || key->committed_us[v] >= as_of_us,
+                "a stale read misses what was committed before the time that it tells");
+}
+
+static void take_read(const struct partition_reply *reply) {
+    const struct read *read = &test.reads[reply->context - REQUESTS];
+    struct watched_key *key = &test.keys[read->key];
+    int value = value_in(world.reply);
+    if (reply->answer != PARTITION_DONE)
+        return;
+    require(value >= 0, "a read was answered with something else");
+    if (reply->as_of_us != 0) {
+        take_stale(read, (unsigned)value, reply->as_of_us);
+        return;
+    }
+    unsigned seen = value > 0 ? 2 * (unsigned)value : read->floor | 1;
+    if (read->key % 2 == 0 && value == 0)
+        seen = 0;
+    require(seen >= read->floor, "a read sees what is older than an answer before it");
+    require(value == 0 || key->is_committed[value], "a read sees what is not committed");
+    key->known = seen > key->known ? seen : key->known;
+    if (value == 0)
+        totals.read_nothing++;
+    else
+        totals.read_values++;
+    if (read->mode != PARTITION_READ_ROUND)
+        return;
+    totals.rounds++;
+    require(partition_replica(world.members[read->member].partition)->commit > read->last,
+            "a read by a round waited for nobody");
+}
+
+static void take_sent(const struct partition_reply *reply) {
+    struct sent *s = &test.sent[reply->context];
+    struct client *client = &test.clients[s->client];
+    bool is_open = client->open == reply->context;
+    bool is_done = reply->answer == PARTITION_DONE || reply->answer == PARTITION_RESULT_LOST;
+    if (is_done) {
+        require(s->is_committed, "a request was answered that is not committed");
+        s->is_answered = true;
+        unsigned known = 2 * s->value;
+        if (s->kind != REMOVES_NOTHING && test.keys[key_of(s)].known < known)
+            test.keys[key_of(s)].known = known;
+    }
+    if (reply->answer == PARTITION_WATCH_BROKEN) {
+        require(!s->is_committed, "a request that was executed is told that its watch is broken");
+        s->is_broken = true;
+        totals.broken++;
+    }
+    if (!is_open)
+        return;
+    totals.answered += is_done;
+    bool is_unknown = reply->answer == PARTITION_UNKNOWN_SESSION;
+    totals.unknown += is_unknown;
+    if (is_unknown)
+        client->session = ++test.session_count;
+    if (is_done || is_unknown || s->is_broken)
+        client->open = 0;
+    else
+        client->primary = 1 + (uint32_t)draw(WORLD_MEMBERS);
+}
+
+static void take_reply(const struct partition_reply *reply) {
+    if (reply->context >= REQUESTS)
+        take_read(reply);
+    else
+        take_sent(reply);
+}
+
+/* ---- clients ---- */
+
+static void send_to(uint32_t member, uint64_t at) {
+    const struct sent *s = &test.sent[at];
+    struct request_id id = {
+        .client = {s->session, 1}, .number = at, .lowest = at, .first_sent_us = s->first_sent_us};
+    char command[64];
+    if (s->kind == SETS)
+        (void)snprintf(command, sizeof(command), "SET key:%u %u", key_of(s), s->value);
+    else if (s->kind == SETS_FOR_A_WHILE)
+        (void)snprintf(command, sizeof(command), "SET key:%u %u PX %u", key_of(s), s->value,
+                       s->life_ms);
+    else
+        (void)snprintf(command, sizeof(command), "DEL nothing:%u", s->client);
+    world_request(member, at, command,
+                  (struct partition_request){.id = &id, .watched_term = s->watched_term});
+}
+
+static uint64_t new_request(uint32_t c) {
+    struct client *client = &test.clients[c];
+    struct sent *s = &test.sent[++test.sent_count];
+    *s = (struct sent){.kind = (enum request_kind)draw(3),
+                       .client = c,
+                       .first_sent_us = world_time_us(world.now_ms)};
+    if (chance(60))
+        client->session = ++test.session_count; /* it began anew */
+    s->session = client->session;
+    s->life_ms = 1 + (unsigned)draw(400);
+    if (s->kind != REMOVES_NOTHING)
+        s->value = ++test.keys[key_of(s)].last_value;
+    if (chance(200))
+        s->watched_term = partition_term(world.members[client->primary].partition);
+    return test.sent_count;
+}
+
+static void act_as_client(uint32_t c) {
+    struct client *client = &test.clients[c];
+    if (client->open == 0) {
+        if (test.sent_count + 1 == REQUESTS)
+            return;
+        client->open = new_request(c);
+        client->asked_ms = INT64_MIN / 2;
+        if (chance(100))
+            return; /* it gets lost on its way, and is sent again */
+    }
+    if (world.now_ms - client->asked_ms < 300)
+        return;
+    client->asked_ms = world.now_ms;
+    send_to(client->primary, client->open);
+}
+
+/* Something that was sent before comes again. */
+static void repeat_something(void) {
+    if (test.sent_count == 0)
+        return;
+    uint64_t back = draw(chance(700) ? 8 : test.sent_count);
+    uint64_t at = test.sent_count - (back < test.sent_count ? back : 0);
+    totals.late += test.sent[at].is_answered;
+    /* what its client has not sent yet is not under way */
+    if (test.sent[at].is_answered || test.clients[test.sent[at].client].asked_ms > 0)
+        send_to(1 + (uint32_t)draw(WORLD_MEMBERS), at);
+}
+
+static void read_something(enum partition_read_mode mode, uint32_t member, uint32_t key) {
+    if (test.read_count == READS)
+        return;
+    uint64_t at = test.read_count++;
+    test.reads[at] =
+        (struct read){.key = key,
+                      .member = member,
+                      .mode = mode,
+                      .floor = test.keys[key].known,
+                      .last = partition_replica(world.members[member].partition)->log.last};
+    char command[64];
+    (void)snprintf(command, sizeof(command), "GET key:%u", key);
+    world_request(member, REQUESTS + at, command, (struct partition_request){.read_mode = mode});
+}
+
+/* ---- chance ---- */
+
+static void jump(void) {
+    totals.jumps++;
+    if (chance(500))
+        world.members[1 + draw(WORLD_MEMBERS)].wall_ahead_ms = (int64_t)draw(8000) - 4000;
+    else if (chance(200))
+        world.now_ms += (int64_t)draw(7 * 60 * 1000);
+}
+
+static void round_of_chance(void) {
+    world.now_ms += 1 + (int64_t)draw(12);
+    for (uint32_t c = 0; c < CLIENTS; c++)
+        if (chance(250))
+            act_as_client(c);
+    if (chance(150))
+        repeat_something();
+    if (chance(400)) {
+        uint32_t primary = world.group->partitions[0].primary;
+        uint32_t member = chance(500) ? primary : 1 + (uint32_t)draw(WORLD_MEMBERS);
+        read_something((enum partition_read_mode)draw(3), member, (uint32_t)draw(KEYS));
+    }
+    note_proposal();
+    for (uint32_t n = A; n <= C; n++) {
+        step_member(n);
+        check_time(n);
+    }
+    meddle_with_messages();
+    if (group_chaos.proposal_count > 0 && chance(300))
+        decide((uint32_t)draw(group_chaos.proposal_count));
+    if (chance(40))
+        add_learners();
+    if (chance(8))
+        fail_over();
+    if (chance(6))
+        hand_off();
+    if (chance(6))
+        jump();
+}
+
+/* A key of a backup is not what it was; nobody fails any more, so it must be found. */
+static void damage_a_backup(void) {
+    const struct partition_config *p = &world.group->partitions[0];
+    uint32_t n = 1 + (uint32_t)draw(WORLD_MEMBERS);
+    if (n == p->primary)
+        return;
+    struct partition_store store = store_host_partition(world.members[n].host, 0);
+    char key[32];
+    (void)snprintf(key, sizeof(key), "key:%u", (unsigned)(2 * draw(CLIENTS)));
+    store.type->clear_key(store.context, slice_of_string(key));
+}
+
+static uint64_t divergences(void) {
+    uint64_t total = 0;
+    for (uint32_t n = A; n <= C; n++)
+        total += copying_counters(partition_copying(world.members[n].partition))->divergence_total;
+    return total;
+}
+
+static void check_end(void) {
+    require(world.group->partitions[0].in_sync.count == WORLD_MEMBERS, "somebody stays away");
+    require(world_agree(A, B) && world_agree(A, C), "replicas stay different");
+    uint32_t primary = world.group->partitions[0].primary;
+    for (uint32_t key = 0; key < KEYS; key++) {
+        world_promise_all();
+        read_something(PARTITION_READ_LEASE, primary, key);
+        world_deliver("");
+        require(world.answer == PARTITION_DONE, "a read is not answered");
+    }
+}
+
+static void begin(uint64_t seed) {
+    memset(&test, 0, sizeof(test));
+    test.seed = seed;
+    group_chaos = (struct group_chaos){.random = random_seeded(seed)};
+    struct partition_options options = {.sweep_every_us = chance(500) ? 20000 : 0,
+                                        .digest_every_us = 2560000,
+                                        .session_bytes_max = chance(500) ? 8 * 1024 : 0};
+    world_begin(&options);
+    world.is_quiet = true;
+    world.on_reply = take_reply;
+    world.on_commit = take_record;
+    test.length = partition_replica(world.members[A].partition)->commit;
+    for (uint64_t s = 1; s <= test.length; s++)
+        test.terms[s] = 1;
+    for (uint32_t c = 0; c < CLIENTS; c++)
+        test.clients[c] = (struct client){.session = ++test.session_count, .primary = A};
+    for (uint32_t n = A; n <= C; n++)
+        world.members[n].wall_ahead_ms = (int64_t)draw(2000) - 1000;
+}
+
+static void run(uint64_t seed) {
+    begin(seed);
+    for (int i = 0; i < ROUNDS; i++)
+        round_of_chance();
+    calm_down();
+    uint64_t before = divergences();
+    require(before == 0, "data differs that nobody damaged");
+    damage_a_backup();
+    calm_down();
+    totals.repaired += divergences() > before;
+    check_end();
+    world_end();
+}
+
+static void requests_reads_and_time_are_as_promised(void **state) {
+    (void)state;
+    struct seed_range seeds = seed_range(40);
+    for (uint64_t i = 0; i < seeds.count; i++)
+        run(seeds.first + i);
+    print_message(
+        "%u requests answered, %u unknown, %u watches broken, %u late copies; %u reads of "
+        "values, %u of nothing, %u by rounds, %u stale; %u jumps, %u damages repaired\n",
+        totals.answered, totals.unknown, totals.broken, totals.late, totals.read_values,
+        totals.read_nothing, totals.rounds, totals.stale, totals.jumps, totals.repaired);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_reads_and_time_are_as_promised),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
