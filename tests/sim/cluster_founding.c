@@ -69,20 +69,26 @@ static enum larder_status find_cluster(struct cluster_founding *f,
                                   &is_damaged);
 }
 
-/* What a cluster that never came about has left. */
-static void empty_files(struct cluster_founding *f) {
+static void empty_file(struct cluster_founding *f, uint32_t file) {
     struct sim_disk *disk = machine_disk(f->machine);
-    for (uint32_t file = 0; file < SIM_FILES_MAX; file++) {
-        if (file == CLUSTER_MARK_FILE || disk_size(disk, file) == 0)
-            continue;
-        enum larder_status status = disk_resize(disk, file, 0);
-        if (status != LARDER_OK) {
-            fail(f, status);
-            return;
-        }
-        f->emptying_count++;
-        disk_sync(disk, file, EMPTYING_TICKETS + file);
+    if (disk_size(disk, file) == 0)
+        return;
+    enum larder_status status = disk_resize(disk, file, 0);
+    if (status != LARDER_OK) {
+        fail(f, status);
+        return;
     }
+    f->emptying_count++;
+    disk_sync(disk, file, EMPTYING_TICKETS + file);
+}
+
+/* What a cluster that never came about has left. The file that tells whose they are comes last. */
+static void empty_files(struct cluster_founding *f) {
+    for (uint32_t file = 0; file < SIM_FILES_MAX; file++)
+        if (file != CLUSTER_MARK_FILE && file != STORAGE_HARD_STATE_FILE)
+            empty_file(f, file);
+    if (f->emptying_count == 0)
+        empty_file(f, STORAGE_HARD_STATE_FILE);
 }
 
 static void begin(struct cluster_founding *f) {
@@ -131,7 +137,7 @@ static enum larder_status create_driver(struct cluster_founding *f) {
         .self_seed = address < f->settings->founders ? address : FOUNDING_NO_SEED,
         .expected_nodes = f->settings->expected_nodes,
         .is_durable = f->settings->is_founding_durable,
-        .has_disk = true,
+        .has_disk = !f->machine->is_diskless,
         .generation = 1,
         .partition_count = f->settings->partition_count,
         .settings = &f->settings->cluster,
@@ -235,6 +241,8 @@ bool cluster_founding_synced(struct cluster_founding *f, uint64_t ticket,
         f->emptying_count--;
         if (status != LARDER_OK)
             fail(f, status);
+        else if (f->emptying_count == 0 && ticket != EMPTYING_TICKETS + STORAGE_HARD_STATE_FILE)
+            empty_file(f, STORAGE_HARD_STATE_FILE);
         else
             begin(f);
         return true;

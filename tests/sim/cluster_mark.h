@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A simulated process's founding mark on its machine's disk.
  *
- *   file 15   two slots, 32 KiB apart: magic u32 | sequence u64 | size u32 | crc u32 | mark
- *             the readable one of the higher sequence counts; the crc is that of mark and sequence
+ *   last file   two slots, 32 KiB apart: magic u32 | sequence u64 | size u32 | crc u32 | mark
+ *               the readable one of the higher sequence counts; the crc is of mark and sequence
  *
  * A slot is overwritten only while the other is durable. What a new process finds may be in the
  * cache only: it is written over itself and synced before anything follows from it. Without space

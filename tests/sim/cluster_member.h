@@ -22,7 +22,8 @@ enum { CLUSTER_SIM_PARTITIONS_MAX = 16 };
 struct cluster_sim_settings {
     uint32_t founders;        /* machines 0 to founders - 1 are the seeds */
     uint32_t expected_nodes;  /* how many of them form the cluster; 0: all */
-    bool is_founding_durable; /* what was promised while founding survives a restart */
+    bool is_founding_durable; /* what was promised while founding survives a restart; no seed is
+                                 diskless then */
     uint32_t partition_count;
     struct cluster_settings cluster;
     bool is_rough; /* all frames are datagrams */

@@ -22,6 +22,16 @@ struct cluster_subject {
     uint32_t resets_seen[CLUSTER_SIM_PARTITIONS_MAX]; /* before this round */
 };
 
+/* Of the seeds most may be enough; or some machines are none and can only join. */
+static void vary_founding(struct cluster_sim_settings *settings, uint64_t seed) {
+    if (seed % 7 == 3)
+        settings->founders = 3;
+    if (seed % 7 != 5)
+        return;
+    settings->expected_nodes = 3;
+    settings->is_founding_durable = true;
+}
+
 static void *create(uint64_t seed, struct sim_world_options *options) {
     struct cluster_subject *s = sim_resize(NULL, sizeof(*s));
     *s = (struct cluster_subject){.seed = seed,
@@ -37,6 +47,8 @@ static void *create(uint64_t seed, struct sim_world_options *options) {
         s->settings.cluster.voter_count = 3;
     s->settings.cluster.replica_count = 2 + (uint32_t)(seed / 2 % 2);
     s->settings.cluster.min_insync = 1;
+    if (s->has_founding_faults)
+        vary_founding(&s->settings, seed);
     s->oracle = cluster_oracle_create();
     options->type = &CLUSTER_MEMBER_PROCESS;
     options->settings = &s->settings;
@@ -47,6 +59,9 @@ static void *create(uint64_t seed, struct sim_world_options *options) {
 static void *create_for_scripts(uint64_t seed, struct sim_world_options *options) {
     struct cluster_subject *s = create(seed, options);
     s->has_founding_faults = false;
+    s->settings.founders = MACHINES;
+    s->settings.expected_nodes = 0;
+    s->settings.is_founding_durable = seed % 3 != 0;
     s->settings.is_rough = false;
     s->settings.cluster.voter_count = 5;
     s->settings.cluster.replica_count = 3;
