@@ -129,8 +129,15 @@ enum cluster_mutant {
     MUTANT_FENCE_FLOOR_IGNORED = 244,     /* a mark is forgotten instead of raising the floor */
     MUTANT_FENCE_MARKS_NOT_COPIED = 245,  /* a copied partition has no marks */
     /* requests of several commands, recovery by force, memory */
-    MUTANT_STALE_ACK_SYNCED = 260,  /* an old acknowledgement says that a replica is complete */
-    MUTANT_TOKEN_BELOW_RESET = 261, /* new tokens are below what a reset partition takes */
+    MUTANT_STALE_ACK_SYNCED = 260,     /* an old acknowledgement says that a replica is complete */
+    MUTANT_TOKEN_BELOW_RESET = 261,    /* new tokens are below what a reset partition takes */
+    MUTANT_EXEC_PARTLY = 262,          /* without memory the first commands of an EXEC stay */
+    MUTANT_EXEC_ONE_FENCE = 263,       /* only the first token of an EXEC is checked */
+    MUTANT_WATCH_LOST_HOLDS = 264,     /* a watch that was dropped counts as not broken */
+    MUTANT_WATCH_BEFORE_RESULT = 265,  /* an EXEC that was applied is said to be broken */
+    MUTANT_ABANDON_FORGOTTEN = 266,    /* an abandoned request is executed when it comes */
+    MUTANT_WATCH_OWN_ONLY = 267,       /* what expires or is evicted breaks no watch */
+    MUTANT_SCRIPT_STOPPED_KEEPS = 268, /* a script that was stopped leaves what it changed */
 };
 
 #ifdef CLUSTER_MUTANT

@@ -98,6 +98,7 @@ void partition_destroy(struct cluster_partition *p) {
     allocator_release(p->allocator, p->reply_slots, (count + 1) * sizeof(*p->reply_slots));
     allocator_release(p->allocator, p->record, p->record_max);
     allocator_release(p->allocator, p->beside, p->beside_size);
+    partition_forget_watches(p);
     locks_destroy(p->locks);
     copying_destroy(p->copying);
     request_memory_destroy(p->requests);
@@ -188,6 +189,7 @@ static void follow_role(struct cluster_partition *p, enum replica_role before) {
     if (!leads && p->clock.is_running) {
         cluster_clock_end(&p->clock);
         locks_follow(p->locks);
+        partition_forget_watches(p);
     } else if (leads && !p->clock.is_running && p->clock.has_sample &&
                (!partition_is_behind(p) || CLUSTER_MUTATED(MUTANT_EXECUTES_BEHIND))) {
         lead(p);

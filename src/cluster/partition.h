@@ -45,8 +45,13 @@ struct partition_options {
 };
 
 enum partition_request_kind {
-    PARTITION_COMMAND = 1,  /* argv */
+    PARTITION_COMMAND = 1,  /* argv; also a script: what all of it changed is one record */
     PARTITION_LOCK_REQUEST, /* lock; it has a session and a number of its own */
+    PARTITION_EXEC,         /* commands: all of them, with nothing between, as one record; or none
+                               if a watched key was changed */
+    PARTITION_WATCH,        /* argv: keys; the reply says what their watches are as of */
+    PARTITION_ABANDON,      /* never execute the request `id`. DONE with bytes: it was, before, and
+                               this is its reply; without: it was not */
 };
 
 enum partition_read_mode {
@@ -61,6 +66,13 @@ struct partition_fence {
     uint64_t token;
 };
 
+/* A key was not changed since this, in the log of its partition. Lost where many other keys are
+ * watched: it counts as changed then. */
+struct partition_watch {
+    struct slice key;
+    uint64_t term, sequence; /* of the reply to WATCH */
+};
+
 /* But for stale reads a reply is linearizable, whatever the request: a read is a request that
  * changed nothing. */
 struct partition_request {
@@ -69,18 +81,26 @@ struct partition_request {
     int64_t deadline_us;         /* of this member's clock */
     const struct request_id *id; /* NULL: the client has no session */
     enum partition_read_mode read_mode;
-    uint64_t watched_term;               /* WATCH saw the partition in this term; 0: no matter */
-    const struct partition_fence *fence; /* NULL: none */
+    uint64_t watched_term; /* refuse it in any other term; 0: no matter */
+    /* of different locks, PARTITION_FENCES_MAX at most; each must hold, or nothing is done */
+    const struct partition_fence *fences;
+    size_t fence_count;
+    const struct partition_watch *watches; /* EXEC */
+    size_t watch_count;
     const struct slice *argv;
     size_t argc;
+    const struct store_command *commands; /* EXEC */
+    size_t command_count;
     const struct lock_request *lock; /* its context is not used */
 };
 
 enum partition_answer {
     PARTITION_DONE = 1,     /* with a reply */
     PARTITION_RESULT_LOST,  /* applied, once; its result is too long to be kept */
-    PARTITION_WATCH_BROKEN, /* another term than what was watched: not applied */
-    /* surely not applied, not now and not later */
+    PARTITION_WATCH_BROKEN, /* what was watched has changed, or the term has: never applied */
+    /* Surely not applied: this request, as it came here, was not and will not be. If its client has
+     * sent it more than once, each answer speaks of one that was sent: until all are answered the
+     * number may still be executed, unless ABANDON ends that. */
     PARTITION_MOVED,   /* ask the primary */
     PARTITION_FENCED,  /* its token is older than one that was seen */
     PARTITION_REFUSED, /* too few in sync, the config group was not heard, a read not confirmed */
@@ -99,6 +119,8 @@ struct partition_reply {
     /* DONE, of a LOCK_REQUEST */
     enum lock_answer lock_answer;
     uint64_t token;
+    /* DONE, of a WATCH: for partition_watch */
+    uint64_t watched_term, watched_sequence;
 };
 
 enum partition_input_type {

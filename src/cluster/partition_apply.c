@@ -19,7 +19,19 @@ static enum larder_status reset_beside(struct cluster_partition *p,
     return LARDER_OK;
 }
 
-/* Locks come last: what is before may be done again when they find no memory. */
+static enum larder_status apply_locks(struct cluster_partition *p, uint64_t sequence,
+                                      const struct partition_record *record) {
+    struct slice mark;
+    size_t at = 0;
+    enum larder_status status = LARDER_OK;
+    if (record->kind == PARTITION_RECORD_LOCK)
+        return locks_apply(p->locks, record->body, sequence);
+    while (status == LARDER_OK && partition_next_mark(record->marks, &at, &mark))
+        status = locks_apply(p->locks, mark, sequence);
+    return status;
+}
+
+/* Locks come last: what is before, and marks, may be done again when they find no memory. */
 enum larder_status partition_apply_beside(struct cluster_partition *p, uint64_t sequence,
                                           const struct partition_record *record) {
     enum larder_status status = LARDER_OK;
@@ -30,9 +42,8 @@ enum larder_status partition_apply_beside(struct cluster_partition *p, uint64_t 
     bool is_skipped = CLUSTER_MUTATED(MUTANT_RESULTS_AT_PRIMARY_ONLY) && !p->clock.is_running;
     if (status == LARDER_OK && record->has_request && !is_skipped)
         status = request_memory_add(p->requests, &record->id, record->time_us, &record->result);
-    struct slice lock = record->kind == PARTITION_RECORD_LOCK ? record->body : record->mark;
-    if (status == LARDER_OK && lock.size > 0)
-        status = locks_apply(p->locks, lock, sequence);
+    if (status == LARDER_OK)
+        status = apply_locks(p, sequence, record);
     bool is_untimed = CLUSTER_MUTATED(MUTANT_TIME_NOT_REPLICATED) && !p->clock.is_running;
     if (status == LARDER_OK && !is_untimed)
         cluster_clock_note(&p->clock, record->time_us);

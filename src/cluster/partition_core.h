@@ -18,9 +18,8 @@ enum slot_state {
 
 struct partition_slot {
     enum slot_state state;
-    struct partition_request request; /* PARKED: argv points into bytes, id to the one here */
+    struct partition_request request; /* PARKED: points into bytes, and to id and lock here */
     struct request_id id;
-    struct partition_fence fence;
     struct lock_request lock;
     uint64_t connection; /* QUEUED */
     int64_t parked_until_us;
@@ -29,6 +28,7 @@ struct partition_slot {
     uint8_t small[PARTITION_REPLY_SMALL];
     enum lock_answer lock_answer;
     uint64_t token;
+    uint64_t watched_sequence; /* of a WATCH; else 0 */
     int64_t as_of_us;
     struct slice reply; /* in `small` or `bytes` */
     uint8_t *bytes;     /* owned; NULL if size is 0 */
@@ -67,6 +67,8 @@ struct cluster_partition {
     uint8_t *record; /* room for one */
     size_t record_max;
     int64_t next_sweep_us, next_expiry_us;
+    struct watched_keys *watched; /* NULL: nobody watched anything in this term */
+    uint8_t marks[PARTITION_MARKS_BYTES_MAX];
     bool is_broken;
     /* during a step */
     struct partition_output *out;
@@ -117,6 +119,22 @@ enum partition_answer partition_execute_stale(struct cluster_partition *p, uint3
 int64_t partition_time(struct cluster_partition *p);
 /* Sweep and forget sessions, when it is time. */
 void partition_keep_house(struct cluster_partition *p);
+
+/* partition_conditions.c: what requests depend on */
+/* The marks are in the locks before anything is executed, and must be logged whatever comes of
+ * that. 0: the slot's `done` says whether it is FENCED. Else nothing was changed. */
+enum partition_answer partition_check_fences(struct cluster_partition *p, uint32_t slot,
+                                             const struct partition_request *request,
+                                             struct slice *out_marks);
+/* Whether a watched key of the request may have been changed. */
+bool partition_is_watch_broken(struct cluster_partition *p,
+                               const struct partition_request *request);
+/* As partition_execute. */
+enum partition_answer partition_execute_watch(struct cluster_partition *p, uint32_t slot,
+                                              const struct partition_request *request);
+/* The record `sequence` had this effect. */
+void partition_note_changes(struct cluster_partition *p, uint64_t sequence, struct slice effect);
+void partition_forget_watches(struct cluster_partition *p);
 
 /* partition_locks.c. As partition_execute. */
 enum partition_answer partition_execute_lock(struct cluster_partition *p, uint32_t slot,

@@ -27,13 +27,16 @@ void partition_write(struct cluster_partition *p, uint64_t context, int64_t dead
                partition_record_decode(slice_of(p->record, size), &written) == LARDER_OK;
     }
     bool is_lock = record->kind == PARTITION_RECORD_LOCK;
-    written.mark = slice_of(NULL, 0); /* applied before */
+    written.marks = slice_of(NULL, 0); /* applied before */
     cluster_clock_note(&p->clock, record->time_us);
     if (!fits ||
         (!is_lock && partition_apply_beside(p, p->replica->log.last, &written) != LARDER_OK))
         p->is_broken = true;
-    else if (written.kind == PARTITION_RECORD_EFFECT)
+    if (!p->is_broken && written.kind == PARTITION_RECORD_EFFECT) {
         copying_note_executed(p->copying, p->replica->log.last, written.body);
+        if (context != 0 || !CLUSTER_MUTATED(MUTANT_WATCH_OWN_ONLY))
+            partition_note_changes(p, p->replica->log.last, written.body);
+    }
 }
 
 enum partition_answer partition_answer_read(struct cluster_partition *p, uint32_t slot,
@@ -85,6 +88,9 @@ static enum partition_answer look_up(struct cluster_partition *p, uint32_t slot,
     *out_is_known = true;
     if (known.kind == REQUEST_RESULT_LOST)
         p->slots[slot].done = PARTITION_RESULT_LOST;
+    else if (known.kind == REQUEST_RESULT_ABANDONED)
+        p->slots[slot].done =
+            request->kind == PARTITION_ABANDON ? PARTITION_DONE : PARTITION_REFUSED;
     else if (!partition_hold_reply(p, slot, known.bytes))
         return PARTITION_BUSY;
     if (CLUSTER_MUTATED(MUTANT_STORED_ANSWER_AT_ONCE))
@@ -106,59 +112,49 @@ static bool is_record(const struct partition_request *request, const struct stor
                                        !CLUSTER_MUTATED(MUTANT_VAIN_WRITE_FORGOTTEN));
 }
 
-/* The mark is in the locks before anything is executed, and is logged whatever comes of that.
- * 0: executed may be. */
-static enum partition_answer check_fence(struct cluster_partition *p, uint32_t slot,
-                                         const struct partition_request *request,
-                                         struct slice *out_mark) {
-    *out_mark = slice_of(NULL, 0);
-    if (request->fence == NULL)
-        return 0;
-    enum larder_status status = locks_fence(p->locks, request->fence->name, request->fence->token,
-                                            (uint64_t)partition_time(p), out_mark);
-    if (status == LARDER_DENIED)
-        p->slots[slot].done = PARTITION_FENCED;
-    else if (status != LARDER_OK)
-        return PARTITION_REFUSED;
-    bool has_mark = out_mark->size > 0;
-    if (has_mark && locks_apply(p->locks, *out_mark, p->replica->log.last + 1) != LARDER_OK)
-        return PARTITION_BUSY;
-    return 0;
-}
-
-/* Nothing changed but the mark, if there is one. */
+/* Nothing changed but the marks, if there are any. */
 static enum partition_answer answer_unchanged(struct cluster_partition *p, uint32_t slot,
                                               const struct partition_request *request,
-                                              struct slice mark, bool is_held) {
+                                              struct slice marks, bool is_held) {
     struct partition_record record = {
-        .kind = PARTITION_RECORD_LOCK, .time_us = partition_time(p), .body = mark};
-    if (mark.size > 0)
+        .kind = PARTITION_RECORD_EFFECT, .time_us = partition_time(p), .marks = marks};
+    if (marks.size > 0)
         partition_write(p, is_held ? slot + 1 : 0, request->deadline_us, &record);
     else if (is_held)
         return partition_answer_read(p, slot, request);
     return is_held ? 0 : PARTITION_BUSY;
 }
 
+static enum larder_status execute(struct cluster_partition *p,
+                                  const struct partition_request *request, int64_t time_us,
+                                  struct store_result *out) {
+    const struct partition_store_type *type = p->store.type;
+    if (request->kind == PARTITION_EXEC)
+        return type->execute_all(p->store.context, time_us / 1000, request->commands,
+                                 request->command_count, out);
+    return type->execute(p->store.context, time_us / 1000, request->argv, request->argc, out);
+}
+
 static enum partition_answer run_command(struct cluster_partition *p, uint32_t slot,
                                          const struct partition_request *request) {
     struct store_result result = {0};
-    struct slice mark;
+    struct slice marks;
     int64_t time_us = partition_time(p);
-    enum partition_answer answer = check_fence(p, slot, request, &mark);
+    enum partition_answer answer = partition_check_fences(p, slot, request, &marks);
     if (answer != 0)
         return answer;
     if (p->slots[slot].done == PARTITION_FENCED)
-        return partition_answer_read(p, slot, request);
-    enum larder_status status = p->store.type->execute(p->store.context, time_us / 1000,
-                                                       request->argv, request->argc, &result);
+        return answer_unchanged(p, slot, request, marks, true);
+    enum larder_status status = execute(p, request, time_us, &result);
+    p->is_broken |= status == LARDER_CORRUPT;
     bool is_run = status == LARDER_OK || status == LARDER_INVALID;
     bool is_held = is_run && result.reply.size > 0 && partition_hold_reply(p, slot, result.reply);
     if (!is_run || !is_record(request, &result))
-        return answer_unchanged(p, slot, request, mark, is_held);
+        return answer_unchanged(p, slot, request, marks, is_held);
     if (!is_held)
         p->slots[slot].done = PARTITION_RESULT_LOST;
     struct partition_record record = {
-        .kind = PARTITION_RECORD_EFFECT, .time_us = time_us, .mark = mark, .body = result.effect};
+        .kind = PARTITION_RECORD_EFFECT, .time_us = time_us, .marks = marks, .body = result.effect};
     if (request->id != NULL) {
         record.has_request = true;
         record.id = *request->id;
@@ -168,6 +164,20 @@ static enum partition_answer run_command(struct cluster_partition *p, uint32_t s
         partition_write(p, 0, request->deadline_us, &record);
         return p->slots[slot].done;
     }
+    partition_write(p, slot + 1, request->deadline_us, &record);
+    return 0;
+}
+
+/* Its number is known from now on, as one that was not executed. */
+static enum partition_answer abandon(struct cluster_partition *p, uint32_t slot,
+                                     const struct partition_request *request) {
+    struct partition_record record = {.kind = PARTITION_RECORD_EFFECT,
+                                      .time_us = partition_time(p),
+                                      .has_request = true,
+                                      .id = *request->id,
+                                      .result = {.kind = REQUEST_RESULT_ABANDONED}};
+    if (CLUSTER_MUTATED(MUTANT_ABANDON_FORGOTTEN))
+        return partition_answer_read(p, slot, request);
     partition_write(p, slot + 1, request->deadline_us, &record);
     return 0;
 }
@@ -196,22 +206,41 @@ enum partition_answer partition_execute_stale(struct cluster_partition *p, uint3
     return is_held ? PARTITION_DONE : PARTITION_BUSY;
 }
 
+/* What was executed before is told before anything else is looked at: the watch that a transaction
+ * had broken itself, or the term that began since, say nothing about it. */
+static enum partition_answer execute_once(struct cluster_partition *p, uint32_t slot,
+                                          const struct partition_request *request) {
+    bool is_known = false;
+    enum partition_answer answer = 0;
+    if (request->id != NULL)
+        answer = look_up(p, slot, request, &is_known);
+    if (answer != 0 || is_known)
+        return answer;
+    if (request->kind == PARTITION_ABANDON)
+        return abandon(p, slot, request);
+    if (request->watched_term != 0 && request->watched_term != p->replica->view.term &&
+        !CLUSTER_MUTATED(MUTANT_WATCH_OVER_TERMS))
+        return PARTITION_WATCH_BROKEN;
+    if (partition_is_watch_broken(p, request)) {
+        p->slots[slot].done = PARTITION_WATCH_BROKEN;
+        return partition_answer_read(p, slot, request);
+    }
+    return run_command(p, slot, request);
+}
+
 enum partition_answer partition_execute(struct cluster_partition *p, uint32_t slot,
                                         const struct partition_request *request) {
     p->slots[slot].done = PARTITION_DONE;
     p->slots[slot].is_round = false;
-    if (request->watched_term != 0 && request->watched_term != p->replica->view.term &&
-        !CLUSTER_MUTATED(MUTANT_WATCH_OVER_TERMS))
+    if (CLUSTER_MUTATED(MUTANT_WATCH_BEFORE_RESULT) && partition_is_watch_broken(p, request))
         return PARTITION_WATCH_BROKEN;
-    if (request->kind == PARTITION_LOCK_REQUEST)
-        return partition_execute_lock(p, slot, request);
-    if (request->id != NULL) {
-        bool is_known;
-        enum partition_answer answer = look_up(p, slot, request, &is_known);
-        if (answer != 0 || is_known)
-            return answer;
+    switch (request->kind) {
+    case PARTITION_LOCK_REQUEST: return partition_execute_lock(p, slot, request);
+    case PARTITION_WATCH: return partition_execute_watch(p, slot, request);
+    case PARTITION_ABANDON:
+        return request->id == NULL ? PARTITION_REFUSED : execute_once(p, slot, request);
+    default: return execute_once(p, slot, request);
     }
-    return run_command(p, slot, request);
 }
 
 static void log_digest(struct cluster_partition *p) {

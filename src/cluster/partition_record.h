@@ -2,10 +2,10 @@
 /* What the payload of an effect record (replica_log.h) says: one command, EXEC, script or step of
  * housekeeping, whole, with everything a replica needs to do the same.
  *
- *      kind u8 | flags u8 | cluster time u64 | [request] | [mark] | body: the rest
+ *      kind u8 | flags u8 | cluster time u64 | [request] | [marks] | body: the rest
  *      request: client 2 x u64 | number u64 | lowest u64 | first sent u64 |
  *               result: kind u8, size u16, bytes
- *      mark:    size u16, a record of the locks that a write with a token goes with
+ *      marks:   size u16, then for each: size u16, a record of the locks that goes with a token
  *
  * Integers are little-endian. Pure. */
 #ifndef LARDER_CLUSTER_PARTITION_RECORD_H
@@ -30,14 +30,31 @@ struct partition_record {
     bool has_request;
     struct request_id id;
     struct request_result result;
-    struct slice mark; /* EFFECT; empty: none */
+    struct slice marks; /* EFFECT: partition_next_mark; empty: none */
     struct slice body;
 };
 
-/* Bytes around a body, with the largest result. */
 enum {
-    PARTITION_RECORD_OVERHEAD = 2 + 8 + 5 * 8 + 3 + REQUEST_RESULT_MAX + 2 + LOCK_RECORD_BYTES_MAX
+    PARTITION_FENCES_MAX = 8, /* of one request, with names of LOCK_NAME_MAX bytes in all */
+    PARTITION_MARKS_BYTES_MAX =
+        LOCK_NAME_MAX + PARTITION_FENCES_MAX * (2 + LOCK_RECORD_BYTES_MAX - LOCK_NAME_MAX),
+    /* bytes around a body, with the largest result */
+    PARTITION_RECORD_OVERHEAD =
+        2 + 8 + 5 * 8 + 3 + REQUEST_RESULT_MAX + 2 + PARTITION_MARKS_BYTES_MAX,
 };
+
+/* Walk marks: the one at *at (0 at first), which moves behind it. False at their end, or where they
+ * are damaged: *at is not their size then. */
+static inline bool partition_next_mark(struct slice marks, size_t *at, struct slice *out) {
+    if (marks.size - *at < 2)
+        return false;
+    size_t size = (size_t)marks.data[*at] | (size_t)marks.data[*at + 1] << 8;
+    if (size == 0 || size > marks.size - *at - 2)
+        return false;
+    *out = slice_of(marks.data + *at + 2, size);
+    *at += 2 + size;
+    return true;
+}
 
 size_t partition_record_encoded_size(const struct partition_record *record);
 /* Writes that many bytes and returns how many. */

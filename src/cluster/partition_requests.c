@@ -37,6 +37,8 @@ void partition_say(struct cluster_partition *p, uint64_t context, enum partition
     reply->bytes = p->slots[slot].reply;
     reply->lock_answer = p->slots[slot].lock_answer;
     reply->token = p->slots[slot].token;
+    reply->watched_sequence = p->slots[slot].watched_sequence;
+    reply->watched_term = reply->watched_sequence == 0 ? 0 : p->replica->view.term;
     reply->as_of_us = p->slots[slot].as_of_us;
 }
 
@@ -73,52 +75,97 @@ bool partition_hold_reply(struct cluster_partition *p, uint32_t slot, struct sli
 
 /* ---- parking ---- */
 
-static void copy_slice(struct slice *slice, uint8_t **to) {
+/* Arrays come first, then the bytes that they point to. */
+struct copier {
+    uint8_t *arrays, *bytes;
+};
+
+static void copy_bytes(struct copier *c, struct slice *slice) {
     if (slice->size > 0)
-        memcpy(*to, slice->data, slice->size);
-    slice->data = *to;
-    *to += slice->size;
+        memcpy(c->bytes, slice->data, slice->size);
+    slice->data = c->bytes;
+    c->bytes += slice->size;
 }
 
-static size_t bytes_of(const struct partition_request *request) {
-    size_t size = request->argc * sizeof(struct slice);
-    for (size_t i = 0; i < request->argc; i++)
-        size += request->argv[i].size;
-    if (request->fence != NULL)
-        size += request->fence->name.size;
-    if (request->lock != NULL)
-        size += request->lock->name.size;
+static void *copy_array(struct copier *c, const void *from, size_t size) {
+    void *to = c->arrays;
+    if (size > 0)
+        memcpy(to, from, size);
+    c->arrays += size;
+    return to;
+}
+
+static const struct slice *copy_words(struct copier *c, const struct slice *argv, size_t argc) {
+    struct slice *copied = copy_array(c, argv, argc * sizeof(*argv));
+    for (size_t i = 0; i < argc; i++)
+        copy_bytes(c, &copied[i]);
+    return copied;
+}
+
+static size_t words_size(const struct slice *argv, size_t argc) {
+    size_t size = 0;
+    for (size_t i = 0; i < argc; i++)
+        size += argv[i].size;
     return size;
+}
+
+static size_t arrays_size(const struct partition_request *r) {
+    size_t words = r->argc;
+    for (size_t i = 0; i < r->command_count; i++)
+        words += r->commands[i].argc;
+    return words * sizeof(struct slice) + r->command_count * sizeof(*r->commands) +
+           r->fence_count * sizeof(*r->fences) + r->watch_count * sizeof(*r->watches);
+}
+
+static size_t bytes_size(const struct partition_request *r) {
+    size_t size = words_size(r->argv, r->argc);
+    for (size_t i = 0; i < r->command_count; i++)
+        size += words_size(r->commands[i].argv, r->commands[i].argc);
+    for (size_t i = 0; i < r->fence_count; i++)
+        size += r->fences[i].name.size;
+    for (size_t i = 0; i < r->watch_count; i++)
+        size += r->watches[i].key.size;
+    return size + (r->lock == NULL ? 0 : r->lock->name.size);
+}
+
+static void copy_commands(struct copier *c, struct partition_request *r) {
+    struct store_command *commands =
+        copy_array(c, r->commands, r->command_count * sizeof(*commands));
+    for (size_t i = 0; i < r->command_count; i++)
+        commands[i].argv = copy_words(c, commands[i].argv, commands[i].argc);
+    r->commands = commands;
+}
+
+static void copy_conditions(struct copier *c, struct partition_request *r) {
+    struct partition_fence *fences = copy_array(c, r->fences, r->fence_count * sizeof(*fences));
+    struct partition_watch *watches = copy_array(c, r->watches, r->watch_count * sizeof(*watches));
+    for (size_t i = 0; i < r->fence_count; i++)
+        copy_bytes(c, &fences[i].name);
+    for (size_t i = 0; i < r->watch_count; i++)
+        copy_bytes(c, &watches[i].key);
+    r->fences = fences;
+    r->watches = watches;
 }
 
 /* The slot's request points to nothing outside of the slot. */
 static bool copy_request(struct cluster_partition *p, struct partition_slot *s,
                          const struct partition_request *request) {
-    size_t size = bytes_of(request);
+    size_t arrays = arrays_size(request), size = arrays + bytes_size(request);
     uint8_t *bytes = size == 0 ? s->small : hold(p, s, size);
     if (bytes == NULL)
         return false;
+    struct copier c = {bytes, bytes + arrays};
     s->request = *request;
-    if (request->argc > 0) {
-        struct slice *argv = (struct slice *)(void *)bytes;
-        memcpy(argv, request->argv, request->argc * sizeof(*argv));
-        bytes += request->argc * sizeof(*argv);
-        for (size_t i = 0; i < request->argc; i++)
-            copy_slice(&argv[i], &bytes);
-        s->request.argv = argv;
-    }
+    s->request.argv = copy_words(&c, request->argv, request->argc);
+    copy_commands(&c, &s->request);
+    copy_conditions(&c, &s->request);
     if (request->id != NULL) {
         s->id = *request->id;
         s->request.id = &s->id;
     }
-    if (request->fence != NULL) {
-        s->fence = *request->fence;
-        copy_slice(&s->fence.name, &bytes);
-        s->request.fence = &s->fence;
-    }
     if (request->lock != NULL) {
         s->lock = *request->lock;
-        copy_slice(&s->lock.name, &bytes);
+        copy_bytes(&c, &s->lock.name);
         s->request.lock = &s->lock;
     }
     return true;
@@ -173,7 +220,7 @@ static void execute_in(struct cluster_partition *p, uint32_t slot,
     p->slots[slot].request.context = request->context;
     p->slots[slot].state = SLOT_WAITING;
     p->slots[slot].lock_answer = 0;
-    p->slots[slot].token = 0;
+    p->slots[slot].token = p->slots[slot].watched_sequence = 0;
     p->slots[slot].as_of_us = 0;
     enum partition_answer answer = is_stale_read(p, request)
                                        ? partition_execute_stale(p, slot, request)

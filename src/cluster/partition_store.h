@@ -24,6 +24,11 @@ enum {
     PARTITION_WHOLE = PARTITION_BUCKETS, /* "bucket" of a part that concerns no key in particular */
 };
 
+struct store_command {
+    const struct slice *argv;
+    size_t argc;
+};
+
 /* What came of executing a command. Borrowed until the store is next called for anything else than
  * next_part and bucket_of. */
 struct store_result {
@@ -57,12 +62,24 @@ static inline bool store_digest_equal(struct store_digest a, struct store_digest
 struct partition_store_type {
     /* Execute argv[0..argc) as a command of database 0, all of whose keys are in this partition.
      * Keys of it that have expired are deleted first, with their effect, also by reads. FLUSHALL
-     * and FLUSHDB empty this partition. Errors: LARDER_NO_MEMORY (nothing changed), LARDER_INVALID
-     * (not a command that can run here: nothing changed, the reply says why). */
+     * and FLUSHDB empty this partition. A script is one command: what all of its commands changed
+     * is its effect. Errors: LARDER_NO_MEMORY (nothing changed), LARDER_INVALID (not a command that
+     * can run here: nothing changed, the reply says why), LARDER_CORRUPT (it ran out of memory when
+     * it had changed something that can't be taken back: this store is of no use any more). */
     enum larder_status (*execute)(void *context, int64_t now_ms, const struct slice *argv,
                                   size_t argc, struct store_result *out) LARDER_NODISCARD;
-    /* The same of a command that only reads: nothing changes, keys that have expired by now are as
-     * if they were gone. Errors: also LARDER_INVALID for any other command. */
+    /* Execute several commands with nothing between them; the reply is the array of theirs, the
+     * effect is one. Either all run to their end, be it an error, or nothing is changed but that
+     * expired and evicted keys are gone, and the reply is one error. Errors as execute. */
+    enum larder_status (*execute_all)(void *context, int64_t now_ms,
+                                      const struct store_command *commands, size_t count,
+                                      struct store_result *out) LARDER_NODISCARD;
+    /* Delete those of the keys that have expired by now; the effect in *out. Errors:
+     * LARDER_NO_MEMORY. */
+    enum larder_status (*expire_keys)(void *context, int64_t now_ms, const struct slice *keys,
+                                      size_t count, struct store_result *out) LARDER_NODISCARD;
+    /* The same as execute of a command that only reads: nothing changes, keys that have expired by
+     * now are as if they were gone. Errors: also LARDER_INVALID for any other command. */
     enum larder_status (*read)(void *context, int64_t now_ms, const struct slice *argv, size_t argc,
                                struct store_result *out) LARDER_NODISCARD;
     /* Delete some of what has expired by now and what is above the limits; the effect in *out.

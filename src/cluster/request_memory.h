@@ -45,13 +45,14 @@ struct request_id {
 
 enum request_result_kind {
     REQUEST_RESULT_STORED = 1,
-    REQUEST_RESULT_LOST, /* applied, but its result was too long to be kept */
+    REQUEST_RESULT_LOST,      /* applied, but its result was too long to be kept */
+    REQUEST_RESULT_ABANDONED, /* was not executed, and never will be */
     REQUEST_RESULT_KIND_END,
 };
 
 struct request_result {
     enum request_result_kind kind;
-    struct slice bytes; /* borrowed; LOST: empty */
+    struct slice bytes; /* borrowed; LOST, ABANDONED: empty */
 };
 
 struct stored_result {

@@ -5,14 +5,12 @@
  * member whose clock is behind. */
 #include "node/partition_store.h"
 
-#include "base/command_keys.h"
 #include "cluster/mutants.h"
 #include "node/section.h"
 #include "store/eviction.h"
 #include "store/expiry.h"
 
 enum {
-    KEYS_ON_STACK = 64,
     SWEEP_RECORDS = 256,
     EVICTION_STEPS_MAX = 16,
     OVERSHOOT_BYTES = 256 * 1024, /* holes in segments: evicted, to be given back by cleaning */
@@ -61,6 +59,7 @@ enum larder_status store_host_create(const struct store_host_options *options,
     reply_init(&host->reply, a);
     host->reply.protocol = 2;
     effects_init(&host->items, a);
+    effects_init(&host->undo.images, a);
     enum larder_status status = init_host(host, options);
     if (status != LARDER_OK) {
         store_host_destroy(host);
@@ -80,6 +79,8 @@ void store_host_destroy(struct store_host *host) {
     if (host->node != NULL)
         node_thread_finish(&host->thread);
     node_destroy(host->node);
+    hosted_scripts_destroy(host);
+    hosted_undo_finish(host);
     reply_finish(&host->reply);
     effects_finish(&host->items);
     allocator_release(a, host->arguments, host->argument_capacity * sizeof(*host->arguments));
@@ -117,7 +118,7 @@ void store_host_begin(struct store_host *host, int64_t now_ms) {
 
 /* ---- what a command may touch ---- */
 
-static const struct command_spec *find_command(const struct slice *argv, size_t argc) {
+const struct command_spec *hosted_find_command(const struct slice *argv, size_t argc) {
     const struct command_spec *spec =
         argc == 0 ? NULL : command_find((const char *)argv[0].data, argv[0].size);
     if (spec == NULL || spec->subcommand_count == 0 || argc < 2)
@@ -125,20 +126,13 @@ static const struct command_spec *find_command(const struct slice *argv, size_t 
     return command_find_subcommand(spec, (const char *)argv[1].data, argv[1].size);
 }
 
-/* Where the keys of a command are; some memory where they are many. */
-struct key_list {
-    struct command_key few[KEYS_ON_STACK];
-    struct command_key *items;
-    size_t count;
-};
-
-static enum larder_status list_keys(struct store_host *host, const struct command_spec *spec,
+enum larder_status hosted_list_keys(struct store_host *host, const struct command_spec *spec,
                                     const struct slice *argv, size_t argc, struct key_list *out) {
-    struct command_keys keys = {.items = out->few, .capacity = KEYS_ON_STACK};
+    struct command_keys keys = {.items = out->few, .capacity = HOSTED_KEYS_ON_STACK};
     out->items = out->few;
     enum larder_status status = command_get_keys(spec, argc, argv, &keys);
     out->count = status == LARDER_OK ? keys.count : 0;
-    if (out->count <= KEYS_ON_STACK)
+    if (out->count <= HOSTED_KEYS_ON_STACK)
         return LARDER_OK; /* where the words name no keys the command says what is wrong */
     out->items = allocator_allocate(host->allocator, out->count * sizeof(*out->items));
     if (out->items == NULL)
@@ -148,13 +142,21 @@ static enum larder_status list_keys(struct store_host *host, const struct comman
     return LARDER_OK;
 }
 
-static void drop_keys(struct store_host *host, struct key_list *keys) {
+void hosted_drop_keys(struct store_host *host, struct key_list *keys) {
     if (keys->items != keys->few)
         allocator_release(host->allocator, keys->items, keys->count * sizeof(*keys->items));
 }
 
-/* False: it can't run here, the reply says why. */
-static bool is_permitted(struct hosted_partition *p, const struct command_spec *spec,
+bool hosted_is_script(const struct command_spec *spec) {
+    return spec->id == COMMAND_EVAL || spec->id == COMMAND_EVAL_RO || spec->id == COMMAND_FCALL ||
+           spec->id == COMMAND_FCALL_RO;
+}
+
+bool hosted_is_write(const struct command_spec *spec) {
+    return (spec->flags & (COMMAND_FLAG_WRITE | COMMAND_FLAG_MAY_REPLICATE)) != 0;
+}
+
+bool hosted_is_permitted(struct hosted_partition *p, const struct command_spec *spec,
                          const struct slice *argv, size_t argc) {
     struct reply *reply = &p->host->reply;
     if (spec == NULL || argc == 0) {
@@ -165,7 +167,7 @@ static bool is_permitted(struct hosted_partition *p, const struct command_spec *
         reply_error_format(reply, "ERR wrong number of arguments for '%s' command", spec->name);
         return false;
     }
-    if (spec->id == COMMAND_FLUSHALL || spec->id == COMMAND_FLUSHDB)
+    if (spec->id == COMMAND_FLUSHALL || spec->id == COMMAND_FLUSHDB || hosted_is_script(spec))
         return true;
     if (command_functions[spec->id] == NULL || !command_has_keys(spec)) {
         reply_error_format(reply, "ERR '%s' is no command of one partition", spec->name);
@@ -179,7 +181,7 @@ static bool is_permitted(struct hosted_partition *p, const struct command_spec *
     return true;
 }
 
-static bool has_only_own_keys(struct hosted_partition *p, const struct key_list *keys,
+bool hosted_has_only_own_keys(struct hosted_partition *p, const struct key_list *keys,
                               const struct slice *argv) {
     size_t own = 0;
     for (size_t i = 0; i < keys->count; i++)
@@ -195,8 +197,7 @@ static bool has_only_own_keys(struct hosted_partition *p, const struct key_list 
 
 /* ---- in the section ---- */
 
-/* False: no memory for an effect. */
-static bool remove_expired(struct hosted_partition *hosted, struct slice text) NO_THREAD_SAFETY {
+bool hosted_remove_expired(struct hosted_partition *hosted, struct slice text) NO_THREAD_SAFETY {
     struct node_thread *thread = &hosted->host->thread;
     struct keyspace *keyspace = &thread->node->keyspace;
     struct partition *p = keyspace_partition(keyspace, hosted->id);
@@ -218,7 +219,7 @@ static bool remove_expired(struct hosted_partition *hosted, struct slice text) N
 }
 
 /* Evict from this partition while the node is above its limit. */
-static bool make_room(struct hosted_partition *hosted) NO_THREAD_SAFETY {
+bool hosted_make_room(struct hosted_partition *hosted) NO_THREAD_SAFETY {
     struct node_thread *thread = &hosted->host->thread;
     struct node *node = thread->node;
     struct partition *p = keyspace_partition(&node->keyspace, hosted->id);
@@ -252,29 +253,50 @@ static void flush(struct hosted_partition *hosted) {
     reply_ok(&hosted->host->reply);
 }
 
-static void run(struct hosted_partition *hosted, const struct command_spec *spec,
+static bool starts_with(struct slice text, const char *prefix) {
+    size_t size = strlen(prefix);
+    return text.size >= size && memcmp(text.data, prefix, size) == 0;
+}
+
+bool hosted_run_command(struct hosted_partition *hosted, const struct command_spec *spec,
+                        const struct slice *argv, size_t argc) {
+    struct reply *reply = &hosted->host->reply;
+    size_t begin = reply->used;
+    if (hosted_is_script(spec))
+        return hosted_run_script(hosted, spec, argv, argc);
+    if (spec->id == COMMAND_FLUSHALL || spec->id == COMMAND_FLUSHDB) {
+        flush(hosted);
+    } else {
+        struct call call = {.spec = spec, .argc = argc, .argv = argv, .reply = reply};
+        (void)node_execute(&hosted->host->thread, &call);
+    }
+    return !reply->failed && !starts_with(slice_of(reply->data + begin, reply->used - begin),
+                                          "-" NODE_OUT_OF_MEMORY_TEXT);
+}
+
+/* False: what it changed can't be taken back. */
+static bool run(struct hosted_partition *hosted, const struct command_spec *spec,
                 const struct slice *argv, size_t argc, const struct key_list *keys) {
     struct store_host *host = hosted->host;
     bool has_memory = true;
     bool is_unrecorded = CLUSTER_MUTATED(MUTANT_EXPIRED_READ_UNRECORDED) &&
                          (spec->flags & COMMAND_FLAG_READONLY) != 0;
     for (size_t i = 0; i < keys->count && has_memory && !is_unrecorded; i++)
-        has_memory = remove_expired(hosted, argv[keys->items[i].position]);
+        has_memory = hosted_remove_expired(hosted, argv[keys->items[i].position]);
+    if (has_memory && hosted_is_script(spec))
+        host->has_room = hosted_make_room(hosted);
     if (has_memory && (spec->flags & COMMAND_FLAG_DENYOOM) != 0)
-        has_memory = make_room(hosted);
+        has_memory = hosted_make_room(hosted);
     if (!has_memory) {
         reply_error(&host->reply, NODE_OUT_OF_MEMORY_TEXT);
-        return;
+        return true;
     }
-    if (spec->id == COMMAND_FLUSHALL || spec->id == COMMAND_FLUSHDB) {
-        flush(hosted);
-        return;
-    }
-    struct call call = {.spec = spec, .argc = argc, .argv = argv, .reply = &host->reply};
-    (void)node_execute(&host->thread, &call);
+    hosted_undo_begin(host);
+    return hosted_run_command(hosted, spec, argv, argc) || !hosted_is_script(spec) ||
+           CLUSTER_MUTATED(MUTANT_SCRIPT_STOPPED_KEEPS) || hosted_undo(hosted);
 }
 
-static enum larder_status enter(struct hosted_partition *p) {
+enum larder_status hosted_enter(struct hosted_partition *p) {
     struct section_plan plan = {
         .kind = SECTION_DECLARED, .partitions = &p->id, .count = 1, .capacity = 1};
     return node_section_begin(&p->host->thread, &plan);
@@ -305,7 +327,7 @@ static struct slice flat_reply(struct store_host *host) {
     return slice_of(host->bytes, to);
 }
 
-static void give(struct store_host *host, struct store_result *out) {
+void hosted_give(struct store_host *host, struct store_result *out) {
     out->effect = slice_of(host->thread.effects.data, host->thread.effects.used);
     out->reply = flat_reply(host);
 }
@@ -320,30 +342,30 @@ static enum larder_status run_any(struct hosted_partition *p, int64_t now_ms, bo
                                   const struct slice *argv, size_t argc, struct store_result *out) {
     struct key_list keys = {.count = 0};
     store_host_begin(p->host, now_ms);
-    const struct command_spec *spec = find_command(argv, argc);
+    const struct command_spec *spec = hosted_find_command(argv, argc);
     enum larder_status status = LARDER_OK;
-    if (!is_permitted(p, spec, argv, argc) ||
+    if (!hosted_is_permitted(p, spec, argv, argc) ||
         (only_reads && (spec->flags & COMMAND_FLAG_READONLY) == 0)) {
-        give(p->host, out);
+        hosted_give(p->host, out);
         return LARDER_INVALID;
     }
-    status = list_keys(p->host, spec, argv, argc, &keys);
+    status = hosted_list_keys(p->host, spec, argv, argc, &keys);
     if (status != LARDER_OK)
         return status;
-    if (!has_only_own_keys(p, &keys, argv))
+    if (!hosted_has_only_own_keys(p, &keys, argv))
         status = LARDER_INVALID;
     if (status == LARDER_OK)
-        status = enter(p);
+        status = hosted_enter(p);
     if (status == LARDER_OK) {
-        if (only_reads)
+        if (only_reads) /* a script would need more than that */
             run_read(p, spec, argv, argc);
         else
-            run(p, spec, argv, argc, &keys);
+            status = run(p, spec, argv, argc, &keys) ? LARDER_OK : LARDER_CORRUPT;
         node_section_end(&p->host->thread);
     }
-    drop_keys(p->host, &keys);
-    give(p->host, out);
-    out->is_write = (spec->flags & COMMAND_FLAG_WRITE) != 0;
+    hosted_drop_keys(p->host, &keys);
+    hosted_give(p->host, out);
+    out->is_write = hosted_is_write(spec);
     return status;
 }
 
@@ -364,21 +386,23 @@ static enum larder_status sweep(void *context, int64_t now_ms,
     struct keyspace *keyspace = &thread->node->keyspace;
     struct partition *p = keyspace_partition(keyspace, hosted->id);
     store_host_begin(hosted->host, now_ms);
-    enum larder_status status = enter(hosted);
+    enum larder_status status = hosted_enter(hosted);
     if (status != LARDER_OK)
         return status;
     if (partition_has_expiring(p))
         (void)expiry_step(p, keyspace, &thread->store, hosted->id, now_ms, SWEEP_RECORDS);
     if (expiry_has_elements(p, now_ms))
         (void)expiry_step_elements(p, keyspace, &thread->store, hosted->id, now_ms, SWEEP_RECORDS);
-    (void)make_room(hosted);
+    (void)hosted_make_room(hosted);
     node_section_end(thread);
-    give(hosted->host, out);
+    hosted_give(hosted->host, out);
     return LARDER_OK;
 }
 
 static const struct partition_store_type HOSTED = {
     .execute = execute,
+    .execute_all = hosted_execute_all,
+    .expire_keys = hosted_expire_keys,
     .read = only_read,
     .sweep = sweep,
     .apply = hosted_apply,

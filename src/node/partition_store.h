@@ -10,11 +10,17 @@
  * on all members because they share the seed of the hash: the cluster draws one when it is formed
  * and keeps it secret.
  *
+ * EXEC and scripts are all or nothing: before one of their commands changes a key, what the key
+ * held is kept, and put back if memory runs out later on or the script has to be stopped. A value
+ * above 64 KiB is not kept; one that was changed by then makes the store LARDER_CORRUPT. Scripts
+ * touch the keys that they declare; they are stopped after a fixed number of instructions.
+ *
  * There is one database. Nothing here reads a clock or draws from the system: time is an argument,
  * and what is drawn at random follows from the seeds. One thread at a time for the whole host. */
 #ifndef LARDER_NODE_PARTITION_STORE_H
 #define LARDER_NODE_PARTITION_STORE_H
 
+#include "base/command_keys.h"
 #include "cluster/partition_store.h"
 #include "node/node.h"
 
@@ -36,6 +42,18 @@ struct hosted_partition {
     uint32_t id;
 };
 
+/* What is needed to take back what an EXEC or a script changed. */
+struct hosted_undo {
+    struct effects images; /* a record per key: what it held, or that it was not there */
+    struct hosted_image *list;
+    size_t count, capacity;
+    bool is_possible;
+    void *cushion; /* freed when memory is needed to put things back */
+    struct effects_mark mark; /* of the effect */
+};
+
+struct hosted_scripts; /* partition_store_script.c */
+
 struct store_host {
     const struct allocator *allocator;
     struct node *node;
@@ -47,6 +65,9 @@ struct store_host {
     size_t argument_capacity;
     uint8_t *bytes; /* a reply in one piece, a part with its header, or keys left out */
     size_t bytes_capacity;
+    struct hosted_undo undo;
+    struct hosted_scripts *scripts; /* NULL until one runs */
+    bool has_room;                  /* for the script that runs */
 };
 
 /* Returns owned in *out. Errors: LARDER_NO_MEMORY, LARDER_INVALID. */
@@ -64,7 +85,79 @@ uint32_t store_host_partition_of(const struct store_host *host, struct slice key
 /* Replies of the next commands are in RESP `protocol`, 2 (as at first) or 3. */
 void store_host_set_protocol(struct store_host *host, uint8_t protocol);
 
+/* Load a library of functions for FCALL, in addition to those that are loaded. *out_error: why not;
+ * borrowed until the host is used again. Errors: LARDER_NO_MEMORY, LARDER_INVALID. */
+enum larder_status store_host_load_functions(struct store_host *host, struct slice library,
+                                             struct slice *out_error) LARDER_NODISCARD;
+
 /* ---- for the files of the store ---- */
+
+enum { HOSTED_KEYS_ON_STACK = 64 };
+
+/* Where the keys of a command are; some memory where they are many. */
+struct key_list {
+    struct command_key few[HOSTED_KEYS_ON_STACK];
+    struct command_key *items;
+    size_t count;
+};
+
+/* partition_store.c */
+/* NULL: there is none. */
+const struct command_spec *hosted_find_command(const struct slice *argv, size_t argc);
+/* False: it can't run here, the reply says why. */
+bool hosted_is_permitted(struct hosted_partition *p, const struct command_spec *spec,
+                         const struct slice *argv, size_t argc);
+/* Errors: LARDER_NO_MEMORY. */
+enum larder_status hosted_list_keys(struct store_host *host, const struct command_spec *spec,
+                                    const struct slice *argv, size_t argc,
+                                    struct key_list *out) LARDER_NODISCARD;
+void hosted_drop_keys(struct store_host *host, struct key_list *keys);
+/* False: the reply says why. */
+bool hosted_has_only_own_keys(struct hosted_partition *p, const struct key_list *keys,
+                              const struct slice *argv);
+/* In the section. False: no memory. */
+bool hosted_remove_expired(struct hosted_partition *p, struct slice key);
+bool hosted_make_room(struct hosted_partition *p);
+enum larder_status hosted_enter(struct hosted_partition *p) LARDER_NODISCARD;
+/* Whatever the command is; its keys were looked at. False: it found no memory, or had to be
+ * stopped, and has changed nothing but what the undo knows. */
+bool hosted_run_command(struct hosted_partition *p, const struct command_spec *spec,
+                        const struct slice *argv, size_t argc);
+void hosted_give(struct store_host *host, struct store_result *out);
+bool hosted_is_script(const struct command_spec *spec);
+bool hosted_is_write(const struct command_spec *spec);
+
+/* partition_store_undo.c: in the section */
+void hosted_undo_begin(struct store_host *host);
+/* The key is about to be changed. False: no memory. */
+bool hosted_undo_keep(struct hosted_partition *p, struct slice key);
+/* Everything is as it was, and so is the effect. False: it can't be. */
+bool hosted_undo(struct hosted_partition *p);
+void hosted_undo_finish(struct store_host *host);
+
+/* partition_store_several.c */
+enum larder_status hosted_execute_all(void *context, int64_t now_ms,
+                                      const struct store_command *commands, size_t count,
+                                      struct store_result *out) LARDER_NODISCARD;
+enum larder_status hosted_expire_keys(void *context, int64_t now_ms, const struct slice *keys,
+                                      size_t count, struct store_result *out) LARDER_NODISCARD;
+
+/* partition_store_script.c: as hosted_run_command, in the section */
+bool hosted_run_script(struct hosted_partition *p, const struct command_spec *spec,
+                       const struct slice *argv, size_t argc);
+void hosted_scripts_destroy(struct store_host *host);
+
+/* partition_store_buckets.c: the entry as a part of the record being written in `to` */
+enum larder_status hosted_write_entry(struct hosted_partition *p, const struct entry *entry,
+                                      struct effects *to) LARDER_NODISCARD;
+size_t hosted_entry_size(const struct entry *entry);
+struct key hosted_key(const struct hosted_partition *p, struct slice text);
+/* partition_store_apply.c: the parts of one record, also in the section */
+enum larder_status hosted_apply_record(struct hosted_partition *p,
+                                       struct slice record) LARDER_NODISCARD;
+/* The first part of a record; its arguments are in host->arguments. */
+enum larder_status hosted_read_part(struct hosted_partition *p, struct slice record,
+                                    struct effect_part *out) LARDER_NODISCARD;
 
 /* Room for `size` bytes in host->bytes. False: no memory. */
 bool store_host_need_bytes(struct store_host *host, size_t size);

@@ -116,6 +116,24 @@ enum larder_status hosted_apply(void *context, struct slice effect, size_t *at) 
     return status == LARDER_NOT_FOUND ? LARDER_OK : status;
 }
 
+enum larder_status hosted_read_part(struct hosted_partition *p, struct slice record,
+                                    struct effect_part *out) {
+    size_t at = 0;
+    return read_part(p, record, &at, out);
+}
+
+enum larder_status hosted_apply_record(struct hosted_partition *p, struct slice record) {
+    struct effect_part part;
+    size_t at = 0;
+    enum larder_status status;
+    while ((status = read_part(p, record, &at, &part)) == LARDER_OK) {
+        status = apply_part(p, &part);
+        if (status != LARDER_OK)
+            return status;
+    }
+    return status == LARDER_NOT_FOUND ? LARDER_OK : status;
+}
+
 /* The part from `from` to `to` with a header of its own. */
 static enum larder_status wrap(struct store_host *host, struct slice effect, size_t from, size_t to,
                                struct slice *out) {

@@ -20,13 +20,13 @@ static uint32_t bucket_of_hash(uint64_t hash) {
     return (uint32_t)hash & (PARTITION_BUCKETS - 1);
 }
 
-static struct key place(const struct hosted_partition *p, struct slice text) {
+struct key hosted_key(const struct hosted_partition *p, struct slice text) {
     const struct keyspace *keyspace = &p->host->node->keyspace;
     return keyspace_key(keyspace, text, keyspace_collection(keyspace, 0));
 }
 
 uint32_t hosted_bucket_of(void *context, struct slice key) {
-    return bucket_of_hash(place(context, key).hash);
+    return bucket_of_hash(hosted_key(context, key).hash);
 }
 
 /* ---- going through a bucket ---- */
@@ -84,15 +84,15 @@ struct reading {
     enum larder_status status;
 };
 
-/* The entry as a part of the record being written in host->items. */
-static enum larder_status write_entry(struct hosted_partition *hosted, const struct entry *entry) {
+enum larder_status hosted_write_entry(struct hosted_partition *hosted, const struct entry *entry,
+                                      struct effects *to) {
     struct store_host *host = hosted->host;
     struct node_thread *thread = &host->thread;
     struct effects *own = thread->store.effects;
     struct call call = {.keyspace = &host->node->keyspace, .thread = &thread->store};
     struct key key = {entry->key, entry->hash, entry->collection, hosted->id};
     struct call_image image;
-    thread->store.effects = &host->items;
+    thread->store.effects = to;
     enum larder_status status = call_image_create(&call, &key, &entry->value, &image);
     if (status == LARDER_OK)
         call_effect_image(&call, &image, &key, &entry->value, entry->expiry_ms);
@@ -101,7 +101,7 @@ static enum larder_status write_entry(struct hosted_partition *hosted, const str
 }
 
 /* What the entry's part takes, roughly: containers are longer in memory than as bytes. */
-static size_t size_of(const struct entry *entry) {
+size_t hosted_entry_size(const struct entry *entry) {
     uint8_t text[INT64_TEXT_MAX];
     size_t value = entry->value.kind == VALUE_OBJECT ? entry->counted_bytes
                                                      : value_text(&entry->value, text).size;
@@ -126,10 +126,10 @@ static void read_entry(void *context, const struct entry *entry) {
     const struct effects *items = &reading->hosted->host->items;
     if (reading->status != LARDER_OK)
         return;
-    if (items->record_end - items->used + size_of(entry) > reading->bytes_max)
+    if (items->record_end - items->used + hosted_entry_size(entry) > reading->bytes_max)
         leave_out(reading, entry->key);
     else
-        reading->status = write_entry(reading->hosted, entry);
+        reading->status = hosted_write_entry(reading->hosted, entry, &reading->hosted->host->items);
 }
 
 enum larder_status hosted_read_bucket(void *context, uint32_t bucket, size_t bytes_max,
@@ -156,7 +156,7 @@ enum larder_status hosted_read_key(void *context, struct slice text, struct slic
     struct hosted_partition *hosted = context;
     struct store_host *host = hosted->host;
     struct node *node = host->node;
-    struct key key = place(hosted, text);
+    struct key key = hosted_key(hosted, text);
     struct entry entry;
     store_host_begin(host, host->thread.store.now_ms);
     *out = slice_of(NULL, 0);
@@ -168,7 +168,7 @@ enum larder_status hosted_read_key(void *context, struct slice text, struct slic
     partition_lock(node, hosted->id);
     struct partition *p = keyspace_partition(&node->keyspace, hosted->id);
     if (partition_find(p, &node->keyspace, &key, &entry))
-        status = write_entry(hosted, &entry);
+        status = hosted_write_entry(hosted, &entry, &host->items);
     partition_unlock(node, hosted->id);
     effects_commit(&host->items);
     *out = slice_of(host->items.data, host->items.used);
@@ -248,7 +248,7 @@ void hosted_clear_key(void *context, struct slice text) {
     struct hosted_partition *hosted = context;
     struct node_thread *thread = &hosted->host->thread;
     struct keyspace *keyspace = &thread->node->keyspace;
-    struct key key = place(hosted, text);
+    struct key key = hosted_key(hosted, text);
     struct entry entry;
     if (key.partition != hosted->id)
         return;

@@ -55,6 +55,19 @@ struct effect_part {
 /* Append a part; room of effects_part_bound was reserved, so it can't fail. */
 void effects_append(struct effects *effects, const struct effect_part *part,
                     const struct slice *arguments);
+/* Where the record being written is now; and go back there: what was appended since is dropped, the
+ * room that was promised stays. */
+struct effects_mark {
+    size_t record_end;
+    uint32_t part_count;
+};
+static inline struct effects_mark effects_mark(const struct effects *effects) {
+    return (struct effects_mark){effects->record_end, effects->part_count};
+}
+static inline void effects_cut(struct effects *effects, struct effects_mark mark) {
+    effects->record_end = mark.record_end;
+    effects->part_count = mark.part_count;
+}
 /* Close the record; drops it when it has no parts. */
 void effects_commit(struct effects *effects);
 /* Drop the record. */

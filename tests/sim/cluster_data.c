@@ -383,7 +383,8 @@ void cluster_data_take_request(struct cluster_data *d, uint32_t client, struct s
         .id = request.has_lock ? NULL : &id,
         .read_mode = request.read_mode,
         .watched_term = request.watched_term,
-        .fence = request.has_fence ? &request.fence : NULL,
+        .fences = &request.fence,
+        .fence_count = request.has_fence ? 1 : 0,
         .lock = request.has_lock ? &request.lock : NULL,
         .argv = request.argv,
         .argc = request.argc};

@@ -8,8 +8,12 @@
 
 enum { HEADER = 16 };
 
-static int must_fail(struct test_allocator *a) {
+static int must_fail(struct test_allocator *a, size_t size) {
     a->calls++;
+    if (a->bytes_max != 0 && a->heap_bytes + a->mapped_bytes + size > a->bytes_max) {
+        a->failures++;
+        return 1;
+    }
     if (a->fail_at == 0 || a->calls < a->fail_at || (a->calls > a->fail_at && !a->is_lasting))
         return 0;
     a->failures++;
@@ -27,7 +31,7 @@ static void check_size(const uint8_t *block, size_t size) {
 
 static void *test_allocate(void *context, size_t size) {
     struct test_allocator *a = context;
-    if (must_fail(a))
+    if (must_fail(a, size))
         return NULL;
     uint8_t *block = malloc(HEADER + size);
     if (block == NULL)
@@ -61,7 +65,7 @@ static void *test_resize(void *context, void *pointer, size_t old_size, size_t n
 
 static void *test_map(void *context, size_t size) {
     struct test_allocator *a = context;
-    if (must_fail(a))
+    if (must_fail(a, size))
         return NULL;
     void *pointer = aligned_alloc(ALLOCATOR_MAP_UNIT, size);
     if (pointer == NULL)

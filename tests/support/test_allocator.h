@@ -15,6 +15,7 @@ struct test_allocator {
     uint64_t calls;   /* allocate, resize (growing) and map, failed ones too */
     uint64_t fail_at; /* the call of this number fails, and all later ones if is_lasting; 0: none */
     int is_lasting;
+    size_t bytes_max; /* what would hold more fails; 0: no limit */
     uint64_t failures;
 };
 

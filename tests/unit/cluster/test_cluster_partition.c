@@ -553,20 +553,20 @@ static void those_who_wait_at_a_deposed_primary_are_sent_on(void **state) {
 static void a_write_with_an_old_token_is_refused_over_a_failover(void **state) {
     (void)state;
     struct partition_fence old = {SLICE_LITERAL("lock"), 5}, new = {SLICE_LITERAL("lock"), 6};
-    world_request(A, 1, "SET k v", (struct partition_request){.fence = &new});
-    world_request(A, 2, "SETNX k v", (struct partition_request){.fence = &new});
+    world_request(A, 1, "SET k v", (struct partition_request){.fences = &new, .fence_count = 1});
+    world_request(A, 2, "SETNX k v", (struct partition_request){.fences = &new, .fence_count = 1});
     world_deliver("");
     fail_over_to_b();
-    world_request(B, 3, "SET k w", (struct partition_request){.fence = &old});
+    world_request(B, 3, "SET k w", (struct partition_request){.fences = &old, .fence_count = 1});
     expect("  A: 1 DONE +OK\n"
            "  A: 2 DONE :0\n"
            "  B: 3 FENCED\n");
     new.token = 7; /* a write that changes nothing has been seen too */
-    world_request(B, 4, "SETNX k v", (struct partition_request){.fence = &new});
+    world_request(B, 4, "SETNX k v", (struct partition_request){.fences = &new, .fence_count = 1});
     expect("");
     world_deliver("A");
     old.token = 6;
-    world_request(B, 5, "SET k w", (struct partition_request){.fence = &old});
+    world_request(B, 5, "SET k w", (struct partition_request){.fences = &old, .fence_count = 1});
     expect("  B: 4 DONE :0\n"
            "  B: 5 FENCED\n");
     assert_true(world_agree(B, C));
