@@ -137,6 +137,7 @@ enum cluster_mutant {
     MUTANT_WATCH_BEFORE_RESULT = 265,  /* an EXEC that was applied is said to be broken */
     MUTANT_ABANDON_FORGOTTEN = 266,    /* an abandoned request is executed when it comes */
     MUTANT_WATCH_OWN_ONLY = 267,       /* what expires or is evicted breaks no watch */
+    MUTANT_CONFIRM_UNCOMMITTED = 269,  /* a read is answered before its round has ended */
     MUTANT_SCRIPT_STOPPED_KEEPS = 268, /* a script that was stopped leaves what it changed */
 };
 

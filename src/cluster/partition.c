@@ -10,6 +10,7 @@
 static void set_defaults(struct partition_options *o) {
     o->bytes_max = o->bytes_max == 0 ? 4 << 20 : o->bytes_max;
     o->park_us = o->park_us == 0 ? 1000000 : o->park_us;
+    o->confirm_after_us = o->confirm_after_us == 0 ? 100000 : o->confirm_after_us;
     o->sweep_every_us = o->sweep_every_us == 0 ? 100000 : o->sweep_every_us;
 }
 
@@ -255,6 +256,7 @@ static void take(struct cluster_partition *p, const struct partition_input *inpu
         cluster_clock_sample(&p->clock, p->now_us, input->tick.wall_us, input->tick.median_wall_us);
         partition_run_parked(p);
         partition_keep_house(p);
+        partition_confirm_reads(p);
         break;
     case PARTITION_CONTINUE: partition_run_parked(p); break;
     case PARTITION_REQUEST:

@@ -41,7 +41,9 @@ struct partition_options {
     int64_t digest_every_us;        /* all buckets are compared once per; 0: 60 s; below 0: never */
     struct locks_options locks; /* waiters_max 0: as many as requests_max; seed NULL: a fixed one */
     int64_t park_us;            /* a request is parked at most; 0: 1 s */
-    int64_t sweep_every_us;     /* the primary looks for expired keys; 0: 100 ms */
+    int64_t confirm_after_us; /* reads that wait so long for promises get a round; 0: 100 ms; below
+                                 0: never, they are REFUSED at their deadline */
+    int64_t sweep_every_us;   /* the primary looks for expired keys; 0: 100 ms */
 };
 
 enum partition_request_kind {
@@ -55,7 +57,7 @@ enum partition_request_kind {
 };
 
 enum partition_read_mode {
-    PARTITION_READ_LEASE, /* linearizable: all in sync promised */
+    PARTITION_READ_LEASE, /* linearizable: all in sync promised, or else a round */
     PARTITION_READ_STALE, /* a command that only reads, at a backup too: what was committed once */
     PARTITION_READ_ROUND, /* linearizable without trusting any clock: one round to all in sync */
 };

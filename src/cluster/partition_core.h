@@ -112,6 +112,8 @@ void partition_write(struct cluster_partition *p, uint64_t context, int64_t dead
 /* The slot's answer is that of a read. As partition_execute. */
 enum partition_answer partition_answer_read(struct cluster_partition *p, uint32_t slot,
                                             const struct partition_request *request);
+/* Reads that wait for promises for long are answered after a round to all in sync, one for all. */
+void partition_confirm_reads(struct cluster_partition *p);
 /* A stale read at a replica that is not the primary. As partition_execute. */
 enum partition_answer partition_execute_stale(struct cluster_partition *p, uint32_t slot,
                                               const struct partition_request *request);

@@ -32,6 +32,7 @@ void partition_write(struct cluster_partition *p, uint64_t context, int64_t dead
     if (!fits ||
         (!is_lock && partition_apply_beside(p, p->replica->log.last, &written) != LARDER_OK))
         p->is_broken = true;
+    cluster_clock_note(&p->clock, written.time_us);
     if (!p->is_broken && written.kind == PARTITION_RECORD_EFFECT) {
         copying_note_executed(p->copying, p->replica->log.last, written.body);
         if (context != 0 || !CLUSTER_MUTATED(MUTANT_WATCH_OWN_ONLY))
@@ -52,6 +53,17 @@ enum partition_answer partition_answer_read(struct cluster_partition *p, uint32_
         is_added = add(p, REPLICA_READ, slot + 1, request->deadline_us, slice_of(NULL, 0));
     }
     return is_added ? 0 : PARTITION_BUSY;
+}
+
+void partition_confirm_reads(struct cluster_partition *p) {
+    if (p->options.confirm_after_us < 0 || !partition_is_ready(p) ||
+        !replica_reads_wait(p->replica, p->now_us - p->options.confirm_after_us) ||
+        replica_admit(p->replica, p->record_max, p->now_us) != LARDER_OK)
+        return;
+    struct partition_record record = {.kind = PARTITION_RECORD_CONFIRM,
+                                      .time_us = partition_time(p)};
+    partition_write(p, 0, INT64_MAX, &record);
+    replica_confirm_reads(p->replica, p->replica->log.last);
 }
 
 /* Make room for one more result: the quietest sessions go. */

@@ -90,11 +90,13 @@ struct replica_proposal {
 struct replica_request {
     uint64_t context;
     bool is_read;
-    bool is_covered;   /* a read: the lease held when it came */
-    bool is_committed; /* a write: its record is, for ever */
-    bool is_cut;       /* a write: its record never will be */
-    uint64_t term;     /* in which it came */
-    uint64_t sequence; /* its record; a read: the newest record that it may have seen */
+    bool is_covered;       /* a read: the lease held when it came */
+    bool is_committed;     /* a write: its record is, for ever */
+    bool is_cut;           /* a write: its record never will be */
+    uint64_t term;         /* in which it came */
+    uint64_t sequence;     /* its record; a read: the newest record that it may have seen */
+    uint64_t confirmed_by; /* a read: may also be answered when this is committed; 0: no record */
+    int64_t since_us;
     int64_t deadline_us;
 };
 
@@ -274,6 +276,12 @@ enum larder_status replica_step(struct partition_replica *replica,
 LARDER_NODISCARD
 enum larder_status replica_add(struct partition_replica *replica,
                                const struct replica_input *input);
+
+/* Whether a read that came up to `since_us` still waits for promises. A round can answer it
+ * instead: log any record, and say that it is to confirm the reads which came before it. That it is
+ * committed shows that this member still led when it was made. */
+bool replica_reads_wait(const struct partition_replica *replica, int64_t since_us);
+void replica_confirm_reads(struct partition_replica *replica, uint64_t sequence);
 
 /* The records from `sequence` on could not be put into the store yet: keep them. UINT64_MAX: all
  * were. */

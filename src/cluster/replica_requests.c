@@ -5,6 +5,7 @@
  *          the log goes on without it     MOVED: surely not applied, a newer primary has begun
  *          its deadline comes first       IN_DOUBT, also after this member was deposed
  *   read   all it saw is committed and the lease holds now    DONE
+ *          or a record that was made after it is committed    DONE
  *          another term                   MOVED
  *          its deadline comes first       REFUSED
  */
@@ -45,8 +46,34 @@ enum larder_status requests_add(struct partition_replica *r, const struct replic
                                  .is_covered = is_read && is_covered(r) && requests_may_answer(r),
                                  .term = r->view.term,
                                  .sequence = r->log.last,
+                                 .since_us = r->now_us,
                                  .deadline_us = input->request.deadline_us};
     return LARDER_OK;
+}
+
+static bool is_confirmed(const struct partition_replica *r, const struct replica_request *request) {
+    return request->confirmed_by != 0 &&
+           (r->commit >= request->confirmed_by || CLUSTER_MUTATED(MUTANT_CONFIRM_UNCOMMITTED));
+}
+
+bool replica_reads_wait(const struct partition_replica *r, int64_t since_us) {
+    if (r->role != REPLICA_OPEN || is_covered(r))
+        return false;
+    for (uint32_t i = 0; i < r->request_count; i++) {
+        const struct replica_request *request = &r->requests[i];
+        if (request->is_read && request->confirmed_by == 0 && request->term == r->view.term &&
+            request->since_us <= since_us)
+            return true;
+    }
+    return false;
+}
+
+void replica_confirm_reads(struct partition_replica *r, uint64_t sequence) {
+    for (uint32_t i = 0; i < r->request_count; i++) {
+        struct replica_request *request = &r->requests[i];
+        if (request->is_read && request->confirmed_by == 0 && request->term == r->view.term)
+            request->confirmed_by = sequence;
+    }
 }
 
 /* 0: wait on. */
@@ -59,7 +86,7 @@ static enum replica_answer settle_read(const struct partition_replica *r,
     bool is_committed = r->commit >= request->sequence || CLUSTER_MUTATED(MUTANT_READ_SPECULATIVE);
     bool is_held = CLUSTER_MUTATED(MUTANT_READ_CHECKED_EARLY)
                        ? request->is_covered
-                       : is_covered(r) && requests_may_answer(r);
+                       : (is_covered(r) || is_confirmed(r, request)) && requests_may_answer(r);
     if (is_serving && is_committed && is_held)
         return ANSWER_DONE;
     return r->now_us >= request->deadline_us ? ANSWER_REFUSED : 0;

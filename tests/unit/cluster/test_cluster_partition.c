@@ -365,6 +365,44 @@ static void a_read_by_a_round_needs_no_lease(void **state) {
            "  A: 3 REFUSED\n");
 }
 
+/* One of them hears no heartbeats, but what is replicated. */
+static void a_read_that_waits_for_promises_gets_a_round(void **state) {
+    (void)state;
+    world.now_ms += 1000;
+    world_do(A, 1, "GET k");
+    world_tick(A);
+    assert_int_equal(world.queued, 0);
+    world.now_ms += 100;
+    world_tick(A);
+    expect("");
+    world_do(A, 2, "GET k"); /* came after the record of the round */
+    world_deliver("");
+    expect("  A: 1 DONE $-1\n");
+    world.now_ms += 2000; /* neither is the config group heard */
+    world_tick(A);
+    world_deliver("");
+    expect("  A: 2 REFUSED\n");
+}
+
+static void a_round_that_a_newer_term_prevents_answers_nothing(void **state) {
+    (void)state;
+    world.now_ms += 1000;
+    world_do(A, 1, "GET k");
+    world.is_quiet = true;
+    world_change(CONFIG_ELECT, B);
+    world_see(B);
+    world_see(C);
+    world_lose_all();
+    world.is_quiet = false;
+    world.now_ms += 100;
+    world_tick(A);
+    world_deliver("");
+    expect("  B is open\n");
+    world_see(A);
+    expect("  A is none\n"
+           "  A: 1 MOVED\n");
+}
+
 static void a_watch_of_another_term_is_broken(void **state) {
     (void)state;
     uint64_t term = partition_term(world.members[B].partition);
@@ -570,6 +608,18 @@ static void a_write_with_an_old_token_is_refused_over_a_failover(void **state) {
     expect("  B: 4 DONE :0\n"
            "  B: 5 FENCED\n");
     assert_true(world_agree(B, C));
+}
+
+/* Or its next term here could begin before them. */
+static void the_time_of_lock_records_is_remembered_by_who_made_them(void **state) {
+    (void)state;
+    world.is_quiet = true;
+    world.now_ms += 300;
+    world_promise_all();
+    world_lock(A, 1, LOCK_REQUEST_ACQUIRE, 1, 1, PATIENT);
+    world_deliver("");
+    assert_int_equal(world.members[A].partition->clock.replicated_us, world_time_us(world.now_ms));
+    assert_int_equal(world.members[B].partition->clock.replicated_us, world_time_us(world.now_ms));
 }
 
 static void those_whose_connection_closes_leave_the_queue(void **state) {
@@ -920,6 +970,8 @@ int main(void) {
         TEST(a_deposed_primary_knows_the_time_of_its_own_locks),
         TEST(backups_decide_nothing_by_their_own_clocks),
         TEST(a_read_by_a_round_needs_no_lease),
+        TEST(a_read_that_waits_for_promises_gets_a_round),
+        TEST(a_round_that_a_newer_term_prevents_answers_nothing),
         TEST(a_watch_of_another_term_is_broken),
         TEST(a_backup_answers_stale_reads_of_what_is_committed),
         TEST(what_may_be_cut_or_is_not_copied_is_not_read),
@@ -930,6 +982,7 @@ int main(void) {
         TEST(a_hold_runs_out_by_a_record),
         TEST(those_who_wait_at_a_deposed_primary_are_sent_on),
         TEST(a_write_with_an_old_token_is_refused_over_a_failover),
+        TEST(the_time_of_lock_records_is_remembered_by_who_made_them),
         TEST(those_whose_connection_closes_leave_the_queue),
         TEST(a_lock_request_is_parked_and_a_queue_has_its_end),
         TEST(after_a_reset_tokens_go_on_above_the_ceiling),
