@@ -87,6 +87,12 @@ enum larder_status locks_raise_mark(struct locks *l, struct slice name, uint64_t
     return LARDER_OK;
 }
 
+/* A lock of this partition: there is no newer token of it, whatever the floor is. */
+static bool is_held_here(const struct locks *l, struct slice name, uint64_t token) {
+    const struct lock *lock = locks_find_lock(l, name);
+    return lock != NULL && lock->depth > 0 && lock->token == token;
+}
+
 enum larder_status locks_fence(struct locks *l, struct slice name, uint64_t token,
                                uint64_t cluster_us, struct slice *out_record) {
     if (name.size == 0 || name.size > LOCK_NAME_MAX || token == 0)
@@ -94,7 +100,7 @@ enum larder_status locks_fence(struct locks *l, struct slice name, uint64_t toke
     const struct mark *mark = locks_find_mark(l, name);
     uint64_t oldest = mark == NULL ? l->floor : mark->token;
     *out_record = slice_of(NULL, 0);
-    if (token < oldest)
+    if (token < oldest && !is_held_here(l, name, token))
         return LARDER_DENIED;
     if (mark != NULL && mark->token >= token)
         return LARDER_OK;

@@ -225,6 +225,8 @@ static uint64_t next_token(const struct locks *l, const struct lock_moment *mome
     uint64_t token = moment->cluster_us < most ? moment->cluster_us : most;
     if (token <= moment->above && !CLUSTER_MUTATED(MUTANT_TOKEN_BELOW_RESET))
         token = moment->above + 1;
+    if (token <= l->floor)
+        token = l->floor + 1;
     if (token <= l->last)
         token = l->last + 1;
     return token <= moment->ceiling || CLUSTER_MUTATED(MUTANT_LOCK_ABOVE_CEILING) ? token : 0;

@@ -20,8 +20,9 @@
  *   deposed; then they ask again, with the same request id, which is granted only once.
  * - A write with a token is refused when a newer one of that lock has been seen by the partition of
  *   the written key. Such marks outlive the key. One that was not raised for 24 h of cluster time
- *   becomes part of a floor for all locks without a mark: so a lock held for longer than that, and
- *   not used here before, may be refused, never the other way round.
+ *   becomes part of a floor for all locks without a mark: so a lock of another partition that is
+ *   held for longer than that, and was not used here before, may be refused, never the other way
+ *   round. Tokens of this partition are given above its own floor.
  *
  * Times are microseconds: now_us of this machine's clock that counts suspends, cluster_us of the
  * partition's cluster time. Memory of the waiting is taken by create; a change that finds none for

@@ -554,6 +554,35 @@ static void test_who_acquires_after_a_reset_elsewhere_can_write_there(void **sta
            "  A3 GRANTED 1120000.001\n");
 }
 
+static void see_token(struct fixture *f, struct slice name, uint64_t token, uint64_t cluster_us) {
+    struct slice record;
+    assert_int_equal(locks_fence(f->primary, name, token, cluster_us, &record), LARDER_OK);
+    assert_int_equal(locks_apply(f->primary, record, ++f->last), LARDER_OK);
+}
+
+/* Tokens of another partition's locks became the floor here. */
+static void test_own_tokens_are_valid_whatever_the_floor_is(void **state) {
+    (void)state;
+    static const uint64_t DAY_US = UINT64_C(86400000000);
+    struct fixture *f = begin();
+    struct slice record;
+    acquire(f, 'A', 1, 0, 0);
+    see_token(f, SLICE_LITERAL("elsewhere"), 1050000 * MS, 1000000 * MS);
+    see_token(f, SLICE_LITERAL("there too"), 1060000 * MS, 1000000 * MS + DAY_US);
+    assert_int_equal(locks_fence_of(f->primary, SLICE_LITERAL("door")), 1050000 * MS);
+    assert_int_equal(locks_fence(f->primary, SLICE_LITERAL("door"), token(f), 1, &record),
+                     LARDER_OK);
+    release(f, 'A', 2, token(f));
+    assert_int_equal(locks_fence(f->primary, SLICE_LITERAL("door"), 1000000 * MS, 1, &record),
+                     LARDER_DENIED);
+    acquire(f, 'B', 1, 0, 0);
+    assert_int_equal(locks_fence(f->primary, SLICE_LITERAL("door"), token(f), 1, &record),
+                     LARDER_OK);
+    f->golden.size = 0;
+    f->golden.text[0] = 0;
+    end(f, "");
+}
+
 static void test_force_release_makes_the_old_token_void(void **state) {
     (void)state;
     struct fixture *f = begin();
@@ -740,6 +769,7 @@ int main(void) {
         cmocka_unit_test(test_no_token_exceeds_the_ceiling),
         cmocka_unit_test(test_after_a_total_loss_tokens_are_above_all_former_ones),
         cmocka_unit_test(test_who_acquires_after_a_reset_elsewhere_can_write_there),
+        cmocka_unit_test(test_own_tokens_are_valid_whatever_the_floor_is),
         cmocka_unit_test(test_force_release_makes_the_old_token_void),
         cmocka_unit_test(test_a_session_that_ends_leaves_nothing),
         cmocka_unit_test(test_marks_refuse_older_tokens_and_fold_after_a_day),
