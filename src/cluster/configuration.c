@@ -19,6 +19,13 @@ const struct cluster_settings CLUSTER_DEFAULT_SETTINGS = {
     .node_timeout_ms = 2000,
 };
 
+static void note_leases(struct configuration *c) {
+    if (c->settings.lease_ms > c->longest_lease_ms)
+        c->longest_lease_ms = c->settings.lease_ms;
+    if (c->settings.config_lease_ms > c->longest_config_lease_ms)
+        c->longest_config_lease_ms = c->settings.config_lease_ms;
+}
+
 enum larder_status configuration_create(struct raft_id cluster, uint16_t generation,
                                         uint32_t partition_count, uint32_t members_max,
                                         const struct allocator *allocator,
@@ -42,6 +49,7 @@ enum larder_status configuration_create(struct raft_id cluster, uint16_t generat
     c->cluster = cluster;
     c->generation = generation;
     c->settings = CLUSTER_DEFAULT_SETTINGS;
+    note_leases(c);
     for (uint32_t p = 0; p < partition_count; p++)
         c->partitions[p].state = PARTITION_LOST;
     *out = c;
@@ -128,6 +136,8 @@ enum larder_status configuration_found(struct configuration *c, const struct mem
                 return LARDER_INVALID;
     }
     c->settings = *settings;
+    c->longest_lease_ms = c->longest_config_lease_ms = 0;
+    note_leases(c);
     for (uint32_t i = 0; i < founder_count; i++)
         append_member(c, &founders[i]);
     struct placement *placement = NULL;
@@ -235,6 +245,7 @@ static void apply(struct configuration *c, const struct config_entry *entry) {
     case CONFIG_REMOVE: remove_member(c, find_member(c, entry->member.number)); return;
     case CONFIG_SETTINGS:
         c->settings = entry->settings;
+        note_leases(c);
         for (uint32_t p = 0; p < c->partition_count; p++)
             partition_config_settle(c, &c->partitions[p]);
         return;

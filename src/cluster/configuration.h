@@ -147,9 +147,10 @@ struct configuration {
     /* state */
     struct raft_id cluster;
     uint16_t generation;
-    uint64_t reset_ceiling; /* the highest of the partitions' */
-    uint64_t index;         /* of the last entry applied */
-    uint64_t ceiling;       /* no lock token is granted above it */
+    uint64_t reset_ceiling;                             /* the highest of the partitions' */
+    uint32_t longest_lease_ms, longest_config_lease_ms; /* that were ever set */
+    uint64_t index;                                     /* of the last entry applied */
+    uint64_t ceiling;                                   /* no lock token is granted above it */
     uint32_t last_number;
     struct cluster_settings settings;
     uint32_t member_count;

@@ -9,7 +9,8 @@
  *   partition  epoch u64 | term u64 | term index u64 | lost index u64 | state u8 | primary u32 |
  *              released u8 | reset term u64 | in sync, learners, target, last: sets
  *   snapshot   version u8 | cluster 16 | generation u16 | index u64 | ceiling u64 | last number u32
- *              | settings 8 x u32 | members u32 | partitions u32 | members | partitions | crc u32
+ *              | settings 8 x u32 | longest leases 2 x u32 | members u32 | partitions u32 | members
+ * | partitions | crc u32
  */
 #include "base/crc32c.h"
 #include "base/hash.h"
@@ -22,7 +23,7 @@ enum {
     SETTINGS_BYTES = 8 * 4,
     MEMBER_BYTES = 4 + 1 + 16 + 8 + CLUSTER_HOST_BYTES + 4 + 2 * CLUSTER_LABEL_BYTES + 4 + 1,
     PARTITION_BYTES_FIXED = 6 * 8 + 1 + 4 + 1,
-    SNAPSHOT_HEADER_BYTES = 1 + 16 + 2 + 8 + 8 + 4 + SETTINGS_BYTES + 4 + 4,
+    SNAPSHOT_HEADER_BYTES = 1 + 16 + 2 + 8 + 8 + 4 + SETTINGS_BYTES + 4 * 4,
 };
 
 _Static_assert(1 + MEMBER_BYTES <= CONFIG_ENTRY_BYTES_MAX, "a join fits");
@@ -251,6 +252,8 @@ static void write_header(struct byte_writer *w, const struct configuration *c) {
     write_unsigned(w, c->ceiling, 8);
     write_unsigned(w, c->last_number, 4);
     write_settings(w, &c->settings);
+    write_unsigned(w, c->longest_lease_ms, 4);
+    write_unsigned(w, c->longest_config_lease_ms, 4);
     write_unsigned(w, c->member_count, 4);
     write_unsigned(w, c->partition_count, 4);
 }
@@ -274,6 +277,8 @@ static bool read_header(struct byte_reader *r, struct configuration *c) {
     c->ceiling = read_unsigned(r, 8);
     c->last_number = (uint32_t)read_unsigned(r, 4);
     c->settings = read_settings(r);
+    c->longest_lease_ms = (uint32_t)read_unsigned(r, 4);
+    c->longest_config_lease_ms = (uint32_t)read_unsigned(r, 4);
     c->member_count = (uint32_t)read_unsigned(r, 4);
     return read_unsigned(r, 4) == c->partition_count && c->member_count <= c->members_max;
 }

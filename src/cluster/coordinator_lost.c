@@ -2,6 +2,7 @@
 /* Partitions whose last in-sync member is gone: given back to one of them that still has the data,
  * or given up. */
 #include "cluster/member_core.h"
+#include "cluster/mutants.h"
 #include "raft/bytes.h"
 
 enum { RESET_LEASES = 2 }; /* config leases to wait before data is given up */
@@ -82,9 +83,12 @@ static uint32_t find_new_home(const struct cluster_member *m, uint32_t p) {
 static bool reset(struct cluster_member *m, uint32_t p, int64_t lost_us) {
     const struct cluster_settings *settings = &m->configuration->settings;
     uint32_t home = find_new_home(m, p);
+    uint32_t longest_ms = CLUSTER_MUTATED(MUTANT_RESET_FORGETS_LEASES)
+                              ? settings->config_lease_ms
+                              : m->configuration->longest_config_lease_ms;
     if (home == CLUSTER_NOBODY || settings->loss_policy != LOSS_RESET ||
         settings->quorum_policy != QUORUM_MAJORITY ||
-        lost_us < (int64_t)RESET_LEASES * settings->config_lease_ms * 1000)
+        lost_us < (int64_t)RESET_LEASES * longest_ms * 1000)
         return true;
     struct config_entry entry = coordinator_change(m, CONFIG_RESET, p, home);
     entry.change.ceiling = (uint64_t)(m->wall_us + COORDINATOR_CEILING_AHEAD_US);

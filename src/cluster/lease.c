@@ -102,30 +102,34 @@ static void keep(struct lease_peer *peer, struct lease_promise promise, uint64_t
     count_known(peer, applied);
 }
 
-void lease_take(struct lease_table *table, uint32_t member, uint64_t incarnation, int64_t sent_us,
-                uint64_t index, int64_t now_us) {
+void lease_take(struct lease_table *table, uint32_t member, uint64_t incarnation,
+                const struct lease_promise *promise, int64_t now_us) {
     struct lease_peer *peer = find_peer(table, member);
-    if (peer == NULL || sent_us > now_us)
+    if (peer == NULL || promise->sent_us > now_us)
         return;
     if (peer->incarnation != incarnation && !CLUSTER_MUTATED(MUTANT_LEASE_ANY_INCARNATION))
         return;
-    int64_t from_us = CLUSTER_MUTATED(MUTANT_LEASE_FROM_RECEIPT) ? now_us : sent_us;
+    struct lease_promise kept = *promise;
+    if (CLUSTER_MUTATED(MUTANT_LEASE_FROM_RECEIPT))
+        kept.sent_us = now_us;
+    if (CLUSTER_MUTATED(MUTANT_LEASE_OWN_DURATION))
+        kept.duration_us = table->lease_us;
     bool is_any = CLUSTER_MUTATED(MUTANT_LEASE_FUTURE_VIEW);
-    keep(peer, (struct lease_promise){from_us, index}, is_any ? UINT64_MAX : table->applied_index);
+    keep(peer, kept, is_any ? UINT64_MAX : table->applied_index);
 }
 
-void lease_take_config(struct lease_table *table, int64_t sent_us, uint64_t index, int64_t now_us) {
-    if (sent_us > now_us)
+void lease_take_config(struct lease_table *table, const struct lease_promise *answer,
+                       int64_t now_us) {
+    if (answer->sent_us > now_us)
         return;
     bool is_any = CLUSTER_MUTATED(MUTANT_CONFIG_LEASE_BEHIND);
-    keep(&table->config, (struct lease_promise){sent_us, index},
-         is_any ? UINT64_MAX : table->applied_index);
+    keep(&table->config, *answer, is_any ? UINT64_MAX : table->applied_index);
 }
 
-static bool holds(const struct lease_promise *promise, int64_t duration_us, int64_t now_us) {
+static bool holds(const struct lease_promise *promise, int64_t now_us) {
     int64_t counted_us = CLUSTER_MUTATED(MUTANT_LEASE_WITHOUT_DRIFT)
-                             ? duration_us
-                             : cluster_shortened_us(duration_us);
+                             ? promise->duration_us
+                             : cluster_shortened_us(promise->duration_us);
     return now_us < promise->sent_us + counted_us;
 }
 
@@ -139,7 +143,7 @@ bool lease_covers(const struct lease_table *table, const struct member_set *peer
         bool is_held =
             peer != NULL &&
             (peer->counted.index >= term_index || CLUSTER_MUTATED(MUTANT_LEASE_OLD_VIEW)) &&
-            holds(&peer->counted, table->lease_us, now_us);
+            holds(&peer->counted, now_us);
         is_any_held |= is_held;
         if (!is_held && !CLUSTER_MUTATED(MUTANT_LEASE_ONE_PEER))
             return false;
@@ -148,8 +152,7 @@ bool lease_covers(const struct lease_table *table, const struct member_set *peer
 }
 
 bool lease_config_holds(const struct lease_table *table, int64_t now_us) {
-    return CLUSTER_MUTATED(MUTANT_CONFIG_LEASE_IGNORED) ||
-           holds(&table->config.counted, table->config_lease_us, now_us);
+    return CLUSTER_MUTATED(MUTANT_CONFIG_LEASE_IGNORED) || holds(&table->config.counted, now_us);
 }
 
 int64_t lease_promised_until(const struct lease_table *table, uint32_t member) {

@@ -11,6 +11,8 @@
  *
  * - A promise counts for a term only if B knew the term when it gave it, and A knows all that B
  *   knew: else B may have given it without knowing the term, or A may be deposed and not know.
+ * - A promise says how long it holds: who gives it and who counts it may know different settings.
+ *   RESET and fresh processes wait for the longest that was ever set.
  * - A promise is of a process: another incarnation's counts for nothing, and a process that has
  *   just begun restrains itself for L, because it does not know what it promised before.
  * - Against the config group likewise: the coordinator's answer says which index it had committed;
@@ -27,8 +29,9 @@
 enum { LEASE_AHEAD_MAX = 8 }; /* promises kept that know more than this member does */
 
 struct lease_promise {
-    int64_t sent_us; /* of the heartbeat that it answers */
-    uint64_t index;  /* what the giver had applied */
+    int64_t sent_us;     /* of the heartbeat that it answers */
+    int64_t duration_us; /* what the giver restrains itself for */
+    uint64_t index;      /* what the giver had applied */
 };
 
 struct lease_peer {
@@ -43,8 +46,8 @@ struct lease_peer {
 
 struct lease_table {
     const struct allocator *allocator;
-    int64_t lease_us;        /* L */
-    int64_t config_lease_us; /* C */
+    int64_t lease_us;        /* L, of the promises given from now on */
+    int64_t config_lease_us; /* C, likewise */
     int64_t opens_from_us;   /* a fresh process opens nothing before */
     uint64_t applied_index;
     struct lease_peer config; /* the coordinator, whoever it is */
@@ -74,11 +77,12 @@ void lease_set_applied(struct lease_table *table, uint64_t index);
 bool lease_give(struct lease_table *table, uint32_t member, uint64_t incarnation, int64_t now_us);
 
 /* A promise came. */
-void lease_take(struct lease_table *table, uint32_t member, uint64_t incarnation, int64_t sent_us,
-                uint64_t index, int64_t now_us);
+void lease_take(struct lease_table *table, uint32_t member, uint64_t incarnation,
+                const struct lease_promise *promise, int64_t now_us);
 /* The coordinator's answer to a heartbeat that left at sent_us: after it came, a majority of voters
  * confirmed that `index` was committed and the coordinator still was. */
-void lease_take_config(struct lease_table *table, int64_t sent_us, uint64_t index, int64_t now_us);
+void lease_take_config(struct lease_table *table, const struct lease_promise *answer,
+                       int64_t now_us);
 
 /* Whether the peers, all of them but `self`, promised for a term that began at term_index. */
 bool lease_covers(const struct lease_table *table, const struct member_set *peers, uint32_t self,

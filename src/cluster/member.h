@@ -95,6 +95,8 @@ void member_destroy(struct cluster_member *member);
 
 /* Every 10 ms or so. wall_us: microseconds since 1970 by this machine's wall clock. */
 void member_tick(struct cluster_member *member, int64_t now_us, int64_t wall_us);
+/* How full this machine is: bytes used per mille of its limit; 0: no limit. Told in heartbeats. */
+void member_set_pressure(struct cluster_member *member, uint32_t per_mille);
 /* A frame came. One that is damaged, of another cluster or for another process is dropped. */
 void member_receive(struct cluster_member *member, struct slice frame, int64_t now_us);
 /* An answer of the storage. LARDER_BUSY: give it again later. */
@@ -125,6 +127,8 @@ bool member_is_coordinator(const struct cluster_member *member);
 uint64_t member_applied(const struct cluster_member *member);
 /* All seats are given up and it is no member any more. */
 bool member_may_leave(const struct cluster_member *member);
+/* How full the fullest other machine with a replica of the partition is, as it last told. */
+uint32_t member_pressure(const struct cluster_member *member, uint32_t partition);
 /* The median of what the wall clocks of the members show now. */
 int64_t member_median_wall_us(const struct cluster_member *member, int64_t now_us, int64_t wall_us);
 

@@ -35,6 +35,7 @@ struct member_peer {
     bool was_draining;      /* before it went down: it left by itself */
     int64_t down_since_us;  /* INT64_MAX: it is not down */
     int64_t reported_us;    /* when it last told whom it suspects */
+    uint32_t pressure;      /* as it last told */
     int64_t wall_offset_us; /* its wall clock less this machine's clock */
     bool has_wall;
     uint32_t suspect_count;
@@ -92,6 +93,7 @@ struct cluster_member {
     struct failure_detector *detector;
     uint32_t number;
     int64_t now_us, wall_us;
+    uint32_t pressure;
     int64_t started_us;
     bool is_in_step;  /* a call of the caller's is being done */
     bool is_stepping; /* the core's output is being used */

@@ -5,9 +5,10 @@
  *              from incarnation u64 | index u64 | body | crc u32 (CRC-32C of all before)
  *
  *   CONSENSUS  message as in raft/codec.h
- *   HEARTBEAT  sent u64 | wall u64 | suspects u8 | suspects times: number u32
- *   PROMISE    sent u64 (of the heartbeat)
- *   CONFIRM    sent u64 | index u64          the coordinator's answer to a heartbeat
+ *   HEARTBEAT  sent u64 | wall u64 | memory used, per mille u16 | suspects u8 | suspects times:
+ *              number u32
+ *   PROMISE    sent u64 (of the heartbeat) | duration u32 (microseconds)
+ *   CONFIRM    sent u64 | index u64 | duration u32          the coordinator's answer to a heartbeat
  *   PROPOSE    forwarded u8 | entry as in configuration.h
  *   FETCH      host 64 | ports 2 x u16       send there what follows the header's index
  *   ENTRIES    count u8 | count times: index u64, size u16, entry (size 0: it changes nothing)

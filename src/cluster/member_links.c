@@ -16,6 +16,7 @@ static size_t write_heartbeat(struct cluster_member *m) {
     struct byte_writer w = {body};
     write_unsigned(&w, (uint64_t)m->now_us, 8);
     write_unsigned(&w, (uint64_t)m->wall_us, 8);
+    write_unsigned(&w, m->pressure, 2);
     uint8_t *count = w.at++;
     *count = 0;
     for (uint32_t i = 0; i < m->peer_count && *count < MEMBER_SUSPECTS_MAX; i++)
@@ -103,6 +104,7 @@ void member_take_heartbeat(struct cluster_member *m, const struct member *from, 
     struct byte_reader r = byte_reader_of(body);
     int64_t sent_us = (int64_t)read_unsigned(&r, 8);
     int64_t wall_us = (int64_t)read_unsigned(&r, 8);
+    uint32_t pressure = (uint32_t)read_unsigned(&r, 2);
     uint64_t count = read_unsigned(&r, 1);
     struct member_peer *peer = member_find_peer(m, from->number);
     if (r.is_failed || count > MEMBER_SUSPECTS_MAX || r.left != 4 * count || peer == NULL ||
@@ -111,6 +113,7 @@ void member_take_heartbeat(struct cluster_member *m, const struct member *from, 
     failure_detector_heard(m->detector, from->number, from->incarnation, m->now_us);
     take_suspects(m, peer, &r, (uint32_t)count);
     peer->reported_us = m->now_us;
+    peer->pressure = pressure;
     peer->has_wall = true;
     peer->wall_offset_us = wall_us - m->now_us;
     if (sent_us > peer->asked_us)
@@ -120,26 +123,28 @@ void member_take_heartbeat(struct cluster_member *m, const struct member *from, 
         return;
     struct byte_writer w = {member_body(m)};
     write_unsigned(&w, (uint64_t)sent_us, 8);
-    member_send(m, &from->address, from->node, FRAME_PROMISE, 8);
+    write_unsigned(&w, (uint64_t)m->leases->lease_us, 4);
+    member_send(m, &from->address, from->node, FRAME_PROMISE, 12);
 }
 
 void member_take_promise(struct cluster_member *m, const struct member *from, uint64_t index,
                          struct slice body) {
     struct byte_reader r = byte_reader_of(body);
-    int64_t sent_us = (int64_t)read_unsigned(&r, 8);
-    if (r.is_failed || r.left > 0)
-        return;
-    lease_take(m->leases, from->number, from->incarnation, sent_us, index, m->now_us);
+    struct lease_promise promise = {.sent_us = (int64_t)read_unsigned(&r, 8), .index = index};
+    promise.duration_us = (int64_t)read_unsigned(&r, 4);
+    if (!r.is_failed && r.left == 0)
+        lease_take(m->leases, from->number, from->incarnation, &promise, m->now_us);
 }
 
 void member_take_confirm(struct cluster_member *m, struct slice body) {
     struct byte_reader r = byte_reader_of(body);
-    int64_t sent_us = (int64_t)read_unsigned(&r, 8);
-    uint64_t index = read_unsigned(&r, 8);
+    struct lease_promise answer = {.sent_us = (int64_t)read_unsigned(&r, 8)};
+    answer.index = read_unsigned(&r, 8);
+    answer.duration_us = (int64_t)read_unsigned(&r, 4);
     if (r.is_failed || r.left > 0)
         return;
-    member_note_index(m, index, RAFT_NOBODY);
-    lease_take_config(m->leases, sent_us, index, m->now_us);
+    member_note_index(m, answer.index, RAFT_NOBODY);
+    lease_take_config(m->leases, &answer, m->now_us);
 }
 
 /* ---- rounds of the coordinator ---- */
@@ -166,7 +171,9 @@ void member_take_read(struct cluster_member *m, const struct raft_read_state *st
     m->is_round_open = false;
     if (state->status != LARDER_OK)
         return;
-    lease_take_config(m->leases, m->round_us, state->index, m->now_us);
+    int64_t duration_us = m->leases->config_lease_us;
+    lease_take_config(m->leases, &(struct lease_promise){m->round_us, duration_us, state->index},
+                      m->now_us);
     for (uint32_t i = 0; i < m->peer_count; i++) {
         struct member_peer *peer = &m->peers[i];
         const struct member *other = configuration_find_member(m->configuration, peer->number);
@@ -176,9 +183,34 @@ void member_take_read(struct cluster_member *m, const struct raft_read_state *st
         struct byte_writer w = {member_body(m)};
         write_unsigned(&w, (uint64_t)peer->in_round_us, 8);
         write_unsigned(&w, state->index, 8);
-        member_send(m, &other->address, other->node, FRAME_CONFIRM, 16);
+        write_unsigned(&w, (uint64_t)duration_us, 4);
+        member_send(m, &other->address, other->node, FRAME_CONFIRM, 20);
         peer->in_round_us = INT64_MIN;
     }
+}
+
+void member_set_pressure(struct cluster_member *m, uint32_t per_mille) {
+    m->pressure = per_mille < UINT16_MAX ? per_mille : UINT16_MAX;
+}
+
+static uint32_t highest_pressure(const struct cluster_member *m,
+                                 const struct member_set *replicas) {
+    uint32_t highest = 0;
+    for (uint8_t i = 0; i < replicas->count; i++) {
+        const struct member_peer *peer = member_find_peer(m, replicas->members[i]);
+        if (peer != NULL && replicas->members[i] != m->number && peer->pressure > highest)
+            highest = peer->pressure;
+    }
+    return highest;
+}
+
+uint32_t member_pressure(const struct cluster_member *m, uint32_t partition) {
+    if (!m->has_configuration)
+        return 0;
+    const struct partition_config *p = &m->configuration->partitions[partition];
+    uint32_t in_sync = highest_pressure(m, &p->in_sync);
+    uint32_t learners = highest_pressure(m, &p->learners);
+    return in_sync > learners ? in_sync : learners;
 }
 
 int64_t member_median_wall_us(const struct cluster_member *m, int64_t now_us, int64_t wall_us) {

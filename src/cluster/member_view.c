@@ -300,14 +300,15 @@ static void set_detector(struct cluster_member *m) {
     }
 }
 
-/* How long promises hold is fixed when a cluster is founded; a newcomer learns it here, before it
- * has given or taken any. */
+/* Promises that were given hold as long as they say. A process that has just begun does not know
+ * what it gave before. */
 static void set_durations(struct cluster_member *m) {
     const struct cluster_settings *settings = &m->configuration->settings;
     m->leases->lease_us = settings->lease_ms * 1000;
     m->leases->config_lease_us = settings->config_lease_ms * 1000;
     if (!CLUSTER_MUTATED(MUTANT_FRESH_OPENS))
-        m->leases->opens_from_us = m->started_us + m->leases->lease_us;
+        m->leases->opens_from_us =
+            m->started_us + (int64_t)m->configuration->longest_lease_ms * 1000;
 }
 
 void member_show_view(struct cluster_member *m) {

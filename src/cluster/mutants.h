@@ -129,16 +129,21 @@ enum cluster_mutant {
     MUTANT_FENCE_FLOOR_IGNORED = 244,     /* a mark is forgotten instead of raising the floor */
     MUTANT_FENCE_MARKS_NOT_COPIED = 245,  /* a copied partition has no marks */
     /* requests of several commands, recovery by force, memory */
-    MUTANT_STALE_ACK_SYNCED = 260,     /* an old acknowledgement says that a replica is complete */
-    MUTANT_TOKEN_BELOW_RESET = 261,    /* new tokens are below what a reset partition takes */
-    MUTANT_EXEC_PARTLY = 262,          /* without memory the first commands of an EXEC stay */
-    MUTANT_EXEC_ONE_FENCE = 263,       /* only the first token of an EXEC is checked */
-    MUTANT_WATCH_LOST_HOLDS = 264,     /* a watch that was dropped counts as not broken */
-    MUTANT_WATCH_BEFORE_RESULT = 265,  /* an EXEC that was applied is said to be broken */
-    MUTANT_ABANDON_FORGOTTEN = 266,    /* an abandoned request is executed when it comes */
-    MUTANT_WATCH_OWN_ONLY = 267,       /* what expires or is evicted breaks no watch */
-    MUTANT_CONFIRM_UNCOMMITTED = 269,  /* a read is answered before its round has ended */
-    MUTANT_SCRIPT_STOPPED_KEEPS = 268, /* a script that was stopped leaves what it changed */
+    MUTANT_STALE_ACK_SYNCED = 260,      /* an old acknowledgement says that a replica is complete */
+    MUTANT_TOKEN_BELOW_RESET = 261,     /* new tokens are below what a reset partition takes */
+    MUTANT_EXEC_PARTLY = 262,           /* without memory the first commands of an EXEC stay */
+    MUTANT_EXEC_ONE_FENCE = 263,        /* only the first token of an EXEC is checked */
+    MUTANT_WATCH_LOST_HOLDS = 264,      /* a watch that was dropped counts as not broken */
+    MUTANT_WATCH_BEFORE_RESULT = 265,   /* an EXEC that was applied is said to be broken */
+    MUTANT_ABANDON_FORGOTTEN = 266,     /* an abandoned request is executed when it comes */
+    MUTANT_WATCH_OWN_ONLY = 267,        /* what expires or is evicted breaks no watch */
+    MUTANT_PRESSURE_IGNORED = 270,      /* a primary does not evict for a machine that is full */
+    MUTANT_BACKUP_EVICTS = 271,         /* a backup that is above its limit evicts */
+    MUTANT_LEASE_OWN_DURATION = 272,    /* a promise counts for what is set here, not there */
+    MUTANT_RESET_FORGETS_LEASES = 273,  /* RESET does not wait for leases of former settings */
+    MUTANT_DIGEST_WITHOUT_SECRET = 274, /* anybody can make data with the same digest */
+    MUTANT_CONFIRM_UNCOMMITTED = 269,   /* a read is answered before its round has ended */
+    MUTANT_SCRIPT_STOPPED_KEEPS = 268,  /* a script that was stopped leaves what it changed */
 };
 
 #ifdef CLUSTER_MUTANT

@@ -254,6 +254,7 @@ static void take(struct cluster_partition *p, const struct partition_input *inpu
     switch (input->type) {
     case PARTITION_TICK:
         cluster_clock_sample(&p->clock, p->now_us, input->tick.wall_us, input->tick.median_wall_us);
+        p->store.type->set_pressure(p->store.context, input->tick.pressure);
         partition_run_parked(p);
         partition_keep_house(p);
         partition_confirm_reads(p);

@@ -146,6 +146,7 @@ struct partition_input {
         struct {
             int64_t wall_us;        /* of this machine */
             int64_t median_wall_us; /* of the members */
+            uint32_t pressure;      /* member_pressure of this partition */
         } tick;
         const struct replica_message *message;
         const struct copying_message *copy;

@@ -274,6 +274,8 @@ static void keep_house_at_backup(struct cluster_partition *p) {
     int64_t time_us = p->now_us + p->clock.offset_us;
     if (CLUSTER_MUTATED(MUTANT_BACKUP_EXPIRES))
         (void)p->store.type->sweep(p->store.context, time_us / 1000, &result);
+    if (CLUSTER_MUTATED(MUTANT_BACKUP_EVICTS))
+        (void)p->store.type->sweep(p->store.context, 0, &result);
     uint32_t count = 0;
     if (CLUSTER_MUTATED(MUTANT_SESSIONS_EXPIRE_LOCALLY))
         count = request_memory_choose(p->requests, time_us, 0, PARTITION_EXPIRE_MAX, clients);
@@ -282,7 +284,8 @@ static void keep_house_at_backup(struct cluster_partition *p) {
 }
 
 void partition_keep_house(struct cluster_partition *p) {
-    if (CLUSTER_MUTATED(MUTANT_BACKUP_EXPIRES) || CLUSTER_MUTATED(MUTANT_SESSIONS_EXPIRE_LOCALLY))
+    if (CLUSTER_MUTATED(MUTANT_BACKUP_EXPIRES) || CLUSTER_MUTATED(MUTANT_BACKUP_EVICTS) ||
+        CLUSTER_MUTATED(MUTANT_SESSIONS_EXPIRE_LOCALLY))
         keep_house_at_backup(p);
     if (!partition_is_ready(p) || p->now_us < p->next_sweep_us ||
         replica_admit(p->replica, p->record_max, p->now_us) != LARDER_OK)

@@ -82,6 +82,10 @@ struct partition_store_type {
      * now are as if they were gone. Errors: also LARDER_INVALID for any other command. */
     enum larder_status (*read)(void *context, int64_t now_ms, const struct slice *argv, size_t argc,
                                struct store_result *out) LARDER_NODISCARD;
+    /* How full the fullest of the other replicas' machines is: used bytes per mille of its limit.
+     * Above 1000 this partition is evicted from, and writes that need memory are refused where
+     * nothing may be evicted, as if that limit were this machine's. */
+    void (*set_pressure)(void *context, uint32_t per_mille);
     /* Delete some of what has expired by now and what is above the limits; the effect in *out.
      * Errors: LARDER_NO_MEMORY. */
     enum larder_status (*sweep)(void *context, int64_t now_ms,

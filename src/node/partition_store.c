@@ -13,10 +13,19 @@
 enum {
     SWEEP_RECORDS = 256,
     EVICTION_STEPS_MAX = 16,
+    PRESSURE_STEPS = 8,           /* in so many steps a replica's machine is brought to its limit */
     OVERSHOOT_BYTES = 256 * 1024, /* holes in segments: evicted, to be given back by cleaning */
 };
 
 /* ---- life ---- */
+
+static struct digest_key digest_key_of(uint64_t seed) {
+    uint8_t bytes[16];
+    for (unsigned i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(seed >> 8 * (i % 8));
+    struct digest key = siphash128(bytes, SLICE_LITERAL("digests of partitions"));
+    return (struct digest_key){{key.low, key.high}};
+}
 
 static enum larder_status init_host(struct store_host *host,
                                     const struct store_host_options *options) {
@@ -43,7 +52,7 @@ static enum larder_status init_host(struct store_host *host,
     if (host->partitions == NULL)
         return LARDER_NO_MEMORY;
     for (uint32_t id = 0; id < count; id++)
-        host->partitions[id] = (struct hosted_partition){host, id};
+        host->partitions[id] = (struct hosted_partition){.host = host, .id = id};
     return LARDER_OK;
 }
 
@@ -58,6 +67,9 @@ enum larder_status store_host_create(const struct store_host_options *options,
     host->allocator = a;
     reply_init(&host->reply, a);
     host->reply.protocol = 2;
+    host->digest_key = CLUSTER_MUTATED(MUTANT_DIGEST_WITHOUT_SECRET)
+                           ? (struct digest_key){{0, 0}}
+                           : digest_key_of(options->hash_seed);
     effects_init(&host->items, a);
     effects_init(&host->undo.images, a);
     enum larder_status status = init_host(host, options);
@@ -218,11 +230,22 @@ bool hosted_remove_expired(struct hosted_partition *hosted, struct slice text) N
     }
 }
 
+/* False: there is nothing to evict. */
+static bool evict(struct hosted_partition *hosted, int64_t bytes) NO_THREAD_SAFETY {
+    struct node_thread *thread = &hosted->host->thread;
+    struct keyspace *keyspace = &thread->node->keyspace;
+    struct partition *p = keyspace_partition(keyspace, hosted->id);
+    uint32_t evicted;
+    if (eviction_age(p, keyspace) == UINT64_MAX)
+        return false;
+    (void)eviction_step(p, keyspace, &thread->store, hosted->id, bytes, &evicted);
+    return true;
+}
+
 /* Evict from this partition while the node is above its limit. */
-bool hosted_make_room(struct hosted_partition *hosted) NO_THREAD_SAFETY {
+static bool meet_own_limit(struct hosted_partition *hosted) {
     struct node_thread *thread = &hosted->host->thread;
     struct node *node = thread->node;
-    struct partition *p = keyspace_partition(&node->keyspace, hosted->id);
     int64_t limit = atomic_load_explicit(&node->max_memory_bytes, memory_order_relaxed);
     if (limit == 0)
         return true;
@@ -231,12 +254,34 @@ bool hosted_make_room(struct hosted_partition *hosted) NO_THREAD_SAFETY {
         int64_t above = node_used_bytes(node) - limit;
         if (above <= 0 || (i > 0 && above <= OVERSHOOT_BYTES))
             return true;
-        if (eviction_age(p, &node->keyspace) == UINT64_MAX)
+        if (!evict(hosted, above))
             return false;
-        uint32_t evicted;
-        (void)eviction_step(p, &node->keyspace, &thread->store, hosted->id, above, &evicted);
     }
     return false;
+}
+
+static int64_t partition_bytes(const struct hosted_partition *hosted) NO_THREAD_SAFETY {
+    struct partition_usage usage =
+        partition_usage(keyspace_partition(&hosted->host->node->keyspace, hosted->id));
+    return (int64_t)(usage.live_bytes + usage.blob_bytes);
+}
+
+/* The other machine is to get rid of the part of it that is too much, of each partition alike. It
+ * hears of it, and tells how it is, later, so that each time only some goes. */
+static bool meet_limit_of_others(struct hosted_partition *hosted) {
+    int64_t pressure = hosted->pressure;
+    if (pressure <= 1000 || CLUSTER_MUTATED(MUTANT_PRESSURE_IGNORED))
+        return true;
+    int64_t goal = partition_bytes(hosted) * (pressure - 1000) / pressure / PRESSURE_STEPS + 1;
+    int64_t until = partition_bytes(hosted) - goal;
+    for (unsigned i = 0; i < EVICTION_STEPS_MAX && partition_bytes(hosted) > until; i++)
+        if (!evict(hosted, goal))
+            return false;
+    return true;
+}
+
+bool hosted_make_room(struct hosted_partition *hosted) {
+    return meet_own_limit(hosted) && meet_limit_of_others(hosted);
 }
 
 /* Everything goes: one part without arguments. */
@@ -399,11 +444,26 @@ static enum larder_status sweep(void *context, int64_t now_ms,
     return LARDER_OK;
 }
 
+static void set_pressure(void *context, uint32_t per_mille) {
+    struct hosted_partition *p = context;
+    p->pressure = per_mille;
+}
+
+uint32_t store_host_pressure(const struct store_host *host) {
+    int64_t limit = atomic_load_explicit(&host->node->max_memory_bytes, memory_order_relaxed);
+    int64_t used = node_used_bytes(host->node);
+    if (limit <= 0 || used <= 0)
+        return 0;
+    int64_t per_mille = used / limit >= UINT16_MAX / 1000 ? UINT16_MAX : used * 1000 / limit;
+    return per_mille == 0 ? 1 : (uint32_t)per_mille;
+}
+
 static const struct partition_store_type HOSTED = {
     .execute = execute,
     .execute_all = hosted_execute_all,
     .expire_keys = hosted_expire_keys,
     .read = only_read,
+    .set_pressure = set_pressure,
     .sweep = sweep,
     .apply = hosted_apply,
     .next_part = hosted_next_part,

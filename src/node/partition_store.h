@@ -8,7 +8,7 @@
  *
  * so that a bucket is an interval of the index, found without a look at the others. It is the same
  * on all members because they share the seed of the hash: the cluster draws one when it is formed
- * and keeps it secret.
+ * and keeps it secret. The key of the digests follows from it.
  *
  * EXEC and scripts are all or nothing: before one of their commands changes a key, what the key
  * held is kept, and put back if memory runs out later on or the script has to be stopped. A value
@@ -23,6 +23,7 @@
 #include "base/command_keys.h"
 #include "cluster/partition_store.h"
 #include "node/node.h"
+#include "store/digest.h"
 
 struct store_host_options {
     const struct allocator *allocator; /* NULL: ALLOCATOR_SYSTEM */
@@ -40,6 +41,7 @@ struct store_host;
 struct hosted_partition {
     struct store_host *host;
     uint32_t id;
+    uint32_t pressure; /* of the other replicas, per mille */
 };
 
 /* What is needed to take back what an EXEC or a script changed. */
@@ -48,7 +50,7 @@ struct hosted_undo {
     struct hosted_image *list;
     size_t count, capacity;
     bool is_possible;
-    void *cushion; /* freed when memory is needed to put things back */
+    void *cushion;            /* freed when memory is needed to put things back */
     struct effects_mark mark; /* of the effect */
 };
 
@@ -65,6 +67,7 @@ struct store_host {
     size_t argument_capacity;
     uint8_t *bytes; /* a reply in one piece, a part with its header, or keys left out */
     size_t bytes_capacity;
+    struct digest_key digest_key; /* follows from the hash seed, which nobody else knows */
     struct hosted_undo undo;
     struct hosted_scripts *scripts; /* NULL until one runs */
     bool has_room;                  /* for the script that runs */
@@ -78,6 +81,9 @@ void store_host_destroy(struct store_host *host);
 
 /* The store of one partition, valid as long as the host. */
 struct partition_store store_host_partition(struct store_host *host, uint32_t id);
+
+/* What the partitions of this host use, per mille of max_memory_bytes; 0: there is no limit. */
+uint32_t store_host_pressure(const struct store_host *host);
 
 /* The partition that a key belongs to. */
 uint32_t store_host_partition_of(const struct store_host *host, struct slice key);

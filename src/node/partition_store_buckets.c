@@ -175,15 +175,21 @@ enum larder_status hosted_read_key(void *context, struct slice text, struct slic
     return status;
 }
 
+struct bucket_sum {
+    struct digest_key key;
+    struct digest sum;
+};
+
 static void add_digest(void *context, const struct entry *entry) {
-    struct digest *sum = context;
-    *sum = digest_add(*sum, digest_entry(entry, 0));
+    struct bucket_sum *to = context;
+    to->sum = digest_add(to->sum, digest_entry_keyed(entry, 0, to->key));
 }
 
 void hosted_digest_bucket(void *context, uint32_t bucket, struct store_digest *out) {
-    struct digest sum = {0, 0};
-    visit_bucket(context, bucket, add_digest, &sum);
-    *out = (struct store_digest){sum.low, sum.high};
+    const struct hosted_partition *hosted = context;
+    struct bucket_sum to = {.key = hosted->host->digest_key};
+    visit_bucket(hosted, bucket, add_digest, &to);
+    *out = (struct store_digest){to.sum.low, to.sum.high};
 }
 
 /* ---- clearing ---- */

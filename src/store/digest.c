@@ -94,6 +94,7 @@ void digest_format(struct digest digest, uint8_t *out) {
 /* ---- containers ---- */
 
 struct element_sum {
+    struct digest_key key;
     bool is_ordered;
     uint64_t position;
     struct digest sum;
@@ -103,7 +104,8 @@ static void add_element(void *context, const struct slice *parts, size_t count) 
     struct element_sum *to = context;
     struct sip sip;
     uint8_t size[8];
-    sip_init(&sip, to->is_ordered ? ++to->position : 0, count);
+    sip_init(&sip, to->key.words[0] ^ (to->is_ordered ? ++to->position : 0),
+             to->key.words[1] ^ count);
     for (size_t i = 0; i < count; i++) {
         bytes_put(size, parts[i].size, 8);
         sip_add(&sip, slice_of(size, sizeof(size)));
@@ -113,8 +115,8 @@ static void add_element(void *context, const struct slice *parts, size_t count) 
 }
 
 /* The sum of its elements' hashes, which for ordered containers include the position. */
-static void sip_add_object(struct sip *sip, const struct object *object) {
-    struct element_sum elements = {.is_ordered = object->type->is_ordered};
+static void sip_add_object(struct sip *sip, const struct object *object, struct digest_key key) {
+    struct element_sum elements = {.key = key, .is_ordered = object->type->is_ordered};
     object->type->visit(object, add_element, &elements);
     uint8_t bytes[17];
     bytes[0] = (uint8_t)object->type->kind;
@@ -124,16 +126,21 @@ static void sip_add_object(struct sip *sip, const struct object *object) {
 }
 
 struct digest digest_entry(const struct entry *entry, uint32_t database) {
+    return digest_entry_keyed(entry, database, (struct digest_key){{0, 0}});
+}
+
+struct digest digest_entry_keyed(const struct entry *entry, uint32_t database,
+                                 struct digest_key key) {
     uint8_t text[INT64_TEXT_MAX], header[24];
     bytes_put(header, database, 8);
     bytes_put(header + 8, (uint64_t)entry->expiry_ms, 8);
     bytes_put(header + 16, entry->key.size, 8);
     struct sip sip;
-    sip_init(&sip, 0, 0);
+    sip_init(&sip, key.words[0], key.words[1]);
     sip_add(&sip, slice_of(header, sizeof(header)));
     sip_add(&sip, entry->key);
     if (entry->value.kind == VALUE_OBJECT)
-        sip_add_object(&sip, entry->value.object);
+        sip_add_object(&sip, entry->value.object, key);
     else
         sip_add(&sip, value_text(&entry->value, text));
     return sip_finish(&sip);

@@ -6,7 +6,7 @@
  *
  * A value counts by its text: 12 as an integer and "12" as bytes are the same. Entries of ids that
  * are no database's don't count; expired ones that are still there do. Not for adversaries: the
- * hash has no secret. */
+ * hash has no secret, unless it is given one (digest_entry_keyed). */
 #ifndef LARDER_STORE_DIGEST_H
 #define LARDER_STORE_DIGEST_H
 
@@ -30,6 +30,13 @@ void digest_format(struct digest digest, uint8_t *out);
 
 /* Of one entry, as if it were in this database. Any thread on its own entry. */
 struct digest digest_entry(const struct entry *entry, uint32_t database);
+
+/* With a secret: who does not know it can't make entries that differ and have the same sum. */
+struct digest_key {
+    uint64_t words[2];
+};
+struct digest digest_entry_keyed(const struct entry *entry, uint32_t database,
+                                 struct digest_key key);
 
 struct digest partition_digest(struct partition *p, const struct keyspace *keyspace)
     REQUIRES(PARTITION_LOCK);

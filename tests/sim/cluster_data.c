@@ -270,7 +270,7 @@ void cluster_data_tick(struct cluster_data *d) {
     int64_t median_us = member_median_wall_us(d->member, machine_now_us(d->machine), wall_us);
     for (uint32_t p = 0; p < d->settings->partition_count && d->store != NULL; p++) {
         (void)step(d, p,
-                   &(struct partition_input){.type = PARTITION_TICK, .tick = {wall_us, median_us}});
+                   &(struct partition_input){.type = PARTITION_TICK, .tick = {wall_us, median_us, 0}});
         watch_time(d, p, median_us);
     }
 }

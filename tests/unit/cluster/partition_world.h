@@ -46,6 +46,7 @@ struct world {
     int64_t now_ms;
     int64_t park_ms; /* of deadlines */
     bool is_quiet, shows_messages;
+    uint32_t pressure; /* that members are told of the others */
     struct partition_output out;
     /* of the newest reply */
     uint64_t reply_context;
@@ -253,10 +254,11 @@ __attribute__((unused)) static void world_change(enum config_entry_type type, ui
 __attribute__((unused)) static void world_tick(uint32_t n) {
     int64_t wall_ms = 1700000000000 + world.now_ms;
     int64_t ahead_ms = world.members[n].wall_ahead_ms;
-    assert_int_equal(world_step(n, (struct partition_input){.type = PARTITION_TICK,
-                                                            .tick = {(wall_ms + ahead_ms) * 1000,
-                                                                     wall_ms * 1000}}),
-                     LARDER_OK);
+    assert_int_equal(
+        world_step(n, (struct partition_input){.type = PARTITION_TICK,
+                                               .tick = {(wall_ms + ahead_ms) * 1000, wall_ms * 1000,
+                                                        world.pressure}}),
+        LARDER_OK);
 }
 
 __attribute__((unused)) static void world_deliver_at(size_t at) {
@@ -363,12 +365,14 @@ __attribute__((unused)) static void world_lock(uint32_t n, uint64_t context,
 
 __attribute__((unused)) static void world_promise(uint32_t to, uint32_t from, int64_t sent_ms) {
     assert_true(lease_give(world.members[to].leases, from, 1, world.now_ms * 1000));
-    lease_take(world.members[from].leases, to, 1, sent_ms * 1000, world.members[to].view->index,
+    lease_take(world.members[from].leases, to, 1,
+               &(struct lease_promise){sent_ms * 1000, 250000, world.members[to].view->index},
                world.now_ms * 1000);
 }
 
 __attribute__((unused)) static void world_hear_coordinator(uint32_t n) {
-    lease_take_config(world.members[n].leases, world.now_ms * 1000, world.entry_count,
+    lease_take_config(world.members[n].leases,
+                      &(struct lease_promise){world.now_ms * 1000, 2000000, world.entry_count},
                       world.now_ms * 1000);
 }
 

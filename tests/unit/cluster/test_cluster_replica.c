@@ -241,13 +241,16 @@ static void read_at(uint32_t n, uint64_t context) {
 static void promise(uint32_t to, uint32_t from, int64_t sent_ms) {
     struct fixture *f = &fixture;
     assert_true(lease_give(f->nodes[to].leases, from, 1, f->now_ms * 1000));
-    lease_take(f->nodes[from].leases, to, 1, sent_ms * 1000, f->nodes[to].view->index,
+    lease_take(f->nodes[from].leases, to, 1,
+               &(struct lease_promise){sent_ms * 1000, 250000, f->nodes[to].view->index},
                f->now_ms * 1000);
 }
 
 static void hear_coordinator(uint32_t n) {
-    lease_take_config(fixture.nodes[n].leases, fixture.now_ms * 1000, fixture.nodes[n].view->index,
-                      fixture.now_ms * 1000);
+    lease_take_config(
+        fixture.nodes[n].leases,
+        &(struct lease_promise){fixture.now_ms * 1000, 2000000, fixture.nodes[n].view->index},
+        fixture.now_ms * 1000);
 }
 
 static void promise_all(void) {
@@ -758,7 +761,9 @@ static void a_promise_of_another_process_does_not_count(void **state) {
     struct node *a = &fixture.nodes[A];
     fixture.now_ms += 230;
     promise(B, A, fixture.now_ms);
-    lease_take(a->leases, C, 7, fixture.now_ms * 1000, a->view->index, fixture.now_ms * 1000);
+    lease_take(a->leases, C, 7,
+               &(struct lease_promise){fixture.now_ms * 1000, 250000, a->view->index},
+               fixture.now_ms * 1000);
     read_at(A, 1);
     expect("");
     promise(C, A, fixture.now_ms);
@@ -771,7 +776,8 @@ static void a_coordinator_that_knows_more_is_heard_when_it_is_known_here(void **
     struct node *a = &fixture.nodes[A];
     int64_t now_us = (fixture.now_ms += 1800) * 1000;
     commit_change(CONFIG_NOP, 0);
-    lease_take_config(a->leases, now_us, fixture.entry_count, now_us);
+    lease_take_config(a->leases, &(struct lease_promise){now_us, 2000000, fixture.entry_count},
+                      now_us);
     assert_int_equal(replica_admit(a->replica, 1, now_us), LARDER_DENIED);
     see(A);
     assert_int_equal(replica_admit(a->replica, 1, now_us), LARDER_OK);
