@@ -32,7 +32,6 @@ void partition_write(struct cluster_partition *p, uint64_t context, int64_t dead
     if (!fits ||
         (!is_lock && partition_apply_beside(p, p->replica->log.last, &written) != LARDER_OK))
         p->is_broken = true;
-    cluster_clock_note(&p->clock, written.time_us);
     if (!p->is_broken && written.kind == PARTITION_RECORD_EFFECT) {
         copying_note_executed(p->copying, p->replica->log.last, written.body);
         if (context != 0 || !CLUSTER_MUTATED(MUTANT_WATCH_OWN_ONLY))
