@@ -117,6 +117,7 @@ struct partition_reply {
     uint64_t context;
     enum partition_answer answer;
     struct slice bytes; /* RESP; DONE; borrowed until the next step */
+    bool is_confirmed;  /* a read by lease was answered after a round */
     int64_t as_of_us;   /* a stale read: cluster time of the newest record that it saw; else 0 */
     /* DONE, of a LOCK_REQUEST */
     enum lock_answer lock_answer;

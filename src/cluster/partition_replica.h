@@ -110,6 +110,7 @@ enum replica_answer {
 struct replica_reply {
     uint64_t context;
     enum replica_answer answer;
+    bool is_confirmed; /* a read: by a record, as no promises cover it */
 };
 
 struct partition_replica {

@@ -301,5 +301,6 @@ void partition_take_replies(struct cluster_partition *p, const struct replica_ou
         case ANSWER_REFUSED: break;
         }
         partition_say(p, s->request.context, answer, slot);
+        p->replies[p->reply_count - 1].is_confirmed = out->replies[i].is_confirmed;
     }
 }

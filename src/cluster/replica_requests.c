@@ -132,7 +132,8 @@ void requests_settle(struct partition_replica *r) {
         if (answer == 0)
             r->requests[kept++] = request;
         else
-            r->replies[r->out->reply_count++] = (struct replica_reply){request.context, answer};
+            r->replies[r->out->reply_count++] =
+                (struct replica_reply){request.context, answer, request.is_read && !is_covered(r)};
     }
     r->request_count = kept;
 }

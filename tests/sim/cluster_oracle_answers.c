@@ -66,14 +66,15 @@ static void check_stale(struct cluster_oracle *o, const struct sim_machine *mach
         oracle_violate(o, machine, "I14: a stale read of what may be cut or is not there yet");
 }
 
+/* After a round it matters that nobody led when that began, not now. */
 static void check_read(struct cluster_oracle *o, struct sim_machine *machine, uint32_t p,
-                       const struct partition_replica *r, uint64_t stored) {
+                       const struct partition_replica *r, uint64_t stored, bool is_confirmed) {
     struct cluster_member *member = cluster_process_member(machine->process);
-    if (r->view.term < o->partitions[p].newest_open)
+    if (r->view.term < o->partitions[p].newest_open && !is_confirmed)
         oracle_violate(o, machine, "I5: a read was answered when a newer term was open");
     if (r->role == REPLICA_OPEN && stored < r->applied)
         oracle_violate(o, machine, "I14: a primary answers that has not applied its log");
-    if (oracle_is_serving(r))
+    if (oracle_is_serving(r) && !is_confirmed)
         oracle_check_answer(o, machine, member, p, r);
 }
 
@@ -99,7 +100,7 @@ void cluster_oracle_answer(struct cluster_oracle *o, struct sim_machine *machine
         r->view.in_sync.count > 1)
         oracle_violate(o, machine, "I14: a read by a round was answered without one");
     if (asked->is_read && asked->mode != PARTITION_READ_ROUND && !asked->may_expire)
-        check_read(o, machine, p, r, stored);
+        check_read(o, machine, p, r, stored, reply->is_confirmed);
     if (!asked->is_read && !asked->is_again && r->view.in_sync.count < r->settings.min_insync)
         oracle_violate(o, machine, "I14: a write was answered with too few in sync");
 }
