@@ -274,6 +274,35 @@ void configuration_advance(struct configuration *c, uint64_t index) {
         c->index = index;
 }
 
+enum { FORCED_CEILING_US = 240000000 }; /* as far as any coordinator's clock may have raised it */
+
+bool configuration_force(struct configuration *c, uint32_t number, uint64_t wall_us,
+                         struct forced_generation *out) {
+    struct member *self = find_member(c, number);
+    if (self == NULL || self->state == MEMBER_DOWN)
+        return false;
+    *out = (struct forced_generation){.members_removed = c->member_count - 1};
+    c->generation = out->generation = (uint16_t)(c->generation + 1);
+    c->index++;
+    c->members[0] = *self;
+    c->members[0].state = MEMBER_ACTIVE;
+    c->member_count = 1;
+    uint64_t above = wall_us + FORCED_CEILING_US;
+    above = above > c->ceiling ? above : c->ceiling;
+    if (!CLUSTER_MUTATED(MUTANT_FORCED_TOKENS_GO_ON)) {
+        c->reset_ceiling = above;
+        c->ceiling = above + FORCED_CEILING_US;
+    }
+    for (uint32_t p = 0; p < c->partition_count; p++) {
+        c->partitions[p].reset_ceiling = c->reset_ceiling;
+        if (partition_config_force(c, &c->partitions[p], number))
+            out->kept_count++;
+        else
+            out->lost_count++;
+    }
+    return true;
+}
+
 static bool partition_is_sound(const struct configuration *c, const struct partition_config *p) {
     if ((p->state == PARTITION_LOST) != (p->in_sync.count == 0) ||
         (p->primary != CLUSTER_NOBODY) != (p->in_sync.count > 0))

@@ -83,6 +83,14 @@ struct cluster_settings {
     uint32_t node_timeout_ms; /* 2000 */
 };
 
+/* What became of a cluster whose config group was given up. */
+struct forced_generation {
+    uint16_t generation;      /* the new one */
+    uint32_t members_removed; /* all but one: they come back empty, as new nodes */
+    uint32_t kept_count;      /* partitions that the member was in sync with: it leads them now */
+    uint32_t lost_count;      /* the others: LOST, until a RESET by the loss policy or by hand */
+};
+
 enum config_entry_type {
     CONFIG_JOIN = 1,
     CONFIG_DOWN,
@@ -221,6 +229,14 @@ enum larder_status configuration_peek_index(struct slice bytes, uint64_t *out);
 
 /* Of the encoded state; not to be stored. */
 uint64_t configuration_hash(const struct configuration *configuration);
+
+/* Begin a new generation with one member, `number`, from what it knows: the majority of the config
+ * group is lost for ever. Of a partition that it was in sync with, or was of the last that were, it
+ * has everything that was acknowledged, unless it was taken out by entries that it never saw.
+ * Tokens go on above all that the old generation can have given by `wall_us`. Entries begin with
+ * the index after next. False: it is no live member. */
+bool configuration_force(struct configuration *configuration, uint32_t number, uint64_t wall_us,
+                         struct forced_generation *out);
 
 /* Whether the rules above hold; for tests and for checks after a restore. */
 bool configuration_is_sound(const struct configuration *configuration);

@@ -22,15 +22,16 @@ static void set_defaults(struct member_options *o) {
     o->moves_max = o->moves_max == 0 ? 2 : o->moves_max;
 }
 
-static enum larder_status create_core(struct cluster_member *m, const struct member_start *start) {
+enum larder_status member_create_core(const struct cluster_member *m, uint16_t generation,
+                                      const struct raft_restored *restored, struct raft **out) {
     const struct raft_options options = {
         .cluster = m->options.cluster,
-        .generation = m->options.generation,
+        .generation = generation,
         .self = m->options.self.node,
         .seed = m->options.seed,
         .election_ms = m->options.election_ms,
     };
-    return raft_create(&options, start->restored, m->allocator, &m->raft);
+    return raft_create(&options, restored, m->allocator, out);
 }
 
 /* Frames hold the largest message of the core, or the whole configuration. */
@@ -69,7 +70,7 @@ enum larder_status member_create(const struct member_options *options,
     volatile_storage_init(&m->storage, allocator);
     enum larder_status status = create_frame(m);
     if (status == LARDER_OK)
-        status = create_core(m, start);
+        status = member_create_core(m, m->options.generation, start->restored, &m->raft);
     if (status == LARDER_OK)
         status = member_view_create(m, start);
     if (status == LARDER_OK)

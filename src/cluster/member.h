@@ -42,6 +42,14 @@ struct member_host {
     /* The bytes of the snapshot that `store` was last told to install; empty: they can't be read.
      */
     struct slice (*load_snapshot)(void *context);
+    /* A new generation begins by force: what was durable goes, this takes its place, durably,
+     * before it returns. Errors: as the disk has it, nothing has changed then. Not used where
+     * `store` is NULL. */
+    enum larder_status (*begin_generation)(void *context, uint16_t generation,
+                                           const struct raft_hard_state *hard_state,
+                                           const struct raft_snapshot *snapshot,
+                                           const struct raft_configuration *voters,
+                                           struct slice bytes);
     /* The configuration changed, or this member's place in it: every partition must see it now. */
     void (*view)(void *context, const struct configuration *configuration);
     /* The coordinator wants this primary to hand the partition on. */
@@ -107,6 +115,17 @@ void member_refused(struct cluster_member *member, const struct member_address *
                     int64_t now_us);
 /* Leave: give up all seats, then all. member_may_leave says when that is done. */
 void member_drain(struct cluster_member *member);
+
+/* The operator says that the majority of the config group is gone for ever: this member begins a
+ * new generation alone, with what it has, and leads every partition that it was in sync with.
+ * Frames of the old generation are refused from now on; its members come back empty, as new nodes.
+ * What may be lost is written in docs/consistency.md. *out: what became of it; the configuration
+ * shows which partitions are LOST. Errors, nothing changed: LARDER_AGAIN (the coordinator was heard
+ * within twice the longest config lease: it may not be gone); LARDER_DENIED (it is no live member);
+ * LARDER_NO_MEMORY; those of begin_generation. */
+LARDER_NODISCARD
+enum larder_status member_force_generation(struct cluster_member *member, int64_t now_us,
+                                           int64_t wall_us, struct forced_generation *out);
 
 /* Ask the config group for a change. Nothing is promised: what comes of it the configuration shows.
  */

@@ -36,6 +36,7 @@ struct member_peer {
     int64_t down_since_us;  /* INT64_MAX: it is not down */
     int64_t reported_us;    /* when it last told whom it suspects */
     uint32_t pressure;      /* as it last told */
+    bool is_voter;          /* likewise */
     int64_t wall_offset_us; /* its wall clock less this machine's clock */
     bool has_wall;
     uint32_t suspect_count;
@@ -127,6 +128,9 @@ struct cluster_member {
 };
 
 /* member.c */
+LARDER_NODISCARD
+enum larder_status member_create_core(const struct cluster_member *m, uint16_t generation,
+                                      const struct raft_restored *restored, struct raft **out);
 enum larder_status member_raft_step(struct cluster_member *m, struct raft_input *input);
 /* Send what lies at m->frame behind the header. */
 void member_send(struct cluster_member *m, const struct member_address *to, struct raft_id node,
@@ -154,6 +158,11 @@ void member_queue_proposal(struct cluster_member *m, const struct config_entry *
 void member_flush_proposals(struct cluster_member *m);
 /* Ask to be admitted, or to be drained, now and then until it is done. */
 void member_join(struct cluster_member *m);
+
+/* member_links.c. Who has no seat in the core does not know who leads it: it asks voters, any of
+ * which it hears. */
+bool member_has_seat(const struct cluster_member *m);
+bool member_hears_voter(const struct cluster_member *m, const struct member_peer *peer);
 
 /* member_view.c: following the configuration */
 enum larder_status member_view_create(struct cluster_member *m, const struct member_start *start);

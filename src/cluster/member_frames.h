@@ -5,9 +5,8 @@
  *              from incarnation u64 | index u64 | body | crc u32 (CRC-32C of all before)
  *
  *   CONSENSUS  message as in raft/codec.h
- *   HEARTBEAT  sent u64 | wall u64 | memory used, per mille u16 | suspects u8 | suspects times:
- *              number u32
- *   PROMISE    sent u64 (of the heartbeat) | duration u32 (microseconds)
+ *   HEARTBEAT  sent u64 | wall u64 | memory u16 | voter u8 | suspects u8 | each: number u32
+ *   PROMISE    sent u64 (of the heartbeat) | duration u32
  *   CONFIRM    sent u64 | index u64 | duration u32          the coordinator's answer to a heartbeat
  *   PROPOSE    forwarded u8 | entry as in configuration.h
  *   FETCH      host 64 | ports 2 x u16       send there what follows the header's index
@@ -17,6 +16,7 @@
  *   OFFER      partition u32 | term u64 | sequence u64
  *   PARTITION  whatever partitions say to each other
  *
+ * Durations are microseconds; memory is what is used, per mille of the limit.
  * `to node` of nobody: whoever lives there. `index`: up to where the sender has applied the
  * configuration. */
 #ifndef LARDER_CLUSTER_MEMBER_FRAMES_H

@@ -7,9 +7,24 @@
  * The coordinator serves all heartbeats that came before a round began with that one round of
  * ReadIndex (Ongaro 2014, section 6.4). */
 #include "cluster/member_core.h"
+#include "cluster/mutants.h"
 #include "raft/bytes.h"
 
+enum { VOTER_HEARD_US = 1000000 };
+
 /* ---- sending ---- */
+
+static const struct raft_member *seat_of(const struct cluster_member *m) {
+    const struct raft_configuration *core = raft_get_configuration(m->raft);
+    for (uint32_t i = 0; i < core->count; i++)
+        if (raft_id_equal(core->members[i].id, m->options.self.node))
+            return &core->members[i];
+    return NULL;
+}
+
+bool member_has_seat(const struct cluster_member *m) {
+    return seat_of(m) != NULL;
+}
 
 static size_t write_heartbeat(struct cluster_member *m) {
     uint8_t *body = member_body(m);
@@ -17,6 +32,8 @@ static size_t write_heartbeat(struct cluster_member *m) {
     write_unsigned(&w, (uint64_t)m->now_us, 8);
     write_unsigned(&w, (uint64_t)m->wall_us, 8);
     write_unsigned(&w, m->pressure, 2);
+    const struct raft_member *seat = seat_of(m);
+    write_unsigned(&w, seat != NULL && seat->is_voter, 1);
     uint8_t *count = w.at++;
     *count = 0;
     for (uint32_t i = 0; i < m->peer_count && *count < MEMBER_SUSPECTS_MAX; i++)
@@ -33,6 +50,11 @@ static bool is_leader(const struct cluster_member *m, const struct raft_status *
     return other != NULL && raft_id_equal(other->node, status->leader);
 }
 
+bool member_hears_voter(const struct cluster_member *m, const struct member_peer *peer) {
+    return peer->is_voter && m->now_us - peer->reported_us < VOTER_HEARD_US &&
+           !CLUSTER_MUTATED(MUTANT_OBSERVER_ASKS_NOBODY);
+}
+
 /* Not to those that are down: they join again first. */
 static void send_heartbeats(struct cluster_member *m) {
     struct raft_status status;
@@ -41,7 +63,8 @@ static void send_heartbeats(struct cluster_member *m) {
     for (uint32_t i = 0; i < m->peer_count; i++) {
         const struct member_peer *peer = &m->peers[i];
         const struct member *other = configuration_find_member(m->configuration, peer->number);
-        bool is_wanted = peer->is_close || is_leader(m, &status, peer->number);
+        bool is_wanted = peer->is_close || is_leader(m, &status, peer->number) ||
+                         (!member_has_seat(m) && member_hears_voter(m, peer));
         if (other != NULL && other->state != MEMBER_DOWN && is_wanted)
             member_send(m, &other->address, other->node, FRAME_HEARTBEAT, size);
     }
@@ -105,6 +128,7 @@ void member_take_heartbeat(struct cluster_member *m, const struct member *from, 
     int64_t sent_us = (int64_t)read_unsigned(&r, 8);
     int64_t wall_us = (int64_t)read_unsigned(&r, 8);
     uint32_t pressure = (uint32_t)read_unsigned(&r, 2);
+    bool votes = read_flag(&r);
     uint64_t count = read_unsigned(&r, 1);
     struct member_peer *peer = member_find_peer(m, from->number);
     if (r.is_failed || count > MEMBER_SUSPECTS_MAX || r.left != 4 * count || peer == NULL ||
@@ -114,6 +138,7 @@ void member_take_heartbeat(struct cluster_member *m, const struct member *from, 
     take_suspects(m, peer, &r, (uint32_t)count);
     peer->reported_us = m->now_us;
     peer->pressure = pressure;
+    peer->is_voter = votes;
     peer->has_wall = true;
     peer->wall_offset_us = wall_us - m->now_us;
     if (sent_us > peer->asked_us)

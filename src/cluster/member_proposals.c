@@ -69,6 +69,18 @@ const struct member *member_find_leader(const struct cluster_member *m) {
                : NULL;
 }
 
+/* It knows who leads and passes it on. */
+static void ask_a_voter(struct cluster_member *m, struct slice entry) {
+    for (uint32_t i = 0; i < m->peer_count; i++) {
+        const struct member_peer *peer = &m->peers[m->peer_at++ % m->peer_count];
+        const struct member *other = configuration_find_member(m->configuration, peer->number);
+        if (other == NULL || !member_hears_voter(m, peer))
+            continue;
+        forward(m, &other->address, other->node, false, entry);
+        return;
+    }
+}
+
 void member_route_proposal(struct cluster_member *m, struct slice entry, bool is_forwarded) {
     struct raft_status status;
     raft_get_status(m->raft, &status);
@@ -80,6 +92,8 @@ void member_route_proposal(struct cluster_member *m, struct slice entry, bool is
     const struct member *leader = member_find_leader(m);
     if (leader != NULL && !is_forwarded)
         forward(m, &leader->address, leader->node, true, entry);
+    else if (leader == NULL && !is_forwarded && !member_has_seat(m))
+        ask_a_voter(m, entry);
 }
 
 void member_flush_proposals(struct cluster_member *m) {

@@ -142,8 +142,13 @@ enum cluster_mutant {
     MUTANT_LEASE_OWN_DURATION = 272,    /* a promise counts for what is set here, not there */
     MUTANT_RESET_FORGETS_LEASES = 273,  /* RESET does not wait for leases of former settings */
     MUTANT_DIGEST_WITHOUT_SECRET = 274, /* anybody can make data with the same digest */
-    MUTANT_CONFIRM_UNCOMMITTED = 269,   /* a read is answered before its round has ended */
-    MUTANT_SCRIPT_STOPPED_KEEPS = 268,  /* a script that was stopped leaves what it changed */
+    MUTANT_FORCED_SAME_GENERATION = 275, /* the old generation's frames are taken */
+    MUTANT_FORCED_LEARNER_LEADS = 276,   /* a member leads by force what it has half of */
+    MUTANT_FORCED_TOKENS_GO_ON = 277,    /* tokens do not rise with a forced generation */
+    MUTANT_FORCED_UNCHECKED = 278,       /* a member forces although it hears the coordinator */
+    MUTANT_OBSERVER_ASKS_NOBODY = 279,   /* who has no seat in the core gets no config lease */
+    MUTANT_CONFIRM_UNCOMMITTED = 269,    /* a read is answered before its round has ended */
+    MUTANT_SCRIPT_STOPPED_KEEPS = 268,   /* a script that was stopped leaves what it changed */
 };
 
 #ifdef CLUSTER_MUTANT

@@ -124,6 +124,23 @@ static void begin_term(struct configuration *c, struct partition_config *p, uint
     member_set_remove(&p->learners, primary);
 }
 
+bool partition_config_force(struct configuration *c, struct partition_config *p, uint32_t number) {
+    bool is_kept =
+        member_set_has(&p->in_sync, number) || member_set_has(&p->last, number) ||
+        (CLUSTER_MUTATED(MUTANT_FORCED_LEARNER_LEADS) && member_set_has(&p->learners, number));
+    p->epoch++;
+    p->in_sync = p->learners = p->target = p->last = (struct member_set){0};
+    p->is_released = false;
+    if (is_kept) {
+        begin_term(c, p, number);
+    } else {
+        p->primary = CLUSTER_NOBODY;
+        p->lost_index = c->index;
+    }
+    partition_config_settle(c, p);
+    return is_kept;
+}
+
 enum { RESET_ROOM_US = 1000000 }; /* tokens that can be given before the ceiling is raised */
 
 static void apply_reset(struct configuration *c, struct partition_config *p,

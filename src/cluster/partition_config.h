@@ -14,6 +14,10 @@ void partition_config_apply(struct configuration *configuration, enum config_ent
 /* A process is gone: all its seats in all partitions are taken, its primaries given to in-sync
  * members with the fewest primaries. */
 void partition_config_take_seats(struct configuration *configuration, uint32_t number);
+/* Nobody but this member is left. True: it goes on with the partition; else that is LOST, and
+ * nobody has it. */
+bool partition_config_force(struct configuration *configuration, struct partition_config *partition,
+                            uint32_t number);
 /* Make the state say how many are in sync. */
 void partition_config_settle(const struct configuration *configuration,
                              struct partition_config *partition);

@@ -149,3 +149,15 @@ struct slice volatile_storage_snapshot(const struct volatile_storage *s) {
     return s->newest.bytes == NULL ? slice_of(NULL, 0)
                                    : slice_of(s->newest.bytes, s->newest.snapshot.size);
 }
+
+bool volatile_storage_begin(struct volatile_storage *s, const struct raft_snapshot *snapshot,
+                            struct slice bytes) {
+    uint8_t *copy = allocator_allocate(s->allocator, bytes.size + 1);
+    if (copy == NULL)
+        return false;
+    memcpy(copy, bytes.data, bytes.size);
+    volatile_storage_finish(s);
+    volatile_storage_init(s, s->allocator);
+    s->newest = (struct volatile_image){.snapshot = *snapshot, .bytes = copy};
+    return true;
+}

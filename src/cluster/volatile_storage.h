@@ -40,6 +40,9 @@ bool volatile_storage_answer(struct volatile_storage *storage, struct raft_input
 /* What the core said to the answer just given; while it is busy the answer comes again. */
 void volatile_storage_settle(struct volatile_storage *storage, const struct raft_input *answer,
                              enum larder_status status);
+/* Begin anew from this snapshot; copied. False: no memory, nothing changed. */
+bool volatile_storage_begin(struct volatile_storage *storage, const struct raft_snapshot *snapshot,
+                            struct slice bytes);
 /* Of the newest whole snapshot; empty if there is none. */
 struct slice volatile_storage_snapshot(const struct volatile_storage *storage);
 

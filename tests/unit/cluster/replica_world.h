@@ -512,11 +512,14 @@ static void deliver_to_machine(const struct frame *f) {
     case FRAME_HEARTBEAT: take_heartbeat(n, f); break;
     case FRAME_PROMISE:
         note_promise(m->witness.promises, &m->witness.promise_count, f);
-        lease_take(m->leases, f->from + 1, f->incarnation, f->sent_us, f->index, local_us(n));
+        lease_take(m->leases, f->from + 1, f->incarnation,
+                   &(struct lease_promise){f->sent_us, m->leases->lease_us, f->index}, local_us(n));
         break;
     case FRAME_CONFIRM:
         note_promise(m->witness.confirms, &m->witness.confirm_count, f);
-        lease_take_config(m->leases, f->sent_us, f->index, local_us(n));
+        lease_take_config(m->leases,
+                          &(struct lease_promise){f->sent_us, m->leases->config_lease_us, f->index},
+                          local_us(n));
         break;
     default: take_copy(n, f); break;
     }
