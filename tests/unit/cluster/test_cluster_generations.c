@@ -318,6 +318,64 @@ static void a_force_without_memory_changes_nothing(void **state) {
     assert_true(member_is_coordinator(places[1].member));
 }
 
+/* ---- settings of leases ---- */
+
+static void a_promise_counts_for_as_long_as_its_giver_said(void **state) {
+    (void)state;
+    struct lease_table *table = NULL;
+    const struct member_set both = {.count = 2, .members = {1, 2}};
+    assert_int_equal(lease_table_create(4, 500000, 2000000, 0, &ALLOCATOR_SYSTEM, &table),
+                     LARDER_OK);
+    assert_true(lease_set_peer(table, 2, 1));
+    lease_set_applied(table, 5);
+    lease_take(table, 2, 1, &(struct lease_promise){1000000, 100000, 5}, 1010000);
+    assert_true(lease_covers(table, &both, 1, 5, 1080000));
+    assert_false(lease_covers(table, &both, 1, 5, 1101000)); /* whatever is set here */
+    table->lease_us = 10000;
+    lease_take(table, 2, 1, &(struct lease_promise){2000000, 100000, 5}, 2010000);
+    assert_true(lease_covers(table, &both, 1, 5, 2080000));
+    lease_take_config(table, &(struct lease_promise){3000000, 50000, 5}, 3000000);
+    assert_true(lease_config_holds(table, 3040000));
+    assert_false(lease_config_holds(table, 3060000));
+    lease_table_destroy(table);
+}
+
+static void set_config_lease(uint32_t lease_ms) {
+    struct config_entry entry = {.type = CONFIG_SETTINGS,
+                                 .settings = configuration_at(0)->settings};
+    entry.settings.config_lease_ms = lease_ms;
+    entry.settings.node_timeout_ms = 2000;
+    entry.settings.loss_policy = LOSS_RESET;
+    member_propose(places[0].member, &entry);
+    run(500);
+    assert_int_equal(configuration_at(0)->settings.config_lease_ms, lease_ms);
+}
+
+static uint32_t count_lost(void) {
+    uint32_t lost = 0;
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        lost += configuration_at(0)->partitions[p].state == PARTITION_LOST;
+    return lost;
+}
+
+/* Somebody may still have an answer of the coordinator that was given for six seconds. */
+static void a_reset_waits_for_leases_of_former_settings(void **state) {
+    (void)state;
+    found(5);
+    run(8000);
+    set_config_lease(6000);
+    set_config_lease(1000);
+    assert_int_equal(configuration_at(0)->longest_config_lease_ms, 6000);
+    for (uint32_t i = 2; i < 5; i++)
+        stop(i);
+    run(2500);
+    assert_true(count_lost() > 0);
+    run(6000);
+    assert_true(count_lost() > 0);
+    run(8000);
+    assert_int_equal(count_lost(), 0);
+}
+
 /* ---- observers ---- */
 
 /* The core has seats for 32; the others follow what is committed by asking for it. */
@@ -376,6 +434,8 @@ int main(void) {
         TEST(members_of_the_old_generation_are_refused),
         TEST(they_come_back_as_new_nodes),
         TEST(a_force_without_memory_changes_nothing),
+        TEST(a_promise_counts_for_as_long_as_its_giver_said),
+        TEST(a_reset_waits_for_leases_of_former_settings),
         TEST(forty_members_follow_one_configuration),
         TEST(a_voter_of_a_large_cluster_is_replaced),
     };
