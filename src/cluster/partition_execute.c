@@ -294,13 +294,14 @@ void partition_keep_house(struct cluster_partition *p) {
         p->next_expiry_us = p->now_us + EXPIRY_EVERY_US;
         forget_sessions(p, 0);
     }
-    log_digest(p);
     struct store_result result = {0};
     int64_t time_us = partition_time(p);
-    if (p->store.type->sweep(p->store.context, time_us / 1000, &result) != LARDER_OK ||
-        result.effect.size == 0)
-        return;
-    struct partition_record record = {
-        .kind = PARTITION_RECORD_EFFECT, .time_us = time_us, .body = result.effect};
-    partition_write(p, 0, INT64_MAX, &record);
+    if (p->store.type->sweep(p->store.context, time_us / 1000, &result) != LARDER_OK)
+        return; /* it may hold what has to be put back first */
+    if (result.effect.size > 0) {
+        struct partition_record record = {
+            .kind = PARTITION_RECORD_EFFECT, .time_us = time_us, .body = result.effect};
+        partition_write(p, 0, INT64_MAX, &record);
+    }
+    log_digest(p);
 }

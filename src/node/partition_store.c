@@ -387,6 +387,8 @@ static enum larder_status run_any(struct hosted_partition *p, int64_t now_ms, bo
                                   const struct slice *argv, size_t argc, struct store_result *out) {
     struct key_list keys = {.count = 0};
     store_host_begin(p->host, now_ms);
+    if (!hosted_settle(p->host))
+        return LARDER_NO_MEMORY;
     const struct command_spec *spec = hosted_find_command(argv, argc);
     enum larder_status status = LARDER_OK;
     if (!hosted_is_permitted(p, spec, argv, argc) ||
@@ -431,7 +433,8 @@ static enum larder_status sweep(void *context, int64_t now_ms,
     struct keyspace *keyspace = &thread->node->keyspace;
     struct partition *p = keyspace_partition(keyspace, hosted->id);
     store_host_begin(hosted->host, now_ms);
-    enum larder_status status = hosted_enter(hosted);
+    enum larder_status status =
+        hosted_settle(hosted->host) ? hosted_enter(hosted) : LARDER_NO_MEMORY;
     if (status != LARDER_OK)
         return status;
     if (partition_has_expiring(p))

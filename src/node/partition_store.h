@@ -50,8 +50,9 @@ struct hosted_undo {
     struct hosted_image *list;
     size_t count, capacity;
     bool is_possible;
-    void *cushion;            /* freed when memory is needed to put things back */
-    struct effects_mark mark; /* of the effect */
+    struct hosted_partition *pending; /* not all of it is back yet, for want of memory; or NULL */
+    void *cushion;                    /* freed when memory is needed to put things back */
+    struct effects_mark mark;         /* of the effect */
 };
 
 struct hosted_scripts; /* partition_store_script.c */
@@ -137,8 +138,14 @@ bool hosted_is_write(const struct command_spec *spec);
 void hosted_undo_begin(struct store_host *host);
 /* The key is about to be changed. False: no memory. */
 bool hosted_undo_keep(struct hosted_partition *p, struct slice key);
-/* Everything is as it was, and so is the effect. False: it can't be. */
+/* Everything is as it was, and so is the effect; or will be before anything else is done. False: it
+ * can't be. */
 bool hosted_undo(struct hosted_partition *p);
+/* Before the store does or says anything: end what is pending. False: no memory for that. */
+bool hosted_settle(struct store_host *host);
+/* The entries of the bucket (PARTITION_WHOLE: all), or the key's, are gone: they need not come
+ * back. */
+void hosted_forget_undo(struct hosted_partition *p, uint32_t bucket, const struct slice *key);
 void hosted_undo_finish(struct store_host *host);
 
 /* partition_store_several.c */
@@ -184,6 +191,7 @@ enum larder_status hosted_read_key(void *context, struct slice key,
                                    struct slice *out) LARDER_NODISCARD;
 void hosted_clear_bucket(void *context, uint32_t bucket);
 void hosted_clear_key(void *context, struct slice key);
+void hosted_delete_key(struct hosted_partition *p, struct slice key);
 void hosted_digest_bucket(void *context, uint32_t bucket, struct store_digest *out);
 uint32_t hosted_bucket_of(void *context, struct slice key);
 

@@ -99,6 +99,8 @@ enum larder_status hosted_apply(void *context, struct slice effect, size_t *at) 
     struct effect_part part;
     enum larder_status status = LARDER_OK;
     store_host_begin(p->host, p->host->thread.store.now_ms);
+    if (!hosted_settle(p->host))
+        return LARDER_NO_MEMORY;
     while (status == LARDER_OK) {
         size_t next = *at;
         status = read_part(p, effect, &next, &part);

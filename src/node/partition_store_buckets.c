@@ -138,7 +138,8 @@ enum larder_status hosted_read_bucket(void *context, uint32_t bucket, size_t byt
     struct store_host *host = hosted->host;
     struct reading reading = {.hosted = hosted, .bytes_max = bytes_max, .status = LARDER_OK};
     store_host_begin(host, host->thread.store.now_ms);
-    enum larder_status status = effects_begin(&host->items, 0);
+    enum larder_status status =
+        hosted_settle(host) ? effects_begin(&host->items, 0) : LARDER_NO_MEMORY;
     if (status != LARDER_OK)
         return status;
     visit_bucket(hosted, bucket, read_entry, &reading);
@@ -162,7 +163,8 @@ enum larder_status hosted_read_key(void *context, struct slice text, struct slic
     *out = slice_of(NULL, 0);
     if (key.partition != hosted->id)
         return LARDER_OK;
-    enum larder_status status = effects_begin(&host->items, 0);
+    enum larder_status status =
+        hosted_settle(host) ? effects_begin(&host->items, 0) : LARDER_NO_MEMORY;
     if (status != LARDER_OK)
         return status;
     partition_lock(node, hosted->id);
@@ -244,6 +246,7 @@ static void clear_all(struct hosted_partition *hosted) NO_THREAD_SAFETY {
 }
 
 void hosted_clear_bucket(void *context, uint32_t bucket) {
+    hosted_forget_undo(context, bucket, NULL);
     if (bucket == PARTITION_WHOLE)
         clear_all(context);
     else
@@ -251,7 +254,11 @@ void hosted_clear_bucket(void *context, uint32_t bucket) {
 }
 
 void hosted_clear_key(void *context, struct slice text) {
-    struct hosted_partition *hosted = context;
+    hosted_forget_undo(context, PARTITION_WHOLE, &text);
+    hosted_delete_key(context, text);
+}
+
+void hosted_delete_key(struct hosted_partition *hosted, struct slice text) {
     struct node_thread *thread = &hosted->host->thread;
     struct keyspace *keyspace = &thread->node->keyspace;
     struct key key = hosted_key(hosted, text);

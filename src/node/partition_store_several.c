@@ -96,7 +96,7 @@ enum larder_status hosted_execute_all(void *context, int64_t now_ms,
     struct hosted_partition *p = context;
     struct commands commands = {.items = items, .count = count};
     store_host_begin(p->host, now_ms);
-    enum larder_status status = check(p, &commands);
+    enum larder_status status = hosted_settle(p->host) ? check(p, &commands) : LARDER_NO_MEMORY;
     if (status == LARDER_OK)
         status = hosted_enter(p);
     if (status == LARDER_OK) {
@@ -115,7 +115,7 @@ enum larder_status hosted_expire_keys(void *context, int64_t now_ms, const struc
                                       size_t count, struct store_result *out) {
     struct hosted_partition *p = context;
     store_host_begin(p->host, now_ms);
-    enum larder_status status = hosted_enter(p);
+    enum larder_status status = hosted_settle(p->host) ? hosted_enter(p) : LARDER_NO_MEMORY;
     if (status != LARDER_OK)
         return status;
     for (size_t i = 0; i < count && status == LARDER_OK; i++)

@@ -2,7 +2,8 @@
 /* Before a key is changed, its entry is written down as the record that makes it; to go back, all
  * these keys are deleted and the records applied, the first one last: so it does not matter if a
  * key was kept twice. What is deleted first makes room for what comes back, and so does a block of
- * memory that is held for nothing else. */
+ * memory that is held for nothing else. What finds no memory all the same is done later: until then
+ * the store says that it has none, and does nothing else. */
 #include "node/partition_store.h"
 
 #include "base/command_spec.h"
@@ -18,6 +19,7 @@ enum {
 struct hosted_image {
     uint64_t hash;
     size_t at, end; /* its record in `images` */
+    bool is_forgotten;
 };
 
 void hosted_undo_begin(struct store_host *host) {
@@ -109,28 +111,64 @@ bool hosted_undo_keep(struct hosted_partition *p, struct slice text) NO_THREAD_S
     return true;
 }
 
-bool hosted_undo(struct hosted_partition *p) {
+static bool put_back(struct hosted_partition *p) {
     struct store_host *host = p->host;
     struct hosted_undo *undo = &host->undo;
-    struct reply_mark mark = reply_mark(&host->reply);
     struct effect_part part;
-    effects_cut(&host->thread.effects, undo->mark);
-    if (!undo->is_possible)
-        return false;
-    release_cushion(host);
     for (size_t i = 0; i < undo->count; i++) {
+        if (undo->list[i].is_forgotten)
+            continue;
         if (hosted_read_part(p, record_of(undo, i), &part) != LARDER_OK)
             return false;
-        hosted_clear_key(p, host->arguments[0]);
+        hosted_delete_key(p, host->arguments[0]);
     }
-    bool is_done = true;
-    for (size_t i = undo->count; i-- > 0 && is_done;) {
-        is_done = hosted_read_part(p, record_of(undo, i), &part) == LARDER_OK;
-        if (is_done && part.command == COMMAND_DEL)
-            hosted_clear_key(p, host->arguments[0]);
-        else if (is_done)
-            is_done = hosted_apply_record(p, record_of(undo, i)) == LARDER_OK;
+    for (size_t i = undo->count; i-- > 0;) {
+        if (undo->list[i].is_forgotten)
+            continue;
+        if (hosted_read_part(p, record_of(undo, i), &part) != LARDER_OK)
+            return false;
+        if (part.command == COMMAND_DEL)
+            hosted_delete_key(p, host->arguments[0]);
+        else if (hosted_apply_record(p, record_of(undo, i)) != LARDER_OK)
+            return false;
     }
+    return true;
+}
+
+bool hosted_settle(struct store_host *host) {
+    struct hosted_undo *undo = &host->undo;
+    if (undo->pending == NULL)
+        return true;
+    struct reply_mark mark = reply_mark(&host->reply);
+    bool is_done = put_back(undo->pending);
+    if (is_done)
+        undo->pending = NULL;
     reply_cut(&host->reply, mark);
     return is_done;
+}
+
+bool hosted_undo(struct hosted_partition *p) {
+    struct hosted_undo *undo = &p->host->undo;
+    effects_cut(&p->host->thread.effects, undo->mark);
+    if (!undo->is_possible)
+        return false;
+    release_cushion(p->host);
+    undo->pending = p;
+    (void)hosted_settle(p->host);
+    return true;
+}
+
+void hosted_forget_undo(struct hosted_partition *p, uint32_t bucket, const struct slice *key) {
+    struct hosted_undo *undo = &p->host->undo;
+    struct effect_part part;
+    if (undo->pending != p)
+        return;
+    for (size_t i = 0; i < undo->count; i++) {
+        if (hosted_read_part(p, record_of(undo, i), &part) != LARDER_OK)
+            continue;
+        struct slice name = p->host->arguments[0];
+        bool is_it = key == NULL ? bucket == PARTITION_WHOLE || hosted_bucket_of(p, name) == bucket
+                                 : slice_equal(name, *key);
+        undo->list[i].is_forgotten |= is_it;
+    }
 }

@@ -16,8 +16,14 @@ enum { LOG_BYTES = 64 * 1024 }; /* of a replica */
 enum { REQUESTS_MAX = 1024, DEADLINE_US = 1000000, ANSWERLESS_US = 30000000, BODY_MAX = 2 << 20 };
 enum { BODY_REPLICA = 1, BODY_COPY }; /* first byte of what members' partitions send */
 
+/* Some requests are made ones of another form, which must do and answer the same: a transaction of
+ * the command and a read, a script that calls it. Which ones follows from their numbers, so that it
+ * is the same wherever and how often they come. */
+enum request_form { FORM_COMMAND, FORM_EXEC, FORM_SCRIPT };
+
 struct waiting {
     bool is_used;
+    enum request_form form;
     uint32_t client;
     uint64_t number;
     uint32_t turn; /* of this place */
@@ -102,6 +108,14 @@ static enum config_group_answer answer_of(enum partition_answer answer) {
     }
 }
 
+/* Of an EXEC the first answer. */
+static struct slice unformed(enum request_form form, struct slice bytes) {
+    enum { ARRAY_BYTES = 4, NUMBER_BYTES = 4 }; /* "*2\r\n", ":1\r\n" */
+    if (form != FORM_EXEC || bytes.size < ARRAY_BYTES + NUMBER_BYTES || bytes.data[0] != '*')
+        return bytes;
+    return slice_of(bytes.data + ARRAY_BYTES, bytes.size - ARRAY_BYTES - NUMBER_BYTES);
+}
+
 static void take_reply(struct cluster_data *d, uint32_t p, const struct partition_reply *reply) {
     struct waiting *waiting = &d->waiting[reply->context % REQUESTS_MAX];
     if (!waiting->is_used || waiting->turn != (uint32_t)(reply->context / REQUESTS_MAX)) {
@@ -118,7 +132,7 @@ static void take_reply(struct cluster_data *d, uint32_t p, const struct partitio
     else if (reply->answer == PARTITION_DONE && waiting->asked.is_lock)
         bytes = slice_of(text, cluster_lock_reply_encode(reply->lock_answer, reply->token, text));
     else if (reply->answer == PARTITION_DONE)
-        bytes = reply->bytes;
+        bytes = unformed(waiting->form, reply->bytes);
     send_reply(d, waiting, answer_of(reply->answer),
                machine_of(d, partition_replica(d->partitions[p])->view.primary),
                partition_time_us(d->partitions[p]), partition_term(d->partitions[p]), bytes);
@@ -266,11 +280,15 @@ void cluster_data_tick(struct cluster_data *d) {
         return;
     if (d->store == NULL)
         cluster_data_view(d, d->member, member_configuration(d->member));
+    if (d->store != NULL)
+        member_set_pressure(d->member, store_host_pressure(d->store));
     int64_t wall_us = machine_wall_us(d->machine);
     int64_t median_us = member_median_wall_us(d->member, machine_now_us(d->machine), wall_us);
     for (uint32_t p = 0; p < d->settings->partition_count && d->store != NULL; p++) {
-        (void)step(d, p,
-                   &(struct partition_input){.type = PARTITION_TICK, .tick = {wall_us, median_us, 0}});
+        (void)step(
+            d, p,
+            &(struct partition_input){.type = PARTITION_TICK,
+                                      .tick = {wall_us, median_us, member_pressure(d->member, p)}});
         watch_time(d, p, median_us);
     }
 }
@@ -353,6 +371,44 @@ static void check_expired(struct cluster_data *d, uint32_t p,
         machine_violate(d->machine, "I14: a read says that a key expired and no record does");
 }
 
+static enum request_form form_of(const struct cluster_request *request,
+                                 const struct cluster_asked *asked) {
+    bool is_plain =
+        !request->has_lock && !request->may_expire && request->read_mode != PARTITION_READ_STALE;
+    if (is_plain && request->number % 8 == 3)
+        return FORM_EXEC;
+    return is_plain && request->number % 8 == 5 && !asked->is_read ? FORM_SCRIPT : FORM_COMMAND;
+}
+
+struct formed_request {
+    struct slice words[CLUSTER_ARGUMENTS_MAX + 4];
+    struct store_command commands[2];
+};
+
+static void form_request(struct partition_request *command, enum request_form form,
+                         struct formed_request *formed) {
+    struct slice *words = formed->words;
+    struct slice key = command->argv[1];
+    if (form == FORM_EXEC) {
+        words[0] = SLICE_LITERAL("EXISTS");
+        words[1] = key;
+        formed->commands[0] = (struct store_command){command->argv, command->argc};
+        formed->commands[1] = (struct store_command){words, 2};
+        command->kind = PARTITION_EXEC;
+        command->commands = formed->commands;
+        command->command_count = 2;
+        command->argc = 0;
+    } else if (form == FORM_SCRIPT) {
+        words[0] = SLICE_LITERAL("EVAL");
+        words[1] = SLICE_LITERAL("return redis.call(unpack(ARGV))");
+        words[2] = SLICE_LITERAL("1");
+        words[3] = key;
+        memcpy(words + 4, command->argv, command->argc * sizeof(*words));
+        command->argv = words;
+        command->argc += 4;
+    }
+}
+
 void cluster_data_take_request(struct cluster_data *d, uint32_t client, struct slice body) {
     struct cluster_request request;
     if (cluster_request_decode(body, &request) != LARDER_OK) {
@@ -371,12 +427,14 @@ void cluster_data_take_request(struct cluster_data *d, uint32_t client, struct s
     request.lock.connection = client;
     asker.is_used = true;
     asker.turn = place->turn + 1;
+    asker.form = form_of(&request, &asker.asked);
     *place = asker;
     const struct request_id id = {.client = {request.session.words[0], request.session.words[1]},
                                   .number = request.number,
                                   .lowest = request.lowest,
                                   .first_sent_us = request.first_sent_us};
-    const struct partition_request command = {
+    struct formed_request formed;
+    struct partition_request command = {
         .kind = request.has_lock ? PARTITION_LOCK_REQUEST : PARTITION_COMMAND,
         .context = (uint64_t)(place - d->waiting) + (uint64_t)place->turn * REQUESTS_MAX,
         .deadline_us = machine_now_us(d->machine) + DEADLINE_US,
@@ -389,6 +447,7 @@ void cluster_data_take_request(struct cluster_data *d, uint32_t client, struct s
         .argv = request.argv,
         .argc = request.argc};
     uint32_t p = cluster_data_partition_of(d, request.argv[1]);
+    form_request(&command, asker.form, &formed);
     if (request.watched_term != 0)
         cluster_oracle_watch(machine_oracle(d->machine), &place->asked);
     bool is_ready = is_leading(d, p);
