@@ -128,6 +128,20 @@ enum cluster_mutant {
     MUTANT_LOCK_HOLD_SHORTENED = 243,     /* a renewal for less time cuts the hold short */
     MUTANT_FENCE_FLOOR_IGNORED = 244,     /* a mark is forgotten instead of raising the floor */
     MUTANT_FENCE_MARKS_NOT_COPIED = 245,  /* a copied partition has no marks */
+    /* the durable form of a partition */
+    MUTANT_JOURNAL_UNCHECKED = 246,      /* what was found after a loss of power is not checked */
+    MUTANT_JOURNAL_KEEPS_TAIL = 247,     /* a tail that was cut is read back */
+    MUTANT_JOURNAL_PART_TRUSTED = 248,   /* a log that begins in the middle counts as whole */
+    MUTANT_JOURNAL_DAMAGE_TRUSTED = 249, /* what is left of a damaged log counts as whole */
+    MUTANT_COPY_NOT_STORED = 250,        /* a copy counts before it is durable */
+    MUTANT_IMAGE_AHEAD = 251,            /* an image holds more than its position says */
+    MUTANT_RESTORE_APPLIES_TAIL = 252,   /* what was not committed is applied at a restart */
+    MUTANT_RESTORE_ONE_TERM = 253,   /* a restart takes all records for those of the last term */
+    MUTANT_OFFER_NOTHING = 254,      /* a member that lost its data offers to go on with it */
+    MUTANT_SYNC_COUNTS_LATER = 255,  /* a sync counts for what was written while it ran */
+    MUTANT_FULL_PRIMARY_STAYS = 256, /* a primary without room on its disk keeps its seat */
+    MUTANT_RECEIVED_COUNTS = 257,    /* a record counts where it was received, not where it is
+                                        durable */
     /* requests of several commands, recovery by force, memory */
     MUTANT_STALE_ACK_SYNCED = 260,      /* an old acknowledgement says that a replica is complete */
     MUTANT_TOKEN_BELOW_RESET = 261,     /* new tokens are below what a reset partition takes */

@@ -165,12 +165,22 @@ static bool news_for_replica(struct cluster_partition *p, struct replica_input *
     return true;
 }
 
+/* Of the last RESET there is no record: it was in this term, or in one whose primary was gone
+ * before it had logged it. */
+static bool is_reset_unknown(const struct cluster_partition *p) {
+    const struct partition_config *view = &p->replica->view;
+    if (view->reset_term == view->term)
+        return p->reset_term != view->term;
+    return view->reset_term != 0 && locks_last_token(p->locks) < view->reset_ceiling &&
+           !CLUSTER_MUTATED(MUTANT_LOCK_RESET_FORGETS);
+}
+
 /* Open, with all records in the store. What was given up may have had tokens that nobody here knows
  * of; those who will follow learn by a record that they are below the ceiling. */
 static void lead(struct cluster_partition *p) {
     uint64_t term = p->replica->view.term;
     cluster_clock_begin(&p->clock, p->now_us);
-    if (p->replica->view.reset_term == term && p->reset_term != term) {
+    if (is_reset_unknown(p)) {
         uint8_t ceiling[8];
         struct byte_writer w = {ceiling};
         write_unsigned(&w, p->replica->view.reset_ceiling, 8);
@@ -237,6 +247,14 @@ static void to_replica(struct cluster_partition *p, const struct partition_input
     case PARTITION_SYNCED:
         out->type = REPLICA_SYNCED;
         out->number = input->number;
+        break;
+    case PARTITION_STORED:
+        out->type = REPLICA_STORED;
+        out->sequence = input->number;
+        break;
+    case PARTITION_FULL:
+        out->type = REPLICA_FULL;
+        out->is_full = input->is_full;
         break;
     case PARTITION_HAND_OFF:
         out->type = REPLICA_HAND_OFF;
@@ -323,6 +341,17 @@ uint64_t partition_term(const struct cluster_partition *p) {
 
 int64_t partition_time_us(const struct cluster_partition *p) {
     return p->clock.is_running ? p->clock.time_us : p->clock.replicated_us;
+}
+
+bool partition_may_image(const struct cluster_partition *p) {
+    const struct partition_replica *r = p->replica;
+    bool runs_ahead =
+        r->executed_term != 0 && r->executed > r->commit && !CLUSTER_MUTATED(MUTANT_IMAGE_AHEAD);
+    return !r->is_unsynced && !partition_is_behind(p) && r->applied == r->commit && !runs_ahead;
+}
+
+bool partition_wants_image(const struct cluster_partition *p) {
+    return p->replica->is_unstored && !p->replica->is_unsynced;
 }
 
 uint64_t partition_stored(const struct cluster_partition *p) {

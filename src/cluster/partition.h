@@ -132,6 +132,8 @@ enum partition_input_type {
     PARTITION_MESSAGE,      /* of another replica */
     PARTITION_COPY_MESSAGE, /* of another member's copying */
     PARTITION_SYNCED,
+    PARTITION_STORED, /* as REPLICA_STORED */
+    PARTITION_FULL,   /* as REPLICA_FULL */
     PARTITION_HAND_OFF,
     PARTITION_SILENT,
     PARTITION_REQUEST,
@@ -151,7 +153,8 @@ struct partition_input {
         } tick;
         const struct replica_message *message;
         const struct copying_message *copy;
-        uint64_t number; /* SYNCED */
+        uint64_t number; /* SYNCED, STORED: the sequence */
+        bool is_full;
         uint32_t member; /* HAND_OFF, SILENT */
         const struct partition_request *request;
         uint64_t connection;
@@ -219,6 +222,10 @@ struct replica_record partition_get_record(const struct cluster_partition *parti
                                            uint64_t sequence, struct partition_record *out);
 /* Records up to here are in the store. */
 uint64_t partition_stored(const struct cluster_partition *partition);
+/* Whether the store holds exactly what is committed: an image of it may be made durable. */
+bool partition_may_image(const struct cluster_partition *partition);
+/* What was copied is not durable yet: an image is wanted as soon as may be, then STORED. */
+bool partition_wants_image(const struct cluster_partition *partition);
 /* Digest of what lies beside the data: equal on replicas that stored the same. */
 void partition_digest_beside(const struct cluster_partition *partition, struct store_digest *out);
 /* What a restart will need of it: `beside` of partition_restore. */

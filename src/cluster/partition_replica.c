@@ -64,7 +64,10 @@ enum larder_status replica_restore(struct partition_replica *r, struct log_posit
     for (size_t i = 0; i < record_count; i++) {
         if (records[i].term < replica_log_end(&r->log).term)
             return LARDER_CORRUPT;
-        if (!replica_log_append(&r->log, &records[i], 0, 0))
+        struct replica_record record = records[i];
+        if (CLUSTER_MUTATED(MUTANT_RESTORE_ONE_TERM))
+            record.term = records[record_count - 1].term;
+        if (!replica_log_append(&r->log, &record, 0, 0))
             return LARDER_NO_MEMORY;
     }
     r->commit = commit;
@@ -146,6 +149,14 @@ static void take_diverged(struct partition_replica *r) {
         return;
     r->is_unsynced = r->owes_ack = true;
     r->is_copied = false;
+    r->is_unstored = r->options.waits_for_sync;
+}
+
+static void take_stored(struct partition_replica *r, uint64_t sequence) {
+    if (!r->is_unstored || r->is_unsynced || sequence < r->stored_from)
+        return;
+    r->is_unstored = false;
+    r->owes_ack = true;
 }
 
 static enum larder_status take(struct partition_replica *r, const struct replica_input *input) {
@@ -163,6 +174,8 @@ static enum larder_status take(struct partition_replica *r, const struct replica
     case REPLICA_READ: return requests_add(r, input);
     case REPLICA_MESSAGE: return take_message(r, input->message);
     case REPLICA_SYNCED: replica_take_synced(r, input->number); return LARDER_OK;
+    case REPLICA_STORED: take_stored(r, input->sequence); return LARDER_OK;
+    case REPLICA_FULL: r->is_full = input->is_full; return LARDER_OK;
     case REPLICA_HAND_OFF: return hand_off(r, input->member);
     case REPLICA_COPIED: take_copied(r, input->sequence); return LARDER_OK;
     case REPLICA_DIVERGED: take_diverged(r); return LARDER_OK;
@@ -180,6 +193,7 @@ static enum larder_status take(struct partition_replica *r, const struct replica
 static void settle_applied(struct partition_replica *r) {
     if (r->is_copied && r->commit >= r->synced_from) {
         r->is_copied = r->is_unsynced = false;
+        r->stored_from = r->commit;
         r->owes_ack = true;
     }
     uint64_t last = CLUSTER_MUTATED(MUTANT_APPLY_UNCOMMITTED) ? r->log.last : r->commit;

@@ -52,7 +52,7 @@ struct replica_options {
     uint32_t partition;
     uint32_t self;
     uint64_t incarnation;
-    bool waits_for_sync;     /* acknowledge and commit only what is durable */
+    bool waits_for_sync;     /* this member's part is done when its disk has it */
     size_t records_max;      /* of the log; 0: 4096 */
     size_t bytes_max;        /* 0: 1 MiB; a payload is at most an eighth */
     uint32_t requests_max;   /* waiting; 0: 256 */
@@ -132,6 +132,9 @@ struct partition_replica {
     uint64_t executed_term; /* ... of this term; 0: none */
     bool is_unsynced;       /* the store lacks something or has too much: can't be in sync */
     bool is_copied;         /* ... but for what is not committed yet */
+    bool is_unstored;       /* waits_for_sync: what was copied is not durable yet: the same */
+    uint64_t stored_from;   /* ... until there is an image as of here or newer */
+    bool is_full;           /* its writes find no room on the disk */
     bool owes_ack;          /* the primary does not know yet that it is complete, or not */
     uint64_t ack;           /* number of the last acknowledgement; grows while the process lives */
     uint64_t synced_from;   /* COPIED: complete once this is committed */
@@ -173,9 +176,10 @@ struct replica_message {
     uint64_t config_index; /* the sender's */
     uint64_t term;         /* the sender's */
     struct log_position position;
-    uint64_t commit;  /* what the sender knows */
-    uint64_t durable; /* ACK: on stable storage up to here */
-    uint64_t number;  /* ACK: of two the higher one was said later */
+    uint64_t commit; /* what the sender knows */
+    uint64_t
+        durable;     /* ACK: its part is done up to here: on stable storage, if it waits for that */
+    uint64_t number; /* ACK: of two the higher one was said later */
     bool is_unsynced; /* ACK */
     uint32_t record_count;
     const struct replica_record *records; /* RECORDS */
@@ -188,6 +192,8 @@ enum replica_input_type {
     REPLICA_READ,  /* a command that changed nothing was executed under replica_admit */
     REPLICA_MESSAGE,
     REPLICA_SYNCED,   /* all writes up to `number` are durable */
+    REPLICA_STORED,   /* an image of the whole store as of `sequence` is durable */
+    REPLICA_FULL,     /* writes are lost for lack of room, or, if not `is_full`, no more */
     REPLICA_HAND_OFF, /* stop, drain, let `member` go on */
     REPLICA_COPIED,   /* the store has everything as of `sequence` or newer */
     REPLICA_SILENT,   /* evidence that the process of `member` is gone */
@@ -209,6 +215,7 @@ struct replica_input {
         uint64_t number;
         uint32_t member;
         uint64_t sequence;
+        bool is_full;
     };
 };
 

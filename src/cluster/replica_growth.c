@@ -73,7 +73,7 @@ static void check_learners(struct partition_replica *r) {
     for (uint32_t i = 0; i < r->peer_count; i++) {
         const struct replica_peer *peer = &r->peers[i];
         bool is_complete = !peer->is_unsynced || CLUSTER_MUTATED(MUTANT_EXPAND_UNSYNCED);
-        uint64_t has = r->options.waits_for_sync ? peer->durable : peer->received;
+        uint64_t has = peer->durable;
         bool is_near = peer->is_matched && has + r->options.expand_lag >= r->log.last;
         if (peer->is_in_sync)
             continue;
@@ -89,8 +89,21 @@ static void check_learners(struct partition_replica *r) {
     }
 }
 
+/* A primary that can't log commits nothing. Another one has everything, and goes on when what was
+ * promised to this one has run out. */
+static bool check_room(struct partition_replica *r) {
+    if (!r->is_full || r->proposal.is_open || CLUSTER_MUTATED(MUTANT_FULL_PRIMARY_STAYS))
+        return false;
+    for (uint32_t i = 0; i < r->peer_count; i++)
+        if (r->peers[i].is_in_sync && !r->peers[i].is_unsynced && r->peers[i].is_matched) {
+            primary_propose(r, CONFIG_ELECT, r->peers[i].member);
+            return true;
+        }
+    return false;
+}
+
 void primary_check_proposals(struct partition_replica *r) {
-    if (check_backups(r))
+    if (check_room(r) || check_backups(r))
         return;
     if (r->proposal.is_open)
         check_outcome(r);

@@ -19,8 +19,10 @@ static bool must_acknowledge(const struct partition_replica *r, const struct rep
                                 !CLUSTER_MUTATED(MUTANT_COMMIT_WITHOUT_PENDING));
 }
 
-static uint64_t reached(const struct partition_replica *r, const struct replica_peer *peer) {
-    return r->options.waits_for_sync ? peer->durable : peer->received;
+/* Each member says how far its part is done: one that waits for its disk, when that has it; also to
+ * a primary that has no disk itself. */
+static uint64_t reached(const struct replica_peer *peer) {
+    return CLUSTER_MUTATED(MUTANT_RECEIVED_COUNTS) ? peer->received : peer->durable;
 }
 
 void primary_begin_term(struct partition_replica *r) {
@@ -54,8 +56,8 @@ static uint64_t acknowledged_by_all(const struct partition_replica *r) {
         bool is_believed_gone = CLUSTER_MUTATED(MUTANT_SHRINK_BELIEVED) && r->proposal.is_open &&
                                 r->proposal.type == CONFIG_SHRINK &&
                                 r->proposal.member == peer->member;
-        if (must_acknowledge(r, peer) && !is_believed_gone && reached(r, peer) < least)
-            least = reached(r, peer);
+        if (must_acknowledge(r, peer) && !is_believed_gone && reached(peer) < least)
+            least = reached(peer);
     }
     return least;
 }
@@ -64,10 +66,10 @@ static uint64_t acknowledged_by_all(const struct partition_replica *r) {
 static uint64_t acknowledged_by_majority(const struct partition_replica *r) {
     uint64_t best = 0;
     for (uint32_t i = 0; i <= r->peer_count; i++) {
-        uint64_t at = i == r->peer_count ? replica_durable(r) : reached(r, &r->peers[i]);
+        uint64_t at = i == r->peer_count ? replica_durable(r) : reached(&r->peers[i]);
         uint32_t have = replica_durable(r) >= at;
         for (uint32_t k = 0; k < r->peer_count; k++)
-            have += r->peers[k].is_in_sync && reached(r, &r->peers[k]) >= at;
+            have += r->peers[k].is_in_sync && reached(&r->peers[k]) >= at;
         if (2 * have > r->view.in_sync.count && at > best)
             best = at;
     }
@@ -94,9 +96,9 @@ void primary_advance(struct partition_replica *r) {
 }
 
 static void note_progress(struct partition_replica *r, struct replica_peer *peer, uint64_t before) {
-    if (reached(r, peer) == r->log.last)
+    if (reached(peer) == r->log.last)
         peer->waiting_since_us = INT64_MAX;
-    else if (reached(r, peer) > before)
+    else if (reached(peer) > before)
         peer->waiting_since_us = r->now_us;
 }
 
@@ -117,7 +119,7 @@ void primary_take_ack(struct partition_replica *r, const struct replica_message 
     if (peer == NULL || (m->term != r->view.term && !CLUSTER_MUTATED(MUTANT_ACK_ANY_TERM)) ||
         m->position.sequence > r->log.last)
         return;
-    uint64_t before = reached(r, peer);
+    uint64_t before = reached(peer);
     peer->is_matched = true;
     if ((m->number > peer->ack && m->config_index >= peer->since) ||
         CLUSTER_MUTATED(MUTANT_STALE_ACK_SYNCED)) {
@@ -188,8 +190,8 @@ static void send_records(struct partition_replica *r, struct replica_peer *peer)
 /* Where its log agrees, that what it received is durable, that its data is complete, what it knows
  * to be committed: the last message of either side may have been lost, and without writes there is
  * no other. */
-static bool owes_word(const struct partition_replica *r, const struct replica_peer *peer) {
-    return !peer->is_matched || reached(r, peer) < peer->received || peer->is_unsynced ||
+static bool owes_word(const struct replica_peer *peer) {
+    return !peer->is_matched || reached(peer) < peer->received || peer->is_unsynced ||
            peer->committed < peer->commit_sent;
 }
 
@@ -206,8 +208,7 @@ void primary_send(struct partition_replica *r) {
         bool has_records =
             peer->next <= r->log.last && peer->next - peer->received <= WINDOW_RECORDS;
         bool has_commit = peer->is_matched && peer->commit_sent < r->commit;
-        bool is_probe =
-            owes_word(r, peer) && r->now_us - peer->sent_us >= r->options.resend_after_us;
+        bool is_probe = owes_word(peer) && r->now_us - peer->sent_us >= r->options.resend_after_us;
         if (has_records || has_commit || is_probe)
             send_records(r, peer);
     }

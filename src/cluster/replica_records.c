@@ -80,7 +80,7 @@ void replica_acknowledge(struct partition_replica *r, uint64_t matched) {
     m->durable = durable < matched ? durable : matched;
     m->commit = r->commit;
     m->number = r->ack = r->ack < (uint64_t)r->now_us ? (uint64_t)r->now_us : r->ack + 1;
-    m->is_unsynced = r->is_unsynced;
+    m->is_unsynced = r->is_unsynced || (r->is_unstored && !CLUSTER_MUTATED(MUTANT_COPY_NOT_STORED));
     r->owes_ack = false;
 }
 
@@ -202,6 +202,7 @@ enum larder_status replica_take_base(struct partition_replica *r, const struct r
         replica_forget_log(r, m->position);
         r->is_unsynced = true;
         r->is_copied = false;
+        r->is_unstored = r->options.waits_for_sync;
         r->out->has_base = true;
     }
     r->matched_term = r->view.term;

@@ -116,6 +116,7 @@ static void drop_given_up(struct partition_replica *r, bool is_new_reset) {
         return;
     replica_forget_log(r, (struct log_position){0, 0});
     r->is_unsynced = r->view.primary != r->options.self;
+    r->is_unstored = false; /* the log has all from the first record on */
     r->out->has_base = true;
 }
 

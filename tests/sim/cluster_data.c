@@ -2,10 +2,12 @@
 #include "sim/cluster_data.h"
 
 #include "base/hash.h"
+#include "cluster/mutants.h"
 #include "node/partition_store.h"
 #include "raft/bytes.h"
 #include "sim/cluster_oracle.h"
 #include "sim/cluster_protocol.h"
+#include "sim/partition_log.h"
 #include "sim/world.h"
 
 #include <inttypes.h>
@@ -40,6 +42,13 @@ struct cluster_data {
     uint32_t number; /* that the partitions were made for */
     struct cluster_partition *partitions[CLUSTER_SIM_PARTITIONS_MAX];
     struct config_entry proposed[CLUSTER_SIM_PARTITIONS_MAX]; /* last, by each */
+    bool is_durable;
+    uint32_t opened_for; /* the logs are open for partitions of this number */
+    struct partition_log logs[CLUSTER_SIM_PARTITIONS_MAX]; /* if durable */
+    bool was_in_sync[CLUSTER_SIM_PARTITIONS_MAX]; /* so what is here is what the cluster counts on:
+                                                     this process was, or its log is of one that was
+                                                   */
+    bool is_full[CLUSTER_SIM_PARTITIONS_MAX];     /* as its replica knows */
     struct partition_output out;
     struct waiting waiting[REQUESTS_MAX];
     uint32_t place;
@@ -54,6 +63,22 @@ static void end_partitions(struct cluster_data *d) {
     store_host_destroy(d->store);
     d->store = NULL;
     d->number = CLUSTER_NOBODY;
+    memset(d->was_in_sync, 0, sizeof(d->was_in_sync));
+    memset(d->is_full, 0, sizeof(d->is_full));
+}
+
+/* Without memory it is tried again with the next view. */
+static void open_logs(struct cluster_data *d, uint32_t number) {
+    enum larder_status status = LARDER_OK;
+    for (uint32_t p = 0; p < d->settings->partition_count && status == LARDER_OK; p++) {
+        status = partition_log_open(&d->logs[p], d->machine, p);
+        if (status == LARDER_OK)
+            cluster_oracle_found_log(machine_oracle(d->machine), d->machine, &d->logs[p]);
+    }
+    if (status == LARDER_OK)
+        d->opened_for = number;
+    else if (status != LARDER_NO_MEMORY)
+        machine_exit(d->machine, "the disk failed");
 }
 
 enum larder_status cluster_data_create(struct sim_machine *machine,
@@ -63,6 +88,8 @@ enum larder_status cluster_data_create(struct sim_machine *machine,
     memset(d, 0, sizeof(*d));
     d->machine = machine;
     d->settings = settings;
+    d->is_durable = settings->is_durable && !machine->is_diskless &&
+                    (settings->in_memory >> machine_address(machine) & 1) == 0;
     d->body = sim_resize(NULL, BODY_MAX);
     *out = d;
     return LARDER_OK;
@@ -74,6 +101,12 @@ void cluster_data_destroy(struct cluster_data *d) {
     end_partitions(d);
     free(d->body);
     free(d);
+}
+
+void cluster_data_withdraw(struct cluster_data *d) {
+    end_partitions(d);
+    d->member = NULL;
+    d->opened_for = CLUSTER_NOBODY;
 }
 
 /* ---- what partitions give out ---- */
@@ -176,6 +209,28 @@ static void count_reply(struct cluster_data *d, uint32_t p, const struct partiti
         machine_count_event(d->machine, RARE_READ_TWO_VIEWS_BEHIND);
 }
 
+/* ---- what is to be durable ---- */
+
+/* Where nothing was logged yet and the member is in sync, its data is nothing, and that is known.
+ */
+static void log_beginning(struct cluster_data *d, uint32_t p) {
+    const struct partition_replica *r = partition_replica(d->partitions[p]);
+    const struct replica_write nothing = {.number = r->write_number};
+    if (d->is_durable && r->log.last == 0)
+        partition_log_write(&d->logs[p], r, &nothing);
+}
+
+static void use_write(struct cluster_data *d, uint32_t p) {
+    const struct partition_output *out = &d->out;
+    const struct partition_replica *r = partition_replica(d->partitions[p]);
+    if (d->is_durable && out->replica.write.number != 0)
+        partition_log_write(&d->logs[p], r, &out->replica.write);
+    bool is_in_sync = r->role >= REPLICA_BACKUP;
+    if (is_in_sync && !d->was_in_sync[p])
+        log_beginning(d, p);
+    d->was_in_sync[p] |= is_in_sync;
+}
+
 static void use_output(struct cluster_data *d, uint32_t p) {
     const struct partition_output *out = &d->out;
     if (out->replica.is_broken)
@@ -195,6 +250,7 @@ static void use_output(struct cluster_data *d, uint32_t p) {
         if (r->role == REPLICA_ELECTED && r->commit + 1 < r->log.last)
             machine_count_event(d->machine, RARE_FAILOVER_WITH_TAIL);
     }
+    use_write(d, p);
     for (uint32_t i = 0; i < out->reply_count; i++) {
         count_reply(d, p, &out->replies[i]);
         take_reply(d, p, &out->replies[i]);
@@ -225,6 +281,42 @@ static enum larder_status step(struct cluster_data *d, uint32_t p,
 
 /* ---- inputs ---- */
 
+/* From what its log says, if that is anything. */
+static enum larder_status restore(struct cluster_data *d, uint32_t p) {
+    struct journal_found found;
+    uint8_t *bytes;
+    enum larder_status status =
+        partition_log_load(&d->logs[p], machine_allocator(d->machine), &found, &bytes);
+    if (status != LARDER_OK)
+        return status;
+    if (found.has_data) {
+        status = partition_restore_found(d->partitions[p], &found);
+        d->was_in_sync[p] = true;
+        machine_trace(d->machine, p, found.base.sequence + found.record_count,
+                      "partition %" PRIu32 " as of %" PRIu64 " and its log to %" PRIu64
+                      " found on disk",
+                      p, found.commit, found.base.sequence + found.record_count);
+    }
+    bool is_anew = !found.has_data;
+    journal_finish(&found, machine_allocator(d->machine));
+    free(bytes);
+    if (status == LARDER_OK)
+        partition_log_begin(&d->logs[p], is_anew);
+    return status;
+}
+
+/* Whether what was found may be used: soon after they were opened. */
+static bool are_logs_ready(struct cluster_data *d, uint32_t number) {
+    if (d->is_durable && d->opened_for != number)
+        open_logs(d, number);
+    if (d->is_durable && d->opened_for != number)
+        return false;
+    for (uint32_t p = 0; p < d->settings->partition_count && d->is_durable; p++)
+        if (d->logs[p].is_recovering)
+            return false;
+    return true;
+}
+
 /* Without memory it is tried again with the next view. */
 static void begin_partitions(struct cluster_data *d, uint32_t number) {
     const struct store_host_options host = {.allocator = machine_allocator(d->machine),
@@ -238,12 +330,19 @@ static void begin_partitions(struct cluster_data *d, uint32_t number) {
             .replica = {.partition = p,
                         .self = number,
                         .incarnation = machine_incarnation(d->machine),
+                        .waits_for_sync = d->is_durable,
                         .records_max = 512,
                         .bytes_max = LOG_BYTES}};
         status =
             partition_create(&options, member_leases(d->member), store_host_partition(d->store, p),
                              machine_allocator(d->machine), &d->partitions[p]);
+        if (status == LARDER_OK && d->is_durable)
+            status = restore(d, p);
     }
+    if (status == LARDER_IO)
+        machine_exit(d->machine, "the disk failed");
+    else if (status != LARDER_OK && status != LARDER_NO_MEMORY)
+        machine_violate(d->machine, "a partition can't begin with what its log says");
     d->number = number;
     if (status != LARDER_OK)
         end_partitions(d);
@@ -255,7 +354,8 @@ void cluster_data_view(struct cluster_data *d, struct cluster_member *member,
     uint32_t number = member_number(member);
     if (number != CLUSTER_NOBODY && number != d->number) {
         end_partitions(d);
-        begin_partitions(d, number);
+        if (are_logs_ready(d, number))
+            begin_partitions(d, number);
     }
     for (uint32_t p = 0; p < d->settings->partition_count && d->store != NULL; p++)
         (void)step(
@@ -275,6 +375,26 @@ static void watch_time(struct cluster_data *d, uint32_t p, int64_t median_us) {
                         partition_time_us(d->partitions[p]), median_us);
 }
 
+/* Images when they are wanted; whether there is room. */
+static void keep_log(struct cluster_data *d, uint32_t p) {
+    struct partition_log *log = &d->logs[p];
+    const struct cluster_partition *partition = d->partitions[p];
+    struct partition_image image;
+    partition_log_mend(log, partition_replica(partition));
+    if (log->has_gap != d->is_full[p]) {
+        d->is_full[p] = log->has_gap;
+        (void)step(d, p,
+                   &(struct partition_input){.type = PARTITION_FULL, .is_full = log->has_gap});
+    }
+    bool is_wanted = partition_log_wants_image(log) || partition_wants_image(partition);
+    if (!is_wanted || !partition_log_may_image(log) || !partition_may_image(partition) ||
+        partition_image_take(partition, &image) != LARDER_OK)
+        return;
+    partition_log_put_image(log, &image, partition_replica(partition));
+    partition_image_finish(&image);
+    machine_note(d->machine, p, image.position.sequence);
+}
+
 void cluster_data_tick(struct cluster_data *d) {
     if (d->member == NULL || member_number(d->member) == CLUSTER_NOBODY)
         return;
@@ -290,7 +410,37 @@ void cluster_data_tick(struct cluster_data *d) {
             &(struct partition_input){.type = PARTITION_TICK,
                                       .tick = {wall_us, median_us, member_pressure(d->member, p)}});
         watch_time(d, p, median_us);
+        if (d->is_durable)
+            keep_log(d, p);
     }
+}
+
+bool cluster_data_synced(struct cluster_data *d, uint64_t ticket, enum larder_status status) {
+    if ((ticket & PARTITION_LOG_TICKET) == 0)
+        return false;
+    for (uint32_t p = 0; p < d->settings->partition_count; p++) {
+        struct partition_log_synced synced;
+        if (!partition_log_owns(&d->logs[p], ticket))
+            continue;
+        partition_log_synced(&d->logs[p], status, &synced);
+        if (d->store != NULL && synced.number > 0)
+            (void)step(
+                d, p, &(struct partition_input){.type = PARTITION_SYNCED, .number = synced.number});
+        if (d->store != NULL && synced.has_image)
+            (void)step(d, p,
+                       &(struct partition_input){.type = PARTITION_STORED, .number = synced.image});
+    }
+    return true;
+}
+
+bool cluster_data_offer(const struct cluster_data *d, uint32_t partition,
+                        struct log_position *out_end) {
+    bool has_data = d->was_in_sync[partition] || CLUSTER_MUTATED(MUTANT_OFFER_NOTHING);
+    if (d->store == NULL || !has_data)
+        return false;
+    const struct partition_replica *r = partition_replica(d->partitions[partition]);
+    *out_end = replica_log_end(&r->log);
+    return !r->is_unsynced;
 }
 
 void cluster_data_hand_off(struct cluster_data *d, uint32_t partition, uint32_t to) {

@@ -14,12 +14,19 @@ enum larder_status cluster_data_create(struct sim_machine *machine,
                                        struct cluster_data **out);
 /* NULL is allowed. Before the member is destroyed. */
 void cluster_data_destroy(struct cluster_data *data);
+/* The cluster that it was for never came about: the member ends, the disk is emptied. */
+void cluster_data_withdraw(struct cluster_data *data);
 
 /* The member shows its configuration; the first time that it names this process the partitions
  * begin. */
 void cluster_data_view(struct cluster_data *data, struct cluster_member *member,
                        const struct configuration *configuration);
 void cluster_data_tick(struct cluster_data *data);
+/* A sync ended. False: the ticket is somebody else's. */
+bool cluster_data_synced(struct cluster_data *data, uint64_t ticket, enum larder_status status);
+/* member_host.offer */
+bool cluster_data_offer(const struct cluster_data *data, uint32_t partition,
+                        struct log_position *out_end);
 void cluster_data_hand_off(struct cluster_data *data, uint32_t partition, uint32_t to);
 /* Of another member's partitions. */
 void cluster_data_take_frame(struct cluster_data *data, uint32_t from, struct slice body);

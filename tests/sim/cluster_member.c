@@ -136,6 +136,11 @@ static void host_partition_frame(void *context, uint32_t from, uint64_t incarnat
     cluster_data_take_frame(p->data, from, body);
 }
 
+static bool host_offer(void *context, uint32_t partition, struct log_position *out_end) {
+    const struct cluster_process *p = context;
+    return cluster_data_offer(p->data, partition, out_end);
+}
+
 static const struct member_host HOST = {
     .send = host_send,
     .store = host_store,
@@ -144,6 +149,7 @@ static const struct member_host HOST = {
     .view = host_view,
     .hand_off = host_hand_off,
     .partition_frame = host_partition_frame,
+    .offer = host_offer,
 };
 
 /* ---- what the storage says ---- */
@@ -173,7 +179,7 @@ static struct member self_of(struct sim_machine *machine, struct raft_id node,
                           .incarnation = incarnation,
                           .address = cluster_sim_address(machine_address(machine)),
                           .weight = 100,
-                          .is_durable = true};
+                          .is_durable = !machine->is_diskless};
     snprintf(self.host, sizeof(self.host), "host-%u", (unsigned)self.address.peer_port % 32);
     snprintf(self.zone, sizeof(self.zone), "zone-%u", (unsigned)self.address.peer_port % 3);
     return self;
@@ -281,6 +287,7 @@ static void enter(void *context, const struct founding_entry *entry) {
 
 static void withdraw(void *context) {
     struct cluster_process *p = context;
+    cluster_data_withdraw(p->data);
     member_destroy(p->member);
     p->member = NULL;
     raft_storage_close(&p->storage);
@@ -361,7 +368,8 @@ static void deliver(void *process, uint32_t from, struct slice frame) {
 
 static void synced(void *process, uint64_t ticket, enum larder_status status) {
     struct cluster_process *p = process;
-    if (!cluster_founding_synced(p->founding, ticket, status))
+    if (!cluster_data_synced(p->data, ticket, status) &&
+        !cluster_founding_synced(p->founding, ticket, status))
         raft_storage_synced(&p->storage, ticket, status);
     drain(p);
 }

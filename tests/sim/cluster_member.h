@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A simulated process that is a whole member of a cluster: consensus core with its storage on the
  * machine's disk, configuration, leases, and the replicas of real partitions that execute real
- * commands (node/partition_store.h). Data is in memory only: a process that starts anew has none.
+ * commands (node/partition_store.h). Data is in memory only, and a process that starts anew has
+ * none; or, as the settings say, also in logs on the machine's disk (partition_log.h).
  *
  *   founding  'F' | as in cluster_founding.h
  *   members   'M' | frame as in cluster/member_frames.h
@@ -26,7 +27,10 @@ struct cluster_sim_settings {
                                  diskless then */
     uint32_t partition_count;
     struct cluster_settings cluster;
-    bool is_rough; /* all frames are datagrams */
+    bool is_rough;      /* all frames are datagrams */
+    bool is_durable;    /* partitions are logged, and acknowledged when the log is synced, on all
+                           machines but those that are diskless and ... */
+    uint32_t in_memory; /* ... these, a bit each: they keep their id and not their data */
 };
 
 /* machine_oracle of the world is a struct cluster_oracle. */

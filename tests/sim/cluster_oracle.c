@@ -243,6 +243,8 @@ void cluster_oracle_step(struct cluster_oracle *o, struct sim_machine *machine,
 }
 
 void cluster_oracle_end(struct cluster_oracle *o, struct sim_machine *machine) {
+    for (uint32_t p = 0; p < o->partition_count; p++)
+        oracle_note_held(o, machine, p);
     o->processes[machine->address] = (struct watched_process){0};
 }
 

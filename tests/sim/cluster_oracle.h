@@ -4,6 +4,7 @@
  *   I2   a primary comes from the in-sync set before it, which grows only by EXPAND of a living
  *        learner that has all that is committed
  *   I3   what is committed is in the log of every in-sync member, in its place
+ *        ... also, where logs are on disk, in what a restart of one finds
  *   I4   what is committed is never cut
  *   I5   whoever may answer reads of a partition is of the newest term that is open
  *   I6   what Raft promises (raft_oracle.h)
@@ -17,6 +18,7 @@
 #define LARDER_TESTS_SIM_CLUSTER_ORACLE_H
 
 #include "sim/cluster_data.h"
+#include "sim/partition_log.h"
 #include "sim/raft_oracle.h"
 #include "sim/world.h"
 
@@ -62,8 +64,12 @@ void cluster_oracle_watch(struct cluster_oracle *oracle, const struct cluster_as
 void cluster_oracle_answer(struct cluster_oracle *oracle, struct sim_machine *machine,
                            uint32_t partition, const struct cluster_asked *asked,
                            const struct partition_reply *reply, uint64_t stored);
-/* The process ends. */
+/* The process ends: what is committed then, and it has to have, its log has to have when it is
+ * back. */
 void cluster_oracle_end(struct cluster_oracle *oracle, struct sim_machine *machine);
+/* A new process found this log on the machine's disk. */
+void cluster_oracle_found_log(struct cluster_oracle *oracle, struct sim_machine *machine,
+                              const struct partition_log *log);
 /* All is settled: replicas of a partition that have stored as many records hold the same. */
 void cluster_oracle_compare(struct cluster_oracle *oracle);
 

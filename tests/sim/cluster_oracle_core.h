@@ -74,6 +74,13 @@ struct watched_request {
     uint64_t client, number, term; /* term 0: none */
 };
 
+/* What the log on a machine's disk has to have. */
+struct held_log {
+    struct raft_id node;
+    uint64_t reset_term;
+    struct log_position committed; /* sequence 0: nothing */
+};
+
 struct cluster_oracle {
     struct sim_world *world;
     struct raft_oracle *core;
@@ -88,6 +95,7 @@ struct cluster_oracle {
     struct member members[CLUSTER_MEMBERS_MAX];
     struct watched_partition partitions[CLUSTER_SIM_PARTITIONS_MAX];
     struct watched_process processes[SIM_MACHINES_MAX];
+    struct held_log held[SIM_MACHINES_MAX][CLUSTER_SIM_PARTITIONS_MAX];
     /* every entry one after the other; NULL: no configuration was seen */
     struct configuration *before, *after;
     struct watched_request watches[ORACLE_WATCHES]; /* by number */
@@ -128,6 +136,9 @@ static inline bool oracle_is_in_sync(const struct cluster_oracle *o,
 /* cluster_oracle_log.c: I3 and I4, after a step of the replica's machine. */
 void oracle_check_log(struct cluster_oracle *oracle, struct sim_machine *machine,
                       uint32_t partition, const struct partition_replica *replica);
+/* The machine's process ends: what its disk has to have when it is back. */
+void oracle_note_held(struct cluster_oracle *oracle, struct sim_machine *machine,
+                      uint32_t partition);
 /* A RESET: what was committed before does not count. */
 void oracle_forget_log(struct watched_partition *partition);
 

@@ -5,6 +5,9 @@
 
 #include "base/crc32c.h"
 #include "cluster/partition_record.h"
+#include "sim/partition_log.h"
+
+#include <stdlib.h>
 
 void oracle_forget_log(struct watched_partition *w) {
     w->committed = (struct log_position){0, 0};
@@ -114,4 +117,41 @@ void oracle_check_log(struct cluster_oracle *o, struct sim_machine *machine, uin
     } else {
         check_holds(o, machine, w, r);
     }
+}
+
+/* ---- logs on disk ---- */
+
+void oracle_note_held(struct cluster_oracle *o, struct sim_machine *machine, uint32_t p) {
+    const struct partition_replica *r = oracle_replica(o, machine->address, p);
+    const struct watched_partition *w = &o->partitions[p];
+    struct held_log *held = &o->held[machine->address][p];
+    if (r == NULL || member_set_has(&w->config.last, r->options.self))
+        return; /* its disk is as it was */
+    *held = (struct held_log){.node = machine->node_id, .reset_term = w->config.reset_term};
+    if (oracle_is_in_sync(o, w, r) && r->view.reset_term == w->config.reset_term)
+        held->committed = w->committed;
+}
+
+static bool log_has(const struct journal_found *found, struct log_position position) {
+    uint64_t base = found->base.sequence;
+    if (!found->has_data || base + found->record_count < position.sequence)
+        return false;
+    return position.sequence <= base ||
+           found->records[position.sequence - base - 1].term == position.term;
+}
+
+void cluster_oracle_found_log(struct cluster_oracle *o, struct sim_machine *machine,
+                              const struct partition_log *log) {
+    const struct held_log *held = &o->held[machine->address][log->partition];
+    struct journal_found found;
+    uint8_t *bytes;
+    if (held->committed.sequence == 0 || !raft_id_equal(held->node, machine->node_id) ||
+        held->reset_term != o->partitions[log->partition].config.reset_term ||
+        partition_log_load(log, &ALLOCATOR_SYSTEM, &found, &bytes) != LARDER_OK)
+        return;
+    if (!log_has(&found, held->committed))
+        oracle_violate(o, machine,
+                       "I3: a restart of an in-sync member finds less than what is committed");
+    journal_finish(&found, &ALLOCATOR_SYSTEM);
+    free(bytes);
 }

@@ -60,9 +60,10 @@ static void note_newer(struct lock_event_list *list, uint32_t partition, int64_t
 }
 
 void lock_clients_note_reset(struct lock_clients *clients, uint32_t partition, int64_t from_us) {
-    clients->was_reset[partition] = clients->has_floor[partition] = true;
+    clients->was_reset[partition] = clients->has_floor = true;
     for (uint32_t i = 0; i < LOCK_CLIENT_LOCKS; i++)
-        note_newer(&clients->locks[i], partition, from_us);
+        for (uint32_t p = 0; p < clients->partition_count; p++)
+            note_newer(&clients->locks[i], p, from_us);
 }
 
 static void note_token(struct lock_client *client, int64_t return_us) {
@@ -168,7 +169,7 @@ static void recall(struct lock_clients *clients) {
                                        .key = p};
             if (event.token > 0)
                 add(&clients->locks[l], &event);
-            if (clients->has_floor[p] && p != lock_clients_partition(clients, l))
+            if (clients->has_floor)
                 note_newer(&clients->locks[l], p, us);
         }
     }

@@ -68,8 +68,9 @@ struct lock_clients {
     struct lock_event_list locks[LOCK_CLIENT_LOCKS];
     struct lock_event_list partitions[CLUSTER_SIM_PARTITIONS_MAX]; /* tokens given out there */
     bool was_reset[CLUSTER_SIM_PARTITIONS_MAX];                    /* in this round */
-    /* Ever: tokens of other partitions may be older than the floor that was set then. */
-    bool has_floor[CLUSTER_SIM_PARTITIONS_MAX];
+    /* Ever: tokens of one partition went ahead of the others'. They leave marks elsewhere, which
+     * may become the floor there. */
+    bool has_floor;
     uint64_t newest[CLUSTER_SIM_PARTITIONS_MAX]; /* token of earlier rounds */
     uint64_t newest_written[LOCK_CLIENT_LOCKS][CLUSTER_SIM_PARTITIONS_MAX];
     struct sim_subject_counters counters;

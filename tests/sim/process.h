@@ -104,7 +104,7 @@ void machine_exit(struct sim_machine *machine, const char *reason);
 
 /* ---- its disk: a few files of 512-byte sectors behind a cache ---- */
 
-enum { SIM_FILES_MAX = 16 };
+enum { SIM_FILES_MAX = 64 };
 
 struct sim_disk *machine_disk(struct sim_machine *machine);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 enum { MACHINES = 5, REGISTER_CLIENTS = 6, LOCK_CLIENTS = 3, PARTITIONS = 4 };
+enum { OPERATOR_US = 500000 };
 
 struct cluster_subject {
     struct sim_world *world;
@@ -19,8 +20,12 @@ struct cluster_subject {
     struct cluster_founding_faults founding_faults;
     bool has_founding_faults;
     uint64_t seed;
-    uint32_t resets_seen[CLUSTER_SIM_PARTITIONS_MAX]; /* before this round */
+    uint32_t resets_seen[CLUSTER_SIM_PARTITIONS_MAX];  /* before this round */
+    int64_t lost_since_us[CLUSTER_SIM_PARTITIONS_MAX]; /* nobody has the data any more */
 };
+
+static struct cluster_member *member_at(const struct cluster_subject *s, uint32_t machine);
+static uint32_t find_leader(void *context);
 
 /* Of the seeds most may be enough; or some machines are none and can only join. */
 static void vary_founding(struct cluster_sim_settings *settings, uint64_t seed) {
@@ -49,6 +54,11 @@ static void *create(uint64_t seed, struct sim_world_options *options) {
     s->settings.cluster.min_insync = 1;
     if (s->has_founding_faults)
         vary_founding(&s->settings, seed);
+    s->settings.is_durable = options->machine_count == MACHINES && seed % 3 == 1;
+    if (s->settings.is_durable) {
+        s->settings.cluster.loss_policy = LOSS_HOLD;
+        s->settings.in_memory = seed % 2 == 0 ? 1u << seed % MACHINES : 0;
+    }
     s->oracle = cluster_oracle_create();
     options->type = &CLUSTER_MEMBER_PROCESS;
     options->settings = &s->settings;
@@ -63,8 +73,18 @@ static void *create_for_scripts(uint64_t seed, struct sim_world_options *options
     s->settings.expected_nodes = 0;
     s->settings.is_founding_durable = seed % 3 != 0;
     s->settings.is_rough = false;
+    s->settings.is_durable = false;
+    s->settings.in_memory = 0;
+    s->settings.cluster.loss_policy = LOSS_RESET;
     s->settings.cluster.voter_count = 5;
     s->settings.cluster.replica_count = 3;
+    return s;
+}
+
+static void *create_durable_for_scripts(uint64_t seed, struct sim_world_options *options) {
+    struct cluster_subject *s = create_for_scripts(seed, options);
+    s->settings.is_durable = true;
+    s->settings.cluster.loss_policy = LOSS_HOLD;
     return s;
 }
 
@@ -96,9 +116,73 @@ static void destroy(void *context) {
     free(s);
 }
 
+/* ---- the operator of a cluster that holds what is lost ---- */
+
+static bool is_in_memory(const struct cluster_subject *s, uint32_t machine) {
+    return s->world->machines[machine].is_diskless || (s->settings.in_memory >> machine & 1) != 0;
+}
+
+/* Whether the machine has the member's data, or may have it when it is back. */
+static bool may_have_data(const struct cluster_subject *s, uint32_t machine,
+                          const struct member *member, uint32_t p) {
+    const struct sim_machine *m = &s->world->machines[machine];
+    struct log_position end;
+    if (!raft_id_equal(m->node_id, member->node))
+        return false;
+    return !is_in_memory(s, machine) ||
+           (member_at(s, machine) != NULL &&
+            cluster_data_offer(cluster_process_data(m->process), p, &end));
+}
+
+static bool may_come_back(const struct cluster_subject *s, const struct configuration *c,
+                          uint32_t p) {
+    const struct member_set *last = &c->partitions[p].last;
+    for (uint8_t i = 0; i < last->count; i++) {
+        const struct member *member = configuration_find_member(c, last->members[i]);
+        for (uint32_t k = 0; member != NULL && k < s->world->options.machine_count; k++)
+            if (may_have_data(s, k, member, p))
+                return true;
+    }
+    return false;
+}
+
+static void give_up(struct cluster_subject *s, struct cluster_member *member, uint32_t p) {
+    const struct configuration *c = member_configuration(member);
+    const struct config_entry entry = {
+        .type = CONFIG_RESET,
+        .change = {.partition = p,
+                   .epoch = c->partitions[p].epoch,
+                   .member = member_number(member),
+                   .incarnation = configuration_find_member(c, member_number(member))->incarnation,
+                   .ceiling = c->ceiling}};
+    world_note(s->world, "the operator gives up partition", p, c->partitions[p].epoch);
+    member_propose(member, &entry);
+}
+
+/* Whoever had the last data has lost it: go on without, once no lease can be held any more. */
+static void look_after(void *context, uint64_t stamp) {
+    struct cluster_subject *s = context;
+    uint32_t coordinator = find_leader(context);
+    struct cluster_member *member = coordinator == UINT32_MAX ? NULL : member_at(s, coordinator);
+    (void)stamp;
+    world_call_at(s->world, s->world->now_us + OPERATOR_US, look_after, s, 0);
+    if (member == NULL || member_number(member) == CLUSTER_NOBODY)
+        return;
+    const struct configuration *c = member_configuration(member);
+    int64_t wait_us = 2 * (int64_t)s->settings.cluster.config_lease_ms * 1000;
+    for (uint32_t p = 0; p < c->partition_count; p++) {
+        if (c->partitions[p].state != PARTITION_LOST || may_come_back(s, c, p))
+            s->lost_since_us[p] = s->world->now_us;
+        else if (s->world->now_us - s->lost_since_us[p] > wait_us)
+            give_up(s, member, p);
+    }
+}
+
 static void attach(void *context, struct sim_world *world) {
     struct cluster_subject *s = context;
     s->world = world;
+    if (s->settings.is_durable)
+        look_after(s, 0);
     cluster_oracle_attach(s->oracle, world);
     if (s->has_founding_faults)
         cluster_founding_faults_begin(&s->founding_faults, world, s->seed);
@@ -286,3 +370,5 @@ static void describe(void *context, char *out, size_t size) {
 const struct sim_subject_type CLUSTER_SUBJECT = {.name = "cluster", .create = create, FUNCTIONS};
 const struct sim_subject_type CLUSTER_SCRIPT_SUBJECT = {
     .name = "cluster-script", .create = create_for_scripts, FUNCTIONS};
+const struct sim_subject_type CLUSTER_DURABLE_SUBJECT = {
+    .name = "cluster-durable", .create = create_durable_for_scripts, FUNCTIONS};

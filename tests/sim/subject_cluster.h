@@ -9,6 +9,8 @@
 #include "sim/subject.h"
 
 extern const struct sim_subject_type CLUSTER_SCRIPT_SUBJECT;
+/* The same with logs on disk. */
+extern const struct sim_subject_type CLUSTER_DURABLE_SUBJECT;
 
 /* Of this subject, or of the swarm's. */
 struct register_clients *cluster_subject_clients(void *subject);

@@ -591,11 +591,19 @@ static void sync_disk(uint32_t n) {
         (void)step(n, (struct replica_input){.type = REPLICA_SYNCED, .number = number});
 }
 
+/* What was copied is durable some time later. */
+static void store_image(uint32_t n) {
+    const struct partition_replica *r = world.machines[n].replica;
+    if (r->is_unstored && !r->is_unsynced && chance(300))
+        (void)step(n, (struct replica_input){.type = REPLICA_STORED, .sequence = r->commit});
+}
+
 static void tick_machine(uint32_t n) {
     struct machine *m = &world.machines[n];
     m->tick_us = world.now_us + world.tick_us / 2 + (int64_t)draw((uint64_t)world.tick_us);
     (void)step(n, (struct replica_input){.type = REPLICA_TICK});
     sync_disk(n);
+    store_image(n);
     if (world.now_us >= m->heartbeat_us) {
         m->heartbeat_us = world.now_us + world.lease_us / 5;
         send_heartbeats(n);
