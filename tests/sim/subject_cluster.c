@@ -122,16 +122,18 @@ static bool is_in_memory(const struct cluster_subject *s, uint32_t machine) {
     return s->world->machines[machine].is_diskless || (s->settings.in_memory >> machine & 1) != 0;
 }
 
-/* Whether the machine has the member's data, or may have it when it is back. */
+/* Whether the machine has the member's data, or may have it when it is back. One that was in sync
+ * and died before anything was logged has none. */
 static bool may_have_data(const struct cluster_subject *s, uint32_t machine,
                           const struct member *member, uint32_t p) {
     const struct sim_machine *m = &s->world->machines[machine];
     struct log_position end;
     if (!raft_id_equal(m->node_id, member->node))
         return false;
-    return !is_in_memory(s, machine) ||
-           (member_at(s, machine) != NULL &&
-            cluster_data_offer(cluster_process_data(m->process), p, &end));
+    if (member_at(s, machine) == NULL ||
+        cluster_data_replica(cluster_process_data(m->process), p) == NULL)
+        return !is_in_memory(s, machine);
+    return cluster_data_offer(cluster_process_data(m->process), p, &end);
 }
 
 static bool may_come_back(const struct cluster_subject *s, const struct configuration *c,
