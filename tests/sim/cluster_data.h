@@ -24,7 +24,7 @@ void cluster_data_view(struct cluster_data *data, struct cluster_member *member,
 void cluster_data_tick(struct cluster_data *data);
 /* A sync ended. False: the ticket is somebody else's. */
 bool cluster_data_synced(struct cluster_data *data, uint64_t ticket, enum larder_status status);
-/* member_host.offer */
+/* member_host.offer. Where data is in memory only, a cache, it is not waited for. */
 bool cluster_data_offer(const struct cluster_data *data, uint32_t partition,
                         struct log_position *out_end);
 void cluster_data_hand_off(struct cluster_data *data, uint32_t partition, uint32_t to);
