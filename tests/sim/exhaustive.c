@@ -221,7 +221,7 @@ static void play(struct run *run) {
     for (uint32_t i = 0; i < world->options.machine_count; i++)
         machine_start(&world->machines[i]);
     type->begin_round(run->subject, run->options->seed, true);
-    if (!wait_until_settled(run)) {
+    if (!run->options->is_from_start && !wait_until_settled(run)) {
         world_violate(world, -1, "L1: a new world does not settle");
         return;
     }

@@ -8,9 +8,10 @@
  * process dies, the power goes, the machine sleeps. What happens to different machines commutes, so
  * only the one whose turn it is has options (cf. Godefroid 1996). The runs are those with at most
  * `deviations` choices other than 0, of which at most `crashes` end a process, in the first
- * `decisions` decisions after everything has settled (cf. delay bounding, Emmi et al. 2011): first
- * those with one, then those with two, ... Each ends as a swarm's round does: no more faults,
- * everything available again within 10 virtual seconds, histories checked. */
+ * `decisions` decisions after everything has settled, or from the first frame on (cf. delay
+ * bounding, Emmi et al. 2011): first those with one, then those with two, ... Each ends as a
+ * swarm's round does: no more faults, everything available again within 10 virtual seconds,
+ * histories checked. */
 #ifndef LARDER_TESTS_SIM_EXHAUSTIVE_H
 #define LARDER_TESTS_SIM_EXHAUSTIVE_H
 
@@ -35,6 +36,7 @@ struct exhaustive_options {
     uint32_t deviations;    /* 0: 2 */
     uint32_t crashes;       /* 0: 2 */
     uint64_t run_limit;     /* 0: none */
+    bool is_from_start;     /* decide while a cluster is being founded */
     struct trace_options trace;
 };
 

@@ -17,7 +17,7 @@ static const char USAGE[] =
     "                  [--subject NAME] [--jobs N] [--figures] [--counters] [--shrink]\n"
     "                  [--exhaustive [--decisions D] [--deviations K] [--crashes C] [--machines "
     "N]\n"
-    "                  [--runs R] [--choices LIST]]\n"
+    "                  [--runs R] [--choices LIST] [--from-start]]\n"
     "  --seed     the seed to run (1)           --seeds    so many seeds from there on (1)\n"
     "  --minutes  virtual minutes a seed (60)   --round    only this round of the seed\n"
     "  --without  leave out kinds of faults     --only     only these faults of the round\n"
@@ -31,7 +31,8 @@ static const char USAGE[] =
     "  --exhaustive   all runs of a small world (3 machines) that differ from the usual one in at\n"
     "                 most K (2) of the first D (60) decisions, with at most C (2) crashes; no "
     "more\n"
-    "                 than R of them; or only the run with these choices\n"
+    "                 than R of them; or only the run with these choices; --from-start: while a\n"
+    "                 cluster is being founded, not when it has settled\n"
     "  --scenario run a script (or: all)        --list     names of the scripts\n";
 
 struct settings {
@@ -108,6 +109,8 @@ static bool read_flag_argument(struct settings *settings, const char *name) {
         settings->has_counters = true;
     else if (strcmp(name, "--exhaustive") == 0)
         settings->is_exhaustive = true;
+    else if (strcmp(name, "--from-start") == 0)
+        settings->exhaustive.is_from_start = true;
     else if (strcmp(name, "--list") == 0)
         list_scenarios();
     else

@@ -191,6 +191,29 @@ static void a_small_config_group_is_clean(void **state) {
     assert_true(result.history_count > 1000);
 }
 
+/* Three machines that found a cluster, with promises on disk and in memory: all runs of one
+ * deviation while they do. */
+static void founding_a_small_cluster_is_clean(void **state) {
+    (void)state;
+    static const uint64_t SEEDS[] = {1, 3};
+    for (size_t i = 0; i < 2; i++) {
+        struct exhaustive_options options = {.subject = &CLUSTER_SUBJECT,
+                                             .seed = SEEDS[i],
+                                             .decisions = 70,
+                                             .deviations = 1,
+                                             .is_from_start = true};
+        struct exhaustive_result result;
+        exhaustive_run(&options, &result);
+        if (result.violation != NULL) {
+            char text[100];
+            exhaustive_print(&result.choices, text, sizeof(text));
+            fail_msg("seed %d, choices %s: %s", (int)SEEDS[i], text, result.violation);
+        }
+        assert_true(result.is_complete);
+        assert_true(result.distinct_count > 300);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_takes_two_deviations_is_found_with_two),
@@ -198,6 +221,7 @@ int main(void) {
         cmocka_unit_test(a_limit_ends_the_search_without_a_claim),
         cmocka_unit_test(lists_of_choices_are_read_strictly),
         cmocka_unit_test(a_small_config_group_is_clean),
+        cmocka_unit_test(founding_a_small_cluster_is_clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
