@@ -40,6 +40,7 @@ struct sent {
     uint64_t watched_term;
     int64_t first_sent_us;
     bool is_committed, is_answered, is_broken;
+    bool is_vain; /* changed nothing */
 };
 
 /* How far a key is known to be: value v present is 2v, gone after it 2v + 1. */
@@ -108,7 +109,10 @@ static void take_request(const struct replica_record *raw, const struct partitio
             "a request was executed in another term than it watches");
     require(record->time_us - s->first_sent_us <= REQUEST_RETRY_US, "an old request was executed");
     s->is_committed = true;
-    if (s->kind == REMOVES_NOTHING)
+    s->is_vain = record->body.size == 0;
+    require(s->is_vain == (s->kind == REMOVES_NOTHING) || (s->is_vain && test.is_short),
+            "a request changed something that should not, or did not");
+    if (s->is_vain)
         return;
     struct watched_key *key = &test.keys[key_of(s)];
     key->is_committed[s->value] = true;
@@ -217,7 +221,7 @@ static void take_sent(const struct partition_reply *reply) {
         require(s->is_committed, "a request was answered that is not committed");
         s->is_answered = true;
         unsigned known = 2 * s->value;
-        if (s->kind != REMOVES_NOTHING && test.keys[key_of(s)].known < known)
+        if (!s->is_vain && test.keys[key_of(s)].known < known)
             test.keys[key_of(s)].known = known;
     }
     if (reply->answer == PARTITION_WATCH_BROKEN) {
