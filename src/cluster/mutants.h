@@ -142,6 +142,10 @@ enum cluster_mutant {
     MUTANT_FULL_PRIMARY_STAYS = 256, /* a primary without room on its disk keeps its seat */
     MUTANT_RECEIVED_COUNTS = 257,    /* a record counts where it was received, not where it is
                                         durable */
+    /* what was found by random worlds of replicas */
+    MUTANT_NEW_LOG_IS_DURABLE = 281, /* a log that begins anew counts as synced at once */
+    MUTANT_NEW_LOG_SAYS_MOVED = 282, /* a write is MOVED if a log that began anew lacks it */
+    MUTANT_WORD_BEFORE_SEAT = 283,   /* complete is who said so before it lost its seat */
     /* requests of several commands, recovery by force, memory */
     MUTANT_STALE_ACK_SYNCED = 260,      /* an old acknowledgement says that a replica is complete */
     MUTANT_TOKEN_BELOW_RESET = 261,     /* new tokens are below what a reset partition takes */

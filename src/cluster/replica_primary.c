@@ -121,7 +121,8 @@ void primary_take_ack(struct partition_replica *r, const struct replica_message 
         return;
     uint64_t before = reached(peer);
     peer->is_matched = true;
-    if ((m->number > peer->ack && m->config_index >= peer->since) ||
+    if ((m->number > peer->ack &&
+         (m->config_index >= peer->since || CLUSTER_MUTATED(MUTANT_WORD_BEFORE_SEAT))) ||
         CLUSTER_MUTATED(MUTANT_STALE_ACK_SYNCED)) {
         peer->ack = m->number;
         peer->is_unsynced = m->is_unsynced;

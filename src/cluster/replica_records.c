@@ -33,7 +33,7 @@ bool replica_append(struct partition_replica *r, const struct replica_record *re
 void replica_forget_log(struct partition_replica *r, struct log_position base) {
     replica_log_reset(&r->log, base);
     r->commit = r->applied = base.sequence;
-    r->synced = 0;
+    r->synced = CLUSTER_MUTATED(MUTANT_NEW_LOG_IS_DURABLE) ? base.sequence : 0;
     r->base_number = r->write_number + 1;
     r->executed = r->executed_term = 0;
     r->is_reset_unwritten = true;

@@ -95,8 +95,10 @@ static enum replica_answer settle_read(const struct partition_replica *r,
 /* A record of an older term that is not committed when the log has begun a newer term in committed
  * records will never be. Until then a third member may still have it and be elected. */
 static void note_outcome(const struct partition_replica *r, struct replica_request *request) {
-    if (request->is_committed || request->is_cut || request->sequence <= r->log.base.sequence)
-        return; /* known, or the log began anew and does not tell */
+    bool is_told = request->sequence > r->log.base.sequence; /* else the log began anew */
+    if (request->is_committed || request->is_cut ||
+        (!is_told && !CLUSTER_MUTATED(MUTANT_NEW_LOG_SAYS_MOVED)))
+        return;
     bool is_there = replica_log_term(&r->log, request->sequence) == request->term;
     if (r->commit >= request->sequence) {
         request->is_committed = is_there;

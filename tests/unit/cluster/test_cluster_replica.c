@@ -1049,6 +1049,33 @@ static void that_something_is_durable_is_asked_for_again(void **state) {
            "  C>A ACK t1 1.2\n");
 }
 
+/* B is a learner with a slow disk and a small log. */
+static void what_is_not_synced_does_not_leave_the_log(void **state) {
+    (void)end(state);
+    fixture.records_max = 8;
+    found(true);
+    fixture.is_quiet = true;
+    commit_change(CONFIG_SHRINK, B);
+    see(A);
+    commit_change(CONFIG_ADD_LEARNER, B);
+    for (uint32_t n = A; n <= C; n++)
+        see(n);
+    assert_int_equal(step(B, (struct replica_input){.type = REPLICA_DIVERGED}), LARDER_OK);
+    for (uint64_t i = 1; i <= 20; i++) {
+        assert_int_equal(write_to(A, i, "x"), LARDER_OK);
+        deliver("");
+        sync_node(A);
+        sync_node(C);
+        deliver("");
+    }
+    const struct partition_replica *b = fixture.nodes[B].replica;
+    assert_int_equal(fixture.nodes[A].replica->commit, 21);
+    assert_int_equal(b->log.base.sequence, 1);
+    assert_int_equal(b->log.last, 9);
+    sync_node(B);
+    assert_int_equal(b->synced, 9);
+}
+
 static void a_log_that_begins_anew_is_durable_when_it_was_synced(void **state) {
     (void)end(state);
     found(true);
@@ -1148,6 +1175,7 @@ int main(void) {
         TEST(what_was_said_before_it_had_a_seat_does_not_count),
         TEST(what_was_said_last_is_asked_for_again),
         TEST(that_something_is_durable_is_asked_for_again),
+        TEST(what_is_not_synced_does_not_leave_the_log),
         TEST(a_log_that_begins_anew_is_durable_when_it_was_synced),
         TEST(a_log_that_begins_anew_does_not_tell_what_became_of_a_write),
         TEST(a_backup_applies_what_is_committed),

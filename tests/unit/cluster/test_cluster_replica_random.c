@@ -177,7 +177,7 @@ static void draw_world(void) {
     world.lease_us = 20000 + (int64_t)draw(4) * 20000;
     world.config_lease_us = world.lease_us * (1 + (int64_t)draw(4));
     world.tick_us = 1000 + (int64_t)draw(6000);
-    world.disk_us = chance(500) ? 1000 : (int64_t)draw(40000);
+    world.disk_us = chance(500) ? 1000 : (int64_t)draw(100000);
     world.slow = draw_rate(100);
     world.duplication = draw_rate(100);
     rates = (struct rates){.cut = draw_rate(30),
@@ -213,7 +213,7 @@ static void draw_machine(uint32_t n) {
     m->incarnation = 0;
     m->offset_us = (int64_t)draw(1000000);
     m->speed_percent = chance(800) ? SPEEDS[draw(3)] : 95 + (int64_t)draw(11);
-    m->records_max = chance(700) ? RECORDS_MAX : 20 + draw(60);
+    m->records_max = chance(500) ? RECORDS_MAX : 12 + draw(40);
     m->paused_until_us = 0;
     m->write_count = 0;
     m->disk.base = (struct log_position){0, 0};

@@ -68,6 +68,8 @@ struct client {
 static struct test {
     uint64_t seed;
     bool is_short; /* of memory, now and then */
+    bool is_swept; /* often: what has expired goes, buckets are compared */
+    bool has_led[WORLD_MEMBERS + 1];
     struct client clients[CLIENTS];
     struct watched_key keys[KEYS];
     uint64_t sent_count, session_count, read_count;
@@ -144,6 +146,7 @@ static void take_record(uint32_t n, uint64_t sequence, const struct replica_reco
 static void check_time(uint32_t n) {
     const struct partition_replica *r = partition_replica(world.members[n].partition);
     int64_t now_us = world.now_ms * 1000, time_us;
+    test.has_led[n] |= r->role == REPLICA_OPEN;
     if (r->role != REPLICA_OPEN || test.is_short || !chance(300))
         return;    /* without memory a primary waits for its store, and its time with it */
     world_tick(n); /* time is as of the last */
@@ -176,7 +179,8 @@ static void take_stale(const struct read *read, unsigned value, int64_t as_of_us
     const struct watched_key *key = &test.keys[read->key];
     totals.stale++;
     require(value == 0 || key->is_committed[value], "a stale read sees what is not committed");
-    bool is_lasting = read->key % 2 == 0;
+    /* one that led may tell the time of records of its own that were cut */
+    bool is_lasting = read->key % 2 == 0 && !test.has_led[read->member];
     for (unsigned v = value + 1; is_lasting && v <= key->newest; v++)
         require(!key->is_committed[v] || key->committed_us[v] >= as_of_us,
                 "a stale read misses what was committed before the time that it tells");
@@ -419,7 +423,8 @@ static void begin(uint64_t seed) {
     test.seed = seed;
     group_chaos = (struct group_chaos){.random = random_seeded(seed)};
     test.is_short = chance(300);
-    struct partition_options options = {.sweep_every_us = 10000,
+    test.is_swept = chance(500);
+    struct partition_options options = {.sweep_every_us = test.is_swept ? 10000 : 1000000,
                                         .digest_every_us = 2560000,
                                         .session_bytes_max = chance(500) ? 8 * 1024 : 0};
     world_begin(&options);
@@ -443,7 +448,8 @@ static void run(uint64_t seed) {
     calm_down();
     uint64_t before = divergences();
     require(before == 0, "data differs that nobody damaged");
-    damage_a_backup();
+    if (test.is_swept)
+        damage_a_backup();
     calm_down(); /* every bucket is compared */
     totals.repaired += divergences() > before;
     check_end();
@@ -466,7 +472,7 @@ static void requests_reads_and_time_are_as_promised(void **state) {
                 totals.broken > seeds.count && totals.unknown > seeds.count / 10);
     assert_true(totals.read_values > 50 * seeds.count && totals.read_nothing > 30 * seeds.count &&
                 totals.rounds > 30 * seeds.count && totals.stale > 10 * seeds.count);
-    assert_true(totals.jumps > seeds.count && totals.repaired > seeds.count / 3);
+    assert_true(totals.jumps > seeds.count && totals.repaired > seeds.count / 8);
 }
 
 int main(void) {
