@@ -229,7 +229,8 @@ static void take_sent(const struct partition_reply *reply) {
             test.keys[key_of(s)].known = known;
     }
     if (reply->answer == PARTITION_WATCH_BROKEN) {
-        s->is_broken = !s->is_committed;
+        require(!s->is_committed, "a request that was executed is told that its watch is broken");
+        s->is_broken = true;
         totals.broken++;
     }
     if (!is_open)
