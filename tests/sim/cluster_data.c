@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOG_BYTES = 64 * 1024 }; /* of a replica */
+enum { LOG_BYTES = 64 * 1024, LOG_RECORDS = 512 }; /* of a replica */
 enum { REQUESTS_MAX = 1024, DEADLINE_US = 1000000, ANSWERLESS_US = 30000000, BODY_MAX = 2 << 20 };
 enum { BODY_REPLICA = 1, BODY_COPY }; /* first byte of what members' partitions send */
 
@@ -319,10 +319,12 @@ static bool are_logs_ready(struct cluster_data *d, uint32_t number) {
 
 /* Without memory it is tried again with the next view. */
 static void begin_partitions(struct cluster_data *d, uint32_t number) {
+    size_t log_bytes = d->settings->log_bytes > 0 ? d->settings->log_bytes : LOG_BYTES;
+    size_t log_records = d->settings->log_records > 0 ? d->settings->log_records : LOG_RECORDS;
     const struct store_host_options host = {.allocator = machine_allocator(d->machine),
                                             .partition_count = d->settings->partition_count,
                                             .hash_seed = 0x5eed,
-                                            .effect_bytes_max = partition_effect_max(LOG_BYTES),
+                                            .effect_bytes_max = partition_effect_max(log_bytes),
                                             .random_seed = machine_random(d->machine)};
     enum larder_status status = store_host_create(&host, &d->store);
     for (uint32_t p = 0; p < d->settings->partition_count && status == LARDER_OK; p++) {
@@ -331,8 +333,11 @@ static void begin_partitions(struct cluster_data *d, uint32_t number) {
                         .self = number,
                         .incarnation = machine_incarnation(d->machine),
                         .waits_for_sync = d->is_durable,
-                        .records_max = 512,
-                        .bytes_max = LOG_BYTES}};
+                        .records_max = log_records,
+                        .bytes_max = log_bytes},
+            .session_bytes_max = d->settings->session_bytes,
+            .digest_every_us = d->settings->digest_every_us,
+            .copy_bytes_per_second = d->settings->copy_bytes_per_second};
         status =
             partition_create(&options, member_leases(d->member), store_host_partition(d->store, p),
                              machine_allocator(d->machine), &d->partitions[p]);

@@ -31,6 +31,10 @@ struct cluster_sim_settings {
     bool is_durable;    /* partitions are logged, and acknowledged when the log is synced, on all
                            machines but those that are diskless and ... */
     uint32_t in_memory; /* ... these, a bit each: they keep their id and not their data */
+    /* of each partition, as in partition_options; 0: what this simulator usually has */
+    size_t log_bytes, log_records, session_bytes;
+    int64_t digest_every_us;
+    uint64_t copy_bytes_per_second;
 };
 
 /* machine_oracle of the world is a struct cluster_oracle. */

@@ -298,8 +298,11 @@ void cluster_oracle_tick(struct cluster_oracle *o, struct sim_machine *machine,
                          struct cluster_member *member, const struct cluster_data *data) {
     for (uint32_t p = 0; p < o->partition_count; p++) {
         const struct partition_replica *r = cluster_data_replica(data, p);
-        if (r != NULL)
-            oracle_check_promises(o, machine, member, p, r);
+        if (r == NULL)
+            continue;
+        oracle_check_promises(o, machine, member, p, r);
+        if (r->role >= REPLICA_ELECTED)
+            oracle_check_acknowledged(o, machine, p, r);
     }
 }
 

@@ -79,6 +79,8 @@ bool cluster_oracle_is_founded(const struct cluster_oracle *oracle);
 /* The newest configuration that any member has applied; NULL before the first. */
 const struct partition_config *cluster_oracle_partition(const struct cluster_oracle *oracle,
                                                         uint32_t partition);
+/* The same, whole. NULL before the first. */
+const struct configuration *cluster_oracle_configuration(const struct cluster_oracle *oracle);
 /* True times between which the data of a partition was given up, the last time, in this run: false
  * if it never was. */
 bool cluster_oracle_reset(const struct cluster_oracle *oracle, uint32_t partition, uint64_t number,

@@ -139,6 +139,8 @@ void oracle_check_log(struct cluster_oracle *oracle, struct sim_machine *machine
 /* The machine's process ends: what its disk has to have when it is back. */
 void oracle_note_held(struct cluster_oracle *oracle, struct sim_machine *machine,
                       uint32_t partition);
+void oracle_check_acknowledged(struct cluster_oracle *oracle, const struct sim_machine *machine,
+                               uint32_t partition, const struct partition_replica *primary);
 /* A RESET: what was committed before does not count. */
 void oracle_forget_log(struct watched_partition *partition);
 

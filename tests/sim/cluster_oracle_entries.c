@@ -131,3 +131,7 @@ void cluster_oracle_entry(struct cluster_oracle *o, struct sim_machine *machine,
     if (wrong != NULL)
         oracle_violate(o, machine, wrong);
 }
+
+const struct configuration *cluster_oracle_configuration(const struct cluster_oracle *o) {
+    return o->after;
+}

@@ -80,6 +80,26 @@ static void check_others(struct cluster_oracle *o, uint32_t p) {
     }
 }
 
+/* What a primary counts as acknowledged is in the log of the process that it counts, as long as
+ * that is in the same term. */
+void oracle_check_acknowledged(struct cluster_oracle *o, const struct sim_machine *machine,
+                               uint32_t p, const struct partition_replica *r) {
+    for (uint32_t i = 0; i < o->world->options.machine_count; i++) {
+        const struct partition_replica *other = oracle_replica(o, i, p);
+        for (uint32_t k = 0; other != NULL && other != r && k < r->peer_count; k++) {
+            const struct replica_peer *peer = &r->peers[k];
+            if (peer->member != other->options.self || peer->received == 0 ||
+                peer->incarnation != other->options.incarnation || other->view.term != r->view.term)
+                continue;
+            uint64_t at = peer->received;
+            bool is_known = at > r->log.base.sequence && at > other->log.base.sequence;
+            if (other->log.last < at ||
+                (is_known && replica_log_term(&other->log, at) != replica_log_term(&r->log, at)))
+                oracle_violate(o, machine, "I3: what counts as acknowledged is not there");
+        }
+    }
+}
+
 static bool is_same_log(const struct watched_log *a, const struct watched_log *b) {
     return a->commit == b->commit && a->last == b->last && a->index == b->index &&
            a->base == b->base && a->last_term == b->last_term && a->reset_term == b->reset_term &&
@@ -103,6 +123,10 @@ void oracle_check_log(struct cluster_oracle *o, struct sim_machine *machine, uin
     bool is_anew = seen->reset_terms[p] != r->view.reset_term || !oracle_is_in_sync(o, w, r);
     if (r->commit < seen->commits[p] && !is_anew)
         oracle_violate(o, machine, "I4: a commit position fell");
+    bool is_backup = r->role == REPLICA_BACKUP || r->role == REPLICA_LEARNER;
+    if (is_backup && seen->commits[p] != 0 && r->commit > seen->commits[p] && !is_anew &&
+        r->matched_term == r->view.term && r->commit > r->matched)
+        oracle_violate(o, machine, "I4: a backup commits what it did not compare");
     bool is_current = r->view.reset_term == w->config.reset_term;
     uint64_t from = r->commit < seen->commits[p] ? 0 : seen->commits[p];
     if (from < r->log.base.sequence)

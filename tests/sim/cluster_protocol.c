@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sim/cluster_protocol.h"
 
+#include "base/hash.h"
 #include "raft/bytes.h"
 #include "sim/clock.h"
 
@@ -45,6 +46,12 @@ static bool is_set(uint64_t key) {
 
 bool cluster_key_expires(uint64_t key) {
     return key % ROUND_KEYS == EXPIRING_KEY;
+}
+
+static uint32_t place(uint64_t key, uint32_t partition_count) {
+    uint8_t name[INT64_TEXT_MAX + 1];
+    uint32_t slot = key_slot(slice_of(name, cluster_key_name(key, name)));
+    return slot * partition_count / SLOT_COUNT;
 }
 
 static void add_compare(struct argument_writer *w, uint64_t a, uint64_t b) {
@@ -362,5 +369,6 @@ const struct register_protocol CLUSTER_PROTOCOL = {.is_by_key = true,
                                                    .has_retries = true,
                                                    .has_more = true,
                                                    .expires = cluster_key_expires,
+                                                   .place = place,
                                                    .encode = encode,
                                                    .decode = decode};

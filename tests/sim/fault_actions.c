@@ -253,8 +253,10 @@ static void set_clock(struct swarm *swarm, const struct sim_fault *fault) {
     int64_t amount = (int64_t)(fault->draw >> 16 & 0xffffff);
     bool is_back = (fault->draw >> 40 & 1) != 0;
     note_fault(swarm, fault->kind, target);
+    bool is_edge = (fault->draw >> 41 & 1) != 0;
     if (fault->kind == FAULT_DRIFT)
-        machine_set_drift(machine, (is_back ? -1 : 1) * (amount % SIM_DRIFT_MAX_PPM));
+        machine_set_drift(machine, (is_back ? -1 : 1) *
+                                       (is_edge ? SIM_DRIFT_MAX_PPM : amount % SIM_DRIFT_MAX_PPM));
     else
         machine_jump_wall(machine,
                           (is_back ? -1 : 1) * amount * ((fault->draw & 1) != 0 ? 1000 : 1));

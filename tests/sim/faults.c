@@ -66,6 +66,7 @@ static uint64_t frequency(enum sim_fault_kind kind) {
     case FAULT_DISK_LIES:
     case FAULT_EMPTY_RESTART:
     case FAULT_DISK_ERRORS: return 200;
+    case FAULT_OPERATOR: return 600;
     default: return 350;
     }
 }

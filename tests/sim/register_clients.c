@@ -38,6 +38,20 @@ static size_t slot_of(const struct register_client *client, uint64_t key) {
     return client->clients->protocol->is_by_key ? key % ROUND_KEYS : 0;
 }
 
+static int64_t *offset_of(struct register_client *client) {
+    const struct register_clients *clients = client->clients;
+    bool has_places = clients->protocol->has_more && clients->partition_count > 0;
+    uint32_t place =
+        has_places ? clients->protocol->place(client->command.key, clients->partition_count) : 0;
+    return &client->offsets_us[place];
+}
+
+static void note_time(struct register_client *client, int64_t time_us) {
+    int64_t *offset_us = offset_of(client);
+    *offset_us = time_us - client->clients->world->now_us;
+    client->is_time_known[offset_us - client->offsets_us] = true;
+}
+
 void register_clients_note(struct register_clients *clients, uint64_t key,
                            const struct operation *operation) {
     uint64_t first = clients->round * ROUND_KEYS + 1;
@@ -76,9 +90,12 @@ static void note(struct register_client *client, int64_t return_us,
     register_clients_note(client->clients, client->command.key, &expiry);
 }
 
+/* Not those that were sent with a guess of the time. */
 static void keep_former(struct register_client *client) {
+    if (!client->was_time_known)
+        return;
     client->former[client->former_at++ % REGISTER_FORMER_MAX] =
-        (struct register_former){client->command, client->first_sent_us};
+        (struct register_former){client->command, client->called_us, client->first_sent_us};
 }
 
 /* Of the newest ones rather; nobody waits for the answer. */
@@ -91,6 +108,8 @@ static void send_former(struct register_client *client) {
         return;
     struct register_former *former =
         &client->former[(client->former_at - back) % REGISTER_FORMER_MAX];
+    if (clients->lost_us != NULL && former->called_us <= clients->lost_us(clients->lost_context))
+        return;
     uint8_t frame[REGISTER_FRAME_MAX];
     former->command.is_again = true;
     size_t size = clients->protocol->encode(&former->command, former->first_sent_us, frame);
@@ -162,8 +181,10 @@ static void request(struct register_client *client, uint32_t target,
     client->target = target;
     client->retries = 0;
     client->called_us = clients->world->now_us;
-    client->first_sent_us = client->called_us + client->offset_us;
     client->command = *command;
+    const int64_t *offset_us = offset_of(client);
+    client->first_sent_us = client->called_us + *offset_us;
+    client->was_time_known = client->is_time_known[offset_us - client->offsets_us];
     client->command.client = client->index;
     client->command.number = ++clients->next_number;
     send(client);
@@ -199,7 +220,8 @@ static void draw_more(struct register_client *client, struct register_command *c
         send_former(client);
     if (command->kind == OPERATION_READ && draw < 12) {
         command->read = REGISTER_READ_STALE;
-        *target = any_machine(client);
+        if (random_below(random, 2) == 0) /* else who was the primary once */
+            *target = any_machine(client);
     } else if (command->kind == OPERATION_READ && draw < 25) {
         command->read = REGISTER_READ_ROUND;
     } else if (command->kind == OPERATION_WRITE && is_expiring(client, command->key)) {
@@ -269,7 +291,7 @@ static void on_reply(void *context, uint32_t from, struct slice frame) {
     if (status != LARDER_OK || !client->is_waiting)
         return;
     if (reply.time_us != 0)
-        client->offset_us = reply.time_us - client->clients->world->now_us;
+        note_time(client, reply.time_us);
     if (reply.term != 0)
         client->terms[slot_of(client, client->command.key)] = reply.term;
     if (reply.answer == ANSWER_UNKNOWN) {
@@ -311,10 +333,10 @@ void register_clients_init(struct register_clients *clients, struct sim_world *w
         .world = world, .protocol = protocol, .count = count, .think_us = 300000};
     for (uint32_t i = 0; i < count; i++) {
         struct register_client *client = &clients->each[i];
-        *client = (struct register_client){.clients = clients,
-                                           .index = i,
-                                           .offset_us = SIM_WALL_EPOCH_US,
-                                           .random = random_seeded(random_next(&random))};
+        *client = (struct register_client){
+            .clients = clients, .index = i, .random = random_seeded(random_next(&random))};
+        for (uint32_t k = 0; k < REGISTER_PLACES_MAX; k++)
+            client->offsets_us[k] = SIM_WALL_EPOCH_US;
         world_set_client(
             world, i,
             &(struct sim_client){.deliver = on_reply, .link = on_link, .context = client});
@@ -355,11 +377,15 @@ bool register_clients_are_idle(const struct register_clients *clients) {
 
 /* Into the trace, in the order of calls. */
 static void print_history(const struct register_clients *clients, uint64_t key,
-                          const struct register_history *history) {
+                          const struct register_history *history, size_t reached) {
     static const char *const KINDS[] = {"?",   "read",    "write",     "compare",
                                         "add", "set add", "set remove"};
     struct sim_world *world = clients->world;
     trace_print(&world->trace, world->now_us, "history of key %" PRIu64 ":", key);
+    if (reached < history->count)
+        trace_print(
+            &world->trace, history->operations[reached].call_us,
+            "this one of client %" PRIu32 " fits nowhere:", history->operations[reached].client);
     for (size_t i = 0; i < history->count; i++) {
         const struct operation *o = &history->operations[i];
         if (o->return_us == OPERATION_UNKNOWN)
@@ -397,9 +423,11 @@ void register_clients_check(struct register_clients *clients) {
         if (history->count == 0)
             continue;
         clients->counters.histories++;
-        enum history_verdict verdict = history_check(history->operations, history->count, 0, NULL);
+        size_t reached;
+        enum history_verdict verdict =
+            history_check(history->operations, history->count, 0, &reached);
         if (verdict == HISTORY_NOT_LINEARIZABLE)
-            print_history(clients, clients->round * ROUND_KEYS + 1 + i, history);
+            print_history(clients, clients->round * ROUND_KEYS + 1 + i, history, reached);
         if (verdict == HISTORY_NOT_LINEARIZABLE)
             world_violate(clients->world, -1, "I10: the history of a key is not linearizable");
         clients->counters.undecided += verdict == HISTORY_UNDECIDED;

@@ -32,6 +32,7 @@ struct register_protocol {
      * that was answered may come once more, ever so late: it is not executed again. */
     bool has_more;
     bool (*expires)(uint64_t key); /* has_more: only reads and writes of such keys */
+    uint32_t (*place)(uint64_t key, uint32_t partition_count); /* has_more: its partition */
     size_t (*encode)(const struct register_command *command, int64_t first_sent_us,
                      uint8_t out[REGISTER_FRAME_MAX]);
     /* Errors: LARDER_CORRUPT; LARDER_NOT_FOUND (a reply to another request). */
@@ -41,12 +42,12 @@ struct register_protocol {
 
 extern const struct register_protocol CONFIG_GROUP_PROTOCOL;
 
-enum { REGISTER_FORMER_MAX = 8 };
+enum { REGISTER_FORMER_MAX = 8, REGISTER_PLACES_MAX = 16 };
 
 /* A request whose end is known to its client. */
 struct register_former {
     struct register_command command; /* number 0: none */
-    int64_t first_sent_us;
+    int64_t called_us, first_sent_us;
 };
 
 struct register_client {
@@ -60,8 +61,11 @@ struct register_client {
     uint64_t turn; /* raised with every request and every end of one: older calls are stale */
     struct register_command command;
     int64_t called_us;
-    int64_t offset_us;          /* cluster time less true time, as the last reply showed it */
+    int64_t offsets_us[REGISTER_PLACES_MAX]; /* by partition: cluster time less true time, as the
+                                                last reply showed it */
+    bool is_time_known[REGISTER_PLACES_MAX];
     int64_t first_sent_us;      /* cluster time of the request */
+    bool was_time_known;        /* when it was first sent */
     uint64_t last_value;        /* that it saw */
     uint64_t terms[ROUND_KEYS]; /* of the keys' partitions, as last told; 0: not known */
     uint32_t former_at;
@@ -74,6 +78,12 @@ struct register_clients {
     struct sim_world *world;
     const struct register_protocol *protocol;
     uint32_t count;
+    /* Set by the subject: when data was given up last, after which what was done before may be done
+     * once more; NULL: never. */
+    int64_t (*lost_us)(void *context);
+    void *lost_context;
+    uint32_t partition_count; /* set by the subject, of a protocol that has_more; at most
+                                 REGISTER_PLACES_MAX */
     bool is_active;
     int64_t think_us; /* at most, between two requests */
     uint64_t round;

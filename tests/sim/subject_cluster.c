@@ -4,11 +4,12 @@
 
 #include "sim/cluster_founding_faults.h"
 #include "sim/cluster_protocol.h"
+#include "sim/cluster_worlds.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { MACHINES = 5, REGISTER_CLIENTS = 6, LOCK_CLIENTS = 3, PARTITIONS = 4 };
+enum { MACHINES = 5, REGISTER_CLIENTS = 6, LOCK_CLIENTS = 3, SCRIPT_PARTITIONS = 4 };
 enum { OPERATOR_US = 500000 };
 
 struct cluster_subject {
@@ -41,17 +42,9 @@ static void *create(uint64_t seed, struct sim_world_options *options) {
     struct cluster_subject *s = sim_resize(NULL, sizeof(*s));
     *s = (struct cluster_subject){.seed = seed,
                                   .has_founding_faults = options->machine_count == MACHINES};
-    s->settings = (struct cluster_sim_settings){
-        .founders = options->machine_count,
-        .is_founding_durable = seed % 3 != 0,
-        .partition_count = options->machine_count < MACHINES ? 1 : PARTITIONS,
-        .cluster = CLUSTER_DEFAULT_SETTINGS,
-        .is_rough = seed % 2 == 0};
-    s->settings.cluster.voter_count = seed % 4 == 3 ? 3 : 5;
-    if (s->settings.cluster.voter_count > options->machine_count)
-        s->settings.cluster.voter_count = 3;
-    s->settings.cluster.replica_count = 2 + (uint32_t)(seed / 2 % 2);
-    s->settings.cluster.min_insync = 1;
+    s->settings.founders = options->machine_count;
+    s->settings.is_founding_durable = seed % 3 != 0;
+    cluster_world_draw(seed, options->machine_count, &s->settings);
     if (s->has_founding_faults)
         vary_founding(&s->settings, seed);
     s->settings.is_durable = options->machine_count == MACHINES && seed % 3 == 1;
@@ -66,17 +59,16 @@ static void *create(uint64_t seed, struct sim_world_options *options) {
     return s;
 }
 
+/* The same for every seed. */
 static void *create_for_scripts(uint64_t seed, struct sim_world_options *options) {
     struct cluster_subject *s = create(seed, options);
     s->has_founding_faults = false;
-    s->settings.founders = MACHINES;
-    s->settings.expected_nodes = 0;
-    s->settings.is_founding_durable = seed % 3 != 0;
-    s->settings.is_rough = false;
-    s->settings.is_durable = false;
-    s->settings.in_memory = 0;
-    s->settings.cluster.loss_policy = LOSS_RESET;
-    s->settings.cluster.voter_count = 5;
+    s->settings = (struct cluster_sim_settings){
+        .founders = options->machine_count,
+        .is_founding_durable = seed % 3 != 0,
+        .partition_count = options->machine_count < MACHINES ? 1 : SCRIPT_PARTITIONS,
+        .cluster = CLUSTER_DEFAULT_SETTINGS};
+    s->settings.cluster.voter_count = options->machine_count < MACHINES ? 3 : 5;
     s->settings.cluster.replica_count = 3;
     return s;
 }
@@ -116,10 +108,26 @@ static void destroy(void *context) {
     free(s);
 }
 
-/* ---- the operator of a cluster that holds what is lost ---- */
+static int64_t last_loss_us(void *context) {
+    const struct cluster_subject *s = context;
+    int64_t last_us = -1;
+    for (uint32_t p = 0; p < s->settings.partition_count; p++) {
+        const struct partition_config *config = cluster_oracle_partition(s->oracle, p);
+        int64_t from_us, until_us;
+        if (config != NULL && config->state == PARTITION_LOST)
+            return s->world->now_us;
+        for (uint64_t n = s->resets_seen[p];
+             cluster_oracle_reset(s->oracle, p, n, &from_us, &until_us); n++)
+            last_us = until_us > last_us ? until_us : last_us;
+    }
+    return last_us;
+}
+
+/* ---- the operator of a cluster that does not give up by itself what is lost ---- */
 
 static bool is_in_memory(const struct cluster_subject *s, uint32_t machine) {
-    return s->world->machines[machine].is_diskless || (s->settings.in_memory >> machine & 1) != 0;
+    return !s->settings.is_durable || s->world->machines[machine].is_diskless ||
+           (s->settings.in_memory >> machine & 1) != 0;
 }
 
 /* Whether the machine has the member's data, or may have it when it is back. One that was in sync
@@ -183,7 +191,7 @@ static void look_after(void *context, uint64_t stamp) {
 static void attach(void *context, struct sim_world *world) {
     struct cluster_subject *s = context;
     s->world = world;
-    if (s->settings.is_durable)
+    if (s->settings.is_durable || s->settings.cluster.quorum_policy != QUORUM_MAJORITY)
         look_after(s, 0);
     cluster_oracle_attach(s->oracle, world);
     if (s->has_founding_faults)
@@ -191,6 +199,9 @@ static void attach(void *context, struct sim_world *world) {
     uint32_t count = world->options.client_count;
     uint32_t registers = count < REGISTER_CLIENTS ? count : REGISTER_CLIENTS;
     register_clients_init(&s->clients, world, &CLUSTER_PROTOCOL, registers, s->seed);
+    s->clients.lost_us = last_loss_us;
+    s->clients.lost_context = s;
+    s->clients.partition_count = s->settings.partition_count;
     lock_clients_init(&s->locks, world, s->settings.partition_count, registers, count - registers);
 }
 
@@ -210,9 +221,35 @@ static struct cluster_member *member_at(const struct cluster_subject *s, uint32_
     return machine_is_running(m) ? cluster_process_member(m->process) : NULL;
 }
 
+static uint32_t find_leader(void *context) {
+    const struct cluster_subject *s = context;
+    for (uint32_t i = 0; i < s->world->options.machine_count; i++) {
+        const struct cluster_member *member = member_at(s, i);
+        if (member != NULL && member_is_coordinator(member))
+            return i;
+    }
+    return UINT32_MAX;
+}
+
+static void propose(const struct cluster_subject *s, uint32_t machine,
+                    const struct config_entry *entry) {
+    struct cluster_member *member = member_at(s, machine);
+    if (member != NULL && s->world->machines[machine].paused_until_us <= s->world->now_us)
+        member_propose(member, entry);
+}
+
 static void operate(void *context, uint64_t draw) {
     struct cluster_subject *s = context;
     uint32_t partition = (uint32_t)(draw >> 8) % s->settings.partition_count;
+    const struct configuration *newest = cluster_oracle_configuration(s->oracle);
+    struct config_entry stray;
+    if ((draw & 3) == 0 && newest != NULL && cluster_stray_draw(draw >> 2, newest, &stray)) {
+        uint32_t leader = find_leader(context);
+        bool is_direct = (draw >> 50 & 1) != 0 && leader != UINT32_MAX;
+        propose(s, is_direct ? leader : (uint32_t)(draw >> 52) % s->world->options.machine_count,
+                &stray);
+        return;
+    }
     const struct partition_config *config = cluster_oracle_partition(s->oracle, partition);
     for (uint32_t i = 0; config != NULL && i < s->world->options.machine_count; i++) {
         struct cluster_member *member = member_at(s, i);
@@ -237,20 +274,20 @@ static bool may_lose_disk(void *context) {
     return cluster_oracle_is_founded(s->oracle);
 }
 
+static void note_fault(void *context, enum sim_fault_kind kind, uint32_t machine) {
+    struct cluster_subject *s = context;
+    (void)machine;
+    for (uint32_t i = 0; kind == FAULT_WALL_JUMP && i < s->locks.count; i++)
+        if (s->locks.each[i].is_holding) {
+            world_count(s->world, RARE_CLOCK_JUMP_WITH_LOCKS);
+            return;
+        }
+}
+
 static void stop_clients(void *context) {
     struct cluster_subject *s = context;
     register_clients_stop(&s->clients);
     lock_clients_stop(&s->locks);
-}
-
-static uint32_t find_leader(void *context) {
-    const struct cluster_subject *s = context;
-    for (uint32_t i = 0; i < s->world->options.machine_count; i++) {
-        const struct cluster_member *member = member_at(s, i);
-        if (member != NULL && member_is_coordinator(member))
-            return i;
-    }
-    return UINT32_MAX;
 }
 
 static bool has_role(const struct cluster_subject *s, uint32_t machine, enum sim_role role) {
@@ -366,8 +403,9 @@ static void describe(void *context, char *out, size_t size) {
     .machine_count = MACHINES, .client_count = REGISTER_CLIENTS + LOCK_CLIENTS,                    \
     .destroy = destroy, .attach = attach, .begin_round = begin_round, .operate = operate,          \
     .begin_calm = begin_calm, .may_lose_disk = may_lose_disk, .stop_clients = stop_clients,        \
-    .find_leader = find_leader, .find_target = find_target, .is_settled = is_settled,              \
-    .end_round = end_round, .get_counters = get_counters, .describe = describe
+    .find_leader = find_leader, .find_target = find_target, .note_fault = note_fault,              \
+    .is_settled = is_settled, .end_round = end_round, .get_counters = get_counters,                \
+    .describe = describe
 
 const struct sim_subject_type CLUSTER_SUBJECT = {.name = "cluster", .create = create, FUNCTIONS};
 const struct sim_subject_type CLUSTER_SCRIPT_SUBJECT = {
