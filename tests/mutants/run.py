@@ -121,7 +121,10 @@ class Runner:
         return ""
 
     def seeds(self, mutant):
+        ends = time.monotonic() + self.chosen.patience
         for seed in range(1, self.chosen.seeds + 1):
+            if time.monotonic() > ends:
+                break
             status, _ = self.run(mutant["number"], "larder-sim", "--subject", mutant["of"]["subject"], "--seed", str(seed),
                                  "--minutes", str(self.chosen.minutes), timeout=600)
             if status != 0:
@@ -202,8 +205,9 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="numbers, as 1,7,120-140")
     parser.add_argument("--stages", default=",".join(STAGES))
-    parser.add_argument("--seeds", type=int, default=6, help="of the simulator, per mutant")
-    parser.add_argument("--minutes", type=int, default=15, help="virtual, per seed")
+    parser.add_argument("--seeds", type=int, default=16, help="of the simulator, per mutant")
+    parser.add_argument("--minutes", type=int, default=10, help="virtual, per seed")
+    parser.add_argument("--patience", type=int, default=600, help="seconds of all seeds of a mutant; no seed begins later")
     parser.add_argument("--hours", type=int, default=20, help="virtual, for the figures; 0: none")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--build", default=str(ROOT / "build" / "mutants"))

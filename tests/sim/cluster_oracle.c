@@ -248,7 +248,7 @@ void cluster_oracle_end(struct cluster_oracle *o, struct sim_machine *machine) {
     o->processes[machine->address] = (struct watched_process){0};
 }
 
-enum { TIME_SLACK_US = 2000, TIME_FROM_MEDIAN_US = 1100000 };
+enum { TIME_SLACK_US = 2000, TIME_FROM_MEDIAN_US = 1100000, TIME_HEARD_US = 3000000 };
 
 /* Within a term the time of a partition goes as fast as the clock of its machine, but for a
  * twentieth. */
@@ -261,7 +261,8 @@ static void check_pace(struct cluster_oracle *o, const struct sim_machine *machi
         oracle_violate(o, machine, "I13: the time of a partition jumped");
 }
 
-/* A term begins no later than what was replicated and what wall clocks show. */
+/* A term begins no later than what was replicated and what wall clocks show, as far as a process
+ * has heard of them. */
 static void check_beginning(struct cluster_oracle *o, const struct sim_machine *machine,
                             const struct watched_partition *w, const struct watched_time *seen,
                             const struct watched_time *now) {
@@ -269,7 +270,8 @@ static void check_beginning(struct cluster_oracle *o, const struct sim_machine *
     int64_t limit_us = seen->limit_us > now->limit_us ? seen->limit_us : now->limit_us;
     int64_t true_us = o->world->now_us - w->newest_at_us;
     int64_t newest_us = w->newest_time_us + true_us + true_us / 4 + 100000;
-    if (seen->at_us != 0 && now->term != 0 && seen->term != now->term && now->time_us > newest_us &&
+    bool has_heard = seen->at_us != 0 && now->at_us - now->since_us > TIME_HEARD_US;
+    if (has_heard && now->term != 0 && seen->term != now->term && now->time_us > newest_us &&
         now->time_us > limit_us + elapsed_us)
         oracle_violate(o, machine, "I13: a term began with a wrong wall clock");
 }
@@ -284,6 +286,8 @@ void cluster_oracle_time(struct cluster_oracle *o, struct sim_machine *machine, 
     const struct watched_time now = {.term = is_running ? r->view.term : 0,
                                      .time_us = time_us,
                                      .at_us = machine_now_us(machine),
+                                     .since_us = seen->at_us == 0 ? machine_now_us(machine)
+                                                                  : seen->since_us,
                                      .limit_us = median_us + TIME_FROM_MEDIAN_US};
     check_pace(o, machine, seen, &now);
     check_beginning(o, machine, w, seen, &now);

@@ -50,6 +50,7 @@ struct watched_time {
     uint64_t term;    /* that it led; 0: none */
     int64_t time_us;  /* cluster time ... */
     int64_t at_us;    /* ... at this moment of the machine's clock */
+    int64_t since_us; /* by that clock it was first seen then */
     int64_t limit_us; /* the median of wall clocks, and what they may be from it */
 };
 
