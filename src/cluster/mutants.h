@@ -143,7 +143,6 @@ enum cluster_mutant {
     MUTANT_RECEIVED_COUNTS = 257,    /* a record counts where it was received, not where it is
                                         durable */
     /* what was found by random worlds of replicas */
-    MUTANT_NEW_LOG_IS_DURABLE = 281, /* a log that begins anew counts as synced at once */
     MUTANT_NEW_LOG_SAYS_MOVED = 282, /* a write is MOVED if a log that began anew lacks it */
     MUTANT_WORD_BEFORE_SEAT = 283,   /* complete is who said so before it lost its seat */
     /* requests of several commands, recovery by force, memory */

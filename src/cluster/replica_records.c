@@ -33,7 +33,7 @@ bool replica_append(struct partition_replica *r, const struct replica_record *re
 void replica_forget_log(struct partition_replica *r, struct log_position base) {
     replica_log_reset(&r->log, base);
     r->commit = r->applied = base.sequence;
-    r->synced = CLUSTER_MUTATED(MUTANT_NEW_LOG_IS_DURABLE) ? base.sequence : 0;
+    r->synced = 0;
     r->base_number = r->write_number + 1;
     r->executed = r->executed_term = 0;
     r->is_reset_unwritten = true;
@@ -140,6 +140,17 @@ static bool agrees(const struct partition_replica *r, struct log_position previo
     return replica_log_term(&r->log, previous.sequence) == previous.term;
 }
 
+/* Room that the first records of terms find: without one nobody can commit, and make room. */
+enum { ROOM_FOR_TERMS = 4 };
+
+static bool may_append(const struct partition_replica *r, const struct replica_record *record) {
+    uint64_t from = replica_keep_after(r);
+    if (from < r->log.base.sequence)
+        from = r->log.base.sequence;
+    return record->kind == RECORD_TERM_START ||
+           r->log.last - from + 1 + ROOM_FOR_TERMS <= r->log.records_max;
+}
+
 /* Records that can't be appended for lack of room are not acknowledged: the primary sends again. */
 static bool take_record(struct partition_replica *r, uint64_t sequence,
                         const struct replica_record *record) {
@@ -152,7 +163,7 @@ static bool take_record(struct partition_replica *r, uint64_t sequence,
         if (!cut(r, sequence - 1))
             return false;
     }
-    return replica_append(r, record);
+    return may_append(r, record) && replica_append(r, record);
 }
 
 static void advance_commit(struct partition_replica *r, uint64_t commit, uint64_t matched) {
