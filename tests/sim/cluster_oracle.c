@@ -71,8 +71,10 @@ static void note_lost(struct cluster_oracle *o, struct watched_partition *w,
         oracle_violate(o, NULL, "the oracle has no room for another RESET");
         return;
     }
-    w->resets[w->reset_count++] =
-        (struct given_up){.from_us = w->lost_us, .until_us = INT64_MAX, .term = next->reset_term};
+    w->resets[w->reset_count++] = (struct given_up){.from_us = w->lost_us,
+                                                    .until_us = INT64_MAX,
+                                                    .term = next->reset_term,
+                                                    .ceiling = next->reset_ceiling};
 }
 
 /* Whether a process that was in the last in-sync set lives on. */
@@ -353,6 +355,11 @@ bool cluster_oracle_reset(const struct cluster_oracle *o, uint32_t partition, ui
     *out_from_us = w->resets[number].from_us;
     *out_until_us = w->resets[number].until_us;
     return true;
+}
+
+uint64_t cluster_oracle_reset_ceiling(const struct cluster_oracle *o, uint32_t partition,
+                                      uint64_t number) {
+    return o->partitions[partition].resets[number].ceiling;
 }
 
 void cluster_oracle_get_counters(const struct cluster_oracle *o,

@@ -85,6 +85,9 @@ const struct configuration *cluster_oracle_configuration(const struct cluster_or
  * if it never was. */
 bool cluster_oracle_reset(const struct cluster_oracle *oracle, uint32_t partition, uint64_t number,
                           int64_t *out_from_us, int64_t *out_until_us);
+/* The token ceiling that it left behind. */
+uint64_t cluster_oracle_reset_ceiling(const struct cluster_oracle *oracle, uint32_t partition,
+                                      uint64_t number);
 void cluster_oracle_get_counters(const struct cluster_oracle *oracle,
                                  struct cluster_oracle_counters *out);
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Turns: as in register_clients.c. */
-#include "sim/lock_clients.h"
+#include "sim/lock_client_histories.h"
 
-#include "base/hash.h"
 #include "sim/cluster_protocol.h"
 #include "sim/world.h"
 
@@ -10,170 +9,6 @@
 #include <stdlib.h>
 
 enum { TIMEOUT_US = 1500000, RETRIES_MAX = 3, REFUSALS_MAX = 12 };
-
-/* ---- names ---- */
-
-static struct slice lock_name(uint32_t lock, uint8_t out[LOCK_NAME_BYTES]) {
-    int size = snprintf((char *)out, LOCK_NAME_BYTES, "L%" PRIu32, lock);
-    return slice_of(out, (size_t)size);
-}
-
-static struct slice key_name(uint32_t lock, uint32_t key, uint8_t out[LOCK_NAME_BYTES]) {
-    const char *format = key == 0 ? "{L%" PRIu32 "}" : "F%" PRIu32;
-    int size = snprintf((char *)out, LOCK_NAME_BYTES, format, lock);
-    return slice_of(out, (size_t)size);
-}
-
-static uint32_t partition_of(const struct lock_clients *clients, struct slice name) {
-    return (uint32_t)key_slot(name) * clients->partition_count / SLOT_COUNT;
-}
-
-uint32_t lock_clients_partition(const struct lock_clients *clients, uint32_t lock) {
-    uint8_t name[LOCK_NAME_BYTES];
-    return partition_of(clients, lock_name(lock, name));
-}
-
-static uint32_t partition_of_command(const struct lock_clients *clients,
-                                     const struct lock_client_command *c) {
-    uint8_t name[LOCK_NAME_BYTES];
-    return partition_of(clients,
-                        c->is_write ? key_name(c->lock, c->key, name) : lock_name(c->lock, name));
-}
-
-/* ---- histories ---- */
-
-static void add(struct lock_event_list *list, const struct lock_event *event) {
-    if (list->count == list->capacity) {
-        list->capacity = list->capacity == 0 ? 64 : 2 * list->capacity;
-        list->events = sim_resize(list->events, list->capacity * sizeof(*list->events));
-    }
-    list->events[list->count++] = *event;
-}
-
-/* Newer tokens than any may have been used on these keys. */
-static void note_newer(struct lock_event_list *list, uint32_t partition, int64_t from_us) {
-    add(list, &(struct lock_event){.kind = LOCK_WRITE,
-                                   .call_us = from_us,
-                                   .return_us = INT64_MAX,
-                                   .token = UINT64_MAX,
-                                   .key = partition});
-}
-
-void lock_clients_note_reset(struct lock_clients *clients, uint32_t partition, int64_t from_us) {
-    clients->was_reset[partition] = clients->has_floor = true;
-    for (uint32_t i = 0; i < LOCK_CLIENT_LOCKS; i++)
-        for (uint32_t p = 0; p < clients->partition_count; p++)
-            note_newer(&clients->locks[i], p, from_us);
-}
-
-static void note_token(struct lock_client *client, int64_t return_us) {
-    struct lock_clients *clients = client->clients;
-    add(&clients->partitions[lock_clients_partition(clients, client->command.lock)],
-        &(struct lock_event){.kind = LOCK_GRANT,
-                             .call_us = client->called_us,
-                             .return_us = return_us,
-                             .token = client->result_token});
-}
-
-/* return_us INT64_MAX: what became of the request is not known. */
-static void note(struct lock_client *client, int64_t return_us) {
-    const struct lock_client_command *c = &client->command;
-    struct lock_event_list *list = &client->clients->locks[c->lock];
-    struct lock_event event = {.kind = LOCK_WRITE,
-                               .call_us = client->called_us,
-                               .return_us = return_us,
-                               .token = c->token,
-                               .hold_us = (int64_t)c->hold_ms * 1000};
-    bool is_done = return_us != INT64_MAX;
-    if (c->is_write) {
-        event.key = partition_of_command(client->clients, c);
-        event.is_stale = is_done && client->is_stale;
-        add(list, &event);
-    } else if (c->type == LOCK_REQUEST_ACQUIRE && is_done) {
-        event.kind = LOCK_GRANT;
-        event.token = client->result_token;
-        add(list, &event);
-        note_token(client, return_us);
-    } else if (c->type == LOCK_REQUEST_RENEW && is_done) {
-        event.kind = LOCK_RENEW;
-        add(list, &event);
-    } else if (c->type == LOCK_REQUEST_FORCE) {
-        event.kind = LOCK_FORCE;
-        add(list, &event);
-        note_newer(list, partition_of_command(client->clients, c), client->called_us);
-        if (is_done)
-            note_token(client, return_us);
-    }
-}
-
-static void print(const struct lock_clients *clients, const struct lock_event_list *list,
-                  const char *what, uint32_t number) {
-    static const char *const KINDS[] = {"grant", "renew", "release", "force", "write"};
-    struct sim_world *world = clients->world;
-    trace_print(&world->trace, world->now_us, "history of %s %" PRIu32 ":", what, number);
-    for (size_t i = 0; i < list->count; i++) {
-        const struct lock_event *e = &list->events[i];
-        trace_print(&world->trace, e->call_us,
-                    "%zu: %s token %" PRIu64 " hold %" PRId64 " key %" PRIu64 "%s until %" PRId64,
-                    i, KINDS[e->kind], e->token, e->hold_us, e->key, e->is_stale ? " stale" : "",
-                    e->return_us == INT64_MAX ? -1 : e->return_us);
-    }
-}
-
-static void check(struct lock_clients *clients, struct lock_event_list *list, bool checks_time,
-                  const char *what, uint32_t number) {
-    const struct lock_history_options options = {.checks_time = checks_time,
-                                                 .drift_ppm = SIM_DRIFT_MAX_PPM};
-    size_t first, second;
-    clients->counters.histories += list->count > 0;
-    const char *wrong = lock_history_check(list->events, list->count, &options, &first, &second);
-    if (wrong == NULL)
-        return;
-    print(clients, list, what, number);
-    trace_print(&clients->world->trace, clients->world->now_us, "I8: events %zu and %zu", first,
-                second);
-    world_violate(clients->world, -1, wrong);
-}
-
-/* What later rounds are compared with. */
-static void remember(struct lock_clients *clients) {
-    for (uint32_t p = 0; p < clients->partition_count; p++)
-        for (size_t i = 0; i < clients->partitions[p].count; i++)
-            if (clients->partitions[p].events[i].token > clients->newest[p])
-                clients->newest[p] = clients->partitions[p].events[i].token;
-    for (uint32_t l = 0; l < LOCK_CLIENT_LOCKS; l++)
-        for (size_t i = 0; i < clients->locks[l].count; i++) {
-            const struct lock_event *e = &clients->locks[l].events[i];
-            if (e->kind == LOCK_WRITE && e->return_us != INT64_MAX && !e->is_stale &&
-                e->token > clients->newest_written[l][e->key])
-                clients->newest_written[l][e->key] = e->token;
-        }
-}
-
-static void recall(struct lock_clients *clients) {
-    int64_t us = clients->world->now_us - 1;
-    for (uint32_t p = 0; p < clients->partition_count; p++) {
-        struct lock_event event = {.call_us = us, .return_us = us, .token = clients->newest[p]};
-        clients->partitions[p].count = 0;
-        clients->was_reset[p] = false;
-        if (event.token > 0)
-            add(&clients->partitions[p], &event);
-    }
-    for (uint32_t l = 0; l < LOCK_CLIENT_LOCKS; l++) {
-        clients->locks[l].count = 0;
-        for (uint32_t p = 0; p < clients->partition_count; p++) {
-            struct lock_event event = {.kind = LOCK_WRITE,
-                                       .call_us = us,
-                                       .return_us = us,
-                                       .token = clients->newest_written[l][p],
-                                       .key = p};
-            if (event.token > 0)
-                add(&clients->locks[l], &event);
-            if (clients->has_floor)
-                note_newer(&clients->locks[l], p, us);
-        }
-    }
-}
 
 /* ---- requests ---- */
 
@@ -208,15 +43,15 @@ static size_t encode(const struct lock_client *client, uint8_t out[REGISTER_FRAM
     if (c->is_write) {
         request.argc = 4;
         request.argv[0] = slice_of_string("SET");
-        request.argv[1] = key_name(c->lock, c->key, key);
+        request.argv[1] = lock_clients_key(c->lock, c->key, key);
         request.argv[2] = slice_of(token, uint64_format(c->token, token));
         request.argv[3] = slice_of_string("GET");
         request.has_fence = true;
-        request.fence = (struct partition_fence){lock_name(c->lock, lock), c->token};
+        request.fence = (struct partition_fence){lock_clients_name(c->lock, lock), c->token};
     } else {
         request.argc = 2;
         request.argv[0] = slice_of_string(WORDS[c->type]);
-        request.argv[1] = lock_name(c->lock, lock);
+        request.argv[1] = lock_clients_name(c->lock, lock);
         request.has_lock = true;
         request.lock = (struct lock_request){
             .type = c->type,
@@ -252,7 +87,7 @@ static void send_again(void *context, uint64_t turn) {
 }
 
 static uint32_t *target_of(struct lock_client *client) {
-    return &client->targets[partition_of_command(client->clients, &client->command)];
+    return &client->targets[lock_clients_partition_of(client->clients, &client->command)];
 }
 
 void lock_client_request(struct lock_client *client, uint32_t target,
@@ -272,10 +107,11 @@ void lock_client_request(struct lock_client *client, uint32_t target,
     if (is_acquire)
         client->session = client->number;
     if (!command->is_write && command->type == LOCK_REQUEST_RELEASE)
-        add(&clients->locks[command->lock], &(struct lock_event){.kind = LOCK_RELEASE,
-                                                                 .call_us = client->called_us,
-                                                                 .return_us = INT64_MAX,
-                                                                 .token = command->token});
+        lock_events_add(&clients->locks[command->lock],
+                        &(struct lock_event){.kind = LOCK_RELEASE,
+                                             .call_us = client->called_us,
+                                             .return_us = INT64_MAX,
+                                             .token = command->token});
     send(client);
 }
 
@@ -286,8 +122,8 @@ static void end_request(struct lock_client *client, enum register_outcome outcom
 }
 
 static void request(struct lock_client *client, const struct lock_client_command *command) {
-    lock_client_request(client, client->targets[partition_of_command(client->clients, command)],
-                        command);
+    lock_client_request(
+        client, client->targets[lock_clients_partition_of(client->clients, command)], command);
 }
 
 /* What may have been granted is not wanted any more. */
@@ -299,7 +135,7 @@ static void cancel(struct lock_client *client) {
 
 static void end_unknown(struct lock_client *client) {
     const struct lock_client_command c = client->command;
-    note(client, INT64_MAX);
+    lock_client_note(client, INT64_MAX);
     end_request(client, OUTCOME_UNKNOWN);
     client->clients->counters.unknown++;
     *target_of(client) = any_machine(client);
@@ -332,7 +168,7 @@ static void turn_to(struct lock_client *client, uint32_t leader) {
         end_unknown(client);
     } else {
         if (client->command.is_write)
-            note(client, INT64_MAX); /* refused, but its mark may have been kept */
+            lock_client_note(client, INT64_MAX); /* refused, but its mark may have been kept */
         end_request(client, OUTCOME_REFUSED);
         think(client);
     }
@@ -349,7 +185,7 @@ static bool take_lock_answer(struct lock_client *client, struct slice bytes) {
         client->is_holding = client->is_holding && c->type != LOCK_REQUEST_RENEW;
         return true;
     }
-    note(client, clients->world->now_us);
+    lock_client_note(client, clients->world->now_us);
     if (c->type == LOCK_REQUEST_ACQUIRE) {
         clients->granted++;
         client->is_holding = true;
@@ -368,13 +204,14 @@ static bool take_write_answer(struct lock_client *client, struct slice bytes) {
     client->is_stale = bytes.size > 7 && memcmp(bytes.data, "-FENCED", 7) == 0;
     clients->written++;
     clients->fenced += client->is_stale;
-    note(client, clients->world->now_us);
+    lock_client_note(client, clients->world->now_us);
     if (client->is_stale)
         return true;
     if (!cluster_value_decode(bytes, &client->result_token))
         return false;
     if (client->result_token > client->command.token) {
-        print(clients, &clients->locks[client->command.lock], "lock", client->command.lock);
+        lock_clients_print(clients, &clients->locks[client->command.lock], "lock",
+                           client->command.lock);
         world_violate(clients->world, -1, "I8: a fenced write replaced one with a newer token");
     }
     return true;
@@ -507,7 +344,7 @@ void lock_clients_begin(struct lock_clients *clients, uint64_t seed, bool is_has
         client->token = 0;
         think(client);
     }
-    recall(clients);
+    lock_clients_recall(clients);
 }
 
 void lock_clients_stop(struct lock_clients *clients) {
@@ -517,15 +354,9 @@ void lock_clients_stop(struct lock_clients *clients) {
 void lock_clients_check(struct lock_clients *clients) {
     for (uint32_t i = 0; i < clients->count; i++)
         if (clients->each[i].is_waiting) {
-            note(&clients->each[i], INT64_MAX);
+            lock_client_note(&clients->each[i], INT64_MAX);
             end_request(&clients->each[i], OUTCOME_UNKNOWN);
             clients->counters.unknown++;
         }
-    for (uint32_t l = 0; l < LOCK_CLIENT_LOCKS; l++)
-        check(clients, &clients->locks[l], !clients->was_reset[lock_clients_partition(clients, l)],
-              "lock", l);
-    for (uint32_t p = 0; p < clients->partition_count; p++)
-        check(clients, &clients->partitions[p], false, "tokens of partition", p);
-    remember(clients);
-    recall(clients);
+    lock_clients_check_histories(clients);
 }

@@ -366,7 +366,8 @@ static void note_lock_resets(struct cluster_subject *s) {
         int64_t from_us, until_us;
         for (uint32_t n = s->resets_seen[p];
              cluster_oracle_reset(s->oracle, p, n, &from_us, &until_us); n++)
-            lock_clients_note_reset(&s->locks, p, from_us);
+            lock_clients_note_reset(&s->locks, p, from_us,
+                                    cluster_oracle_reset_ceiling(s->oracle, p, n));
     }
 }
 
