@@ -221,6 +221,56 @@ static void without_memory_a_transaction_does_nothing(void **state) {
     assert_true(world_agree(A, C));
 }
 
+/* The last command wants more than there is; what the first ones did must go. */
+static void what_was_done_before_memory_ran_out_is_taken_back(void **state) {
+    (void)state;
+    exec(A, 1, "SET k 1; RPUSH l a b; HSET h f v; SET gone x", (struct partition_request){0});
+    world_deliver("");
+    forget();
+    leave_memory(A, 200000);
+    exec(A, 2, "INCR k; RPUSH l c; DEL h; SET new v; DEL gone; SETRANGE big 500000 x; INCR k",
+         (struct partition_request){0});
+    world.members[A].store_allocator.bytes_max = 0;
+    world_deliver("");
+    exec(A, 3, "GET k; LRANGE l 0 -1; HGET h f; EXISTS new; GET gone; EXISTS big",
+         (struct partition_request){0});
+    expect("  A: 2 DONE -EXECABORT Transaction discarded because of: OOM command not allowed when "
+           "used memory > 'maxmemory'.\n"
+           "  A: 3 DONE *6| $1| 1| *2| $1| a| $1| b| $1| v| :0| $1| x| :0\n");
+    assert_true(world_agree(A, B));
+}
+
+/* Nor is there any to put things back: nothing else is done before that, and then all is well. */
+static void what_finds_no_memory_to_be_put_back_waits_for_it(void **state) {
+    (void)state;
+    struct test_allocator *a = &world.members[A].store_allocator;
+    unsigned waited = 0;
+    world.is_quiet = true;
+    for (unsigned i = 1; i < 60; i++) {
+        exec(A, 1, "SET k 1; DEL l; HSET l a 1 b 2 c 3 d 4", (struct partition_request){0});
+        world_deliver("");
+        test_allocator_fail_in(a, i, 1);
+        exec(A, 2, "INCR k; DEL l; SETRANGE m 100000 x", (struct partition_request){0});
+        world_deliver("");
+        world_do(A, 3, "GET k");
+        waited += world.answer == PARTITION_BUSY;
+        test_allocator_fail_never(a);
+        world_tick(A);
+        world_do(A, 4, "DEL m");
+        world_deliver("");
+        bool is_done = strcmp(world.reply, ":1") == 0;
+        world_do(A, 5, "HLEN l");
+        assert_string_equal(world.reply, is_done ? ":0" : ":4");
+        world_do(A, 6, "GET k");
+        assert_string_equal(world.reply, is_done ? "$1| 2" : "$1| 1");
+        assert_true(world_agree(A, B));
+        world.now_ms += 1;
+        world_promise_all();
+    }
+    assert_true(waited > 0);
+    assert_true(world_agree(A, C));
+}
+
 /* ---- watched keys ---- */
 
 static void a_transaction_whose_key_was_changed_is_not_done(void **state) {
@@ -534,6 +584,8 @@ int main(void) {
         TEST(a_transaction_sent_again_is_answered_and_not_executed),
         TEST(a_transaction_is_parked_whole),
         TEST(without_memory_a_transaction_does_nothing),
+        TEST(what_was_done_before_memory_ran_out_is_taken_back),
+        TEST(what_finds_no_memory_to_be_put_back_waits_for_it),
         TEST(a_transaction_whose_key_was_changed_is_not_done),
         TEST(a_key_that_expires_or_is_flushed_is_changed),
         TEST(a_watch_that_was_dropped_is_broken),
