@@ -574,6 +574,70 @@ static void what_was_executed_can_not_be_abandoned(void **state) {
            "  A: 2 DONE :1\n");
 }
 
+/* ---- recovery by force ---- */
+
+/* Its member goes on alone, in a new generation (member_force_generation). */
+static struct forced_generation force(uint32_t n) {
+    struct world_member *m = &world.members[n];
+    struct forced_generation forced;
+    world_lose_all();
+    assert_true(configuration_force(m->view, n, (uint64_t)world_time_us(world.now_ms), &forced));
+    lease_set_applied(m->leases, m->view->index);
+    assert_int_equal(
+        world_step(n, (struct partition_input){.type = PARTITION_VIEW, .configuration = m->view}),
+        LARDER_OK);
+    world_hear_coordinator(n);
+    world.now_ms += 250; /* what it promised to the old primary has run out */
+    world_tick(n);
+    world_tick(n);
+    return forced;
+}
+
+static void who_goes_on_by_force_has_every_acknowledged_write(void **state) {
+    (void)state;
+    struct request_id id = {
+        .client = {7, 7}, .number = 1, .lowest = 1, .first_sent_us = world_time_us(1000)};
+    world_lock(A, 1, LOCK_REQUEST_ACQUIRE, 1, 1,
+               (struct lock_request){.hold_ms = 10000, .name = SLICE_LITERAL("lock")});
+    exec(A, 2, "INCR k; RPUSH l a", (struct partition_request){.id = &id});
+    world_deliver("");
+    world_do(A, 3, "SET unacknowledged v");
+    expect("  A: 1 DONE GRANTED newer\n"
+           "  A: 2 DONE *2| :1| :1\n");
+    struct forced_generation forced = force(B);
+    assert_int_equal(forced.kept_count, 1);
+    assert_int_equal(forced.lost_count, 0);
+    expect("  B is elected\n"
+           "  B is open\n");
+    exec(B, 4, "INCR k; RPUSH l a", (struct partition_request){.id = &id});
+    exec(B, 5, "GET k; LLEN l", (struct partition_request){0});
+    world_lock(B, 6, LOCK_REQUEST_FORCE, 2, 1, (struct lock_request){0});
+    world_lock(B, 7, LOCK_REQUEST_ACQUIRE, 2, 2, (struct lock_request){.hold_ms = 1000});
+    expect("  B: 4 DONE *2| :1| :1\n"
+           "  B: 5 DONE *2| $1| 1| :1\n"
+           "  B: 6 DONE DONE newer\n"
+           "  B: 7 DONE GRANTED newer\n");
+    assert_true(world.token > world.members[B].view->reset_ceiling);
+}
+
+static void who_was_not_in_sync_leads_nothing_by_force(void **state) {
+    (void)state;
+    world_do(A, 1, "SET k v");
+    world_deliver("");
+    world.is_quiet = true;
+    world_change(CONFIG_SHRINK, C);
+    world_change(CONFIG_ADD_LEARNER, C);
+    world_see(C);
+    world.is_quiet = false;
+    forget();
+    struct forced_generation forced = force(C);
+    assert_int_equal(forced.kept_count, 0);
+    assert_int_equal(forced.lost_count, 1);
+    world_do(C, 2, "GET k");
+    expect("  C is none\n"
+           "  C: 2 MOVED\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
@@ -600,6 +664,8 @@ int main(void) {
         TEST(a_function_of_a_library_is_a_script),
         TEST(an_abandoned_request_is_never_executed),
         TEST(what_was_executed_can_not_be_abandoned),
+        TEST(who_goes_on_by_force_has_every_acknowledged_write),
+        TEST(who_was_not_in_sync_leads_nothing_by_force),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
