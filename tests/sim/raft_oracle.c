@@ -43,7 +43,8 @@ struct oracle_node {
     size_t count, capacity;
     struct pending_write *writes;
     size_t write_count, write_capacity;
-    struct vote *votes; /* hash table by term */
+    uint64_t agreed_term; /* somebody else would vote for this node in that term */
+    struct vote *votes;   /* hash table by term */
     size_t vote_count, vote_capacity;
 };
 
@@ -375,9 +376,31 @@ static void check_leader(struct raft_oracle *oracle, uint64_t number, const stru
     }
 }
 
+/* Nobody raises the term alone, and who leads agrees to no other leader. */
+static void check_pre_vote(struct raft_oracle *oracle, uint64_t number, const struct raft *raft,
+                           const struct raft_message *message) {
+    const struct raft_configuration *configuration = raft_get_configuration(raft);
+    struct raft_status status;
+    raft_get_status(raft, &status);
+    if (message->type == RAFT_PRE_VOTE_REPLY && message->vote_reply.is_granted) {
+        struct oracle_node *other = node_of(oracle, message->to.words[1]);
+        if (message->term > other->agreed_term)
+            other->agreed_term = message->term;
+        if (status.role == RAFT_LEADER)
+            oracle->violate(oracle->context, number, "a leader agreed to another one");
+    }
+    uint32_t voters = 0;
+    for (uint32_t i = 0; i < configuration->count; i++)
+        voters += configuration->members[i].is_voter;
+    if (message->type == RAFT_VOTE && !message->vote.is_transfer && voters > 2 &&
+        node_of(oracle, number)->agreed_term < message->term)
+        oracle->violate(oracle->context, number, "a term was raised and nobody had agreed");
+}
+
 static void check_message(struct raft_oracle *oracle, uint64_t number, const struct raft *raft,
                           const struct raft_message *message) {
     const struct oracle_node *node = node_of(oracle, number);
+    check_pre_vote(oracle, number, raft, message);
     if (message->type == RAFT_VOTE)
         check_vote(oracle, number, message->term, number);
     if (message->type == RAFT_VOTE_REPLY && message->vote_reply.is_granted)
