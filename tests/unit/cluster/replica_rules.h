@@ -164,6 +164,36 @@ static void take_committed(uint32_t n, uint64_t sequence) {
     oracle.commits++;
 }
 
+/* What a primary takes for acknowledged in its term is there. */
+static void check_acknowledged(uint32_t n) {
+    const struct partition_replica *r = world.machines[n].replica;
+    for (uint32_t i = 0; is_primary(r) && i < r->peer_count; i++) {
+        const struct replica_peer *peer = &r->peers[i];
+        const struct machine *m = &world.machines[peer->member - 1];
+        if (peer->received <= r->log.base.sequence || !m->is_up ||
+            m->replica->view.term != r->view.term)
+            continue;
+        uint64_t term = replica_log_term(&r->log, peer->received);
+        if (m->incarnation == peer->incarnation && !log_has(m->replica, peer->received, term))
+            violate(n, "a record counts as acknowledged that the member lacks");
+    }
+}
+
+/* Nothing changes for what another term, or another process, has acknowledged. */
+static void check_late_ack(uint32_t n, const struct replica_input *input) {
+    const struct partition_replica *r = world.machines[n].replica;
+    struct witness *w = &world.machines[n].witness;
+    uint64_t sum = 0, before = w->acknowledged;
+    for (uint32_t i = 0; i < r->peer_count; i++)
+        sum += r->peers[i].received + r->peers[i].durable + r->peers[i].is_matched;
+    w->acknowledged = sum;
+    if (input->type != REPLICA_MESSAGE || input->message->type != REPLICA_ACK || sum == before)
+        return;
+    const struct replica_message *m = input->message;
+    if (m->term != r->view.term || m->from_incarnation != incarnation_of(n, m->from - 1))
+        violate(n, "an acknowledgement of another term or process counts");
+}
+
 /* What this primary counts as committed is with all that count. */
 static void check_counted(uint32_t n) {
     const struct machine *m = &world.machines[n];
@@ -417,6 +447,8 @@ static void rules_after_step(uint32_t n, const struct replica_input *input) {
         note_completeness(n, input->message);
     check_proposal(n);
     check_commit(n);
+    check_acknowledged(n);
+    check_late_ack(n, input);
     check_in_sync(n);
     check_opening(n);
     check_completeness(n);

@@ -73,6 +73,7 @@ struct witness {
     uint64_t unsynced_number[MACHINES_MAX]; /* ... in its newest word of that */
     uint64_t checked;                       /* committed records up to here were compared */
     uint64_t commit, reset_term;
+    uint64_t acknowledged; /* by all peers together */
 };
 
 struct machine {
