@@ -337,6 +337,15 @@ static void check_completeness(uint32_t n) {
             violate(n, "a member whose data is not complete stays in sync");
 }
 
+/* Nobody says that its data is complete while it is not, or the copy of it not durable. */
+static void check_word(uint32_t n) {
+    const struct partition_replica *r = world.machines[n].replica;
+    for (uint32_t i = 0; i < world.out.message_count; i++)
+        if (world.out.messages[i].type == REPLICA_ACK && !world.out.messages[i].is_unsynced &&
+            (r->is_unsynced || r->is_unstored))
+            violate(n, "a member says that it is complete, and is not");
+}
+
 /* ---- replies ---- */
 
 static void check_read(uint32_t n, const struct request *request) {
@@ -452,6 +461,7 @@ static void rules_after_step(uint32_t n, const struct replica_input *input) {
     check_in_sync(n);
     check_opening(n);
     check_completeness(n);
+    check_word(n);
     if (world.machines[n].replica->role == REPLICA_OPEN && is_handing_off(n))
         violate(n, "a hand-off of unknown outcome was taken back");
     for (uint32_t i = 0; i < world.out.reply_count; i++)
