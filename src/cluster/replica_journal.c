@@ -113,8 +113,9 @@ static bool read_frame(struct slice file, size_t at, struct frame *out) {
     out->previous = (uint32_t)read_unsigned(&r, 4);
     out->crc = (uint32_t)read_unsigned(&r, 4);
     out->body = read_bytes(&r, size);
-    return !r.is_failed && (frame_crc(file.data + at, size) == out->crc ||
-                            CLUSTER_MUTATED(MUTANT_JOURNAL_UNCHECKED));
+    if (r.is_failed || file.size - at < journal_frame_size(size))
+        return false;
+    return frame_crc(file.data + at, size) == out->crc || CLUSTER_MUTATED(MUTANT_JOURNAL_UNCHECKED);
 }
 
 /* ---- what the bodies say ---- */

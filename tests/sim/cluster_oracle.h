@@ -70,6 +70,8 @@ void cluster_oracle_end(struct cluster_oracle *oracle, struct sim_machine *machi
 /* A new process found this log on the machine's disk. */
 void cluster_oracle_found_log(struct cluster_oracle *oracle, struct sim_machine *machine,
                               const struct partition_log *log);
+/* What is on the machine's disk was damaged: nothing is expected of it. */
+void cluster_oracle_forget_disk(struct cluster_oracle *oracle, const struct sim_machine *machine);
 /* All is settled: replicas of a partition that have stored as many records hold the same. */
 void cluster_oracle_compare(struct cluster_oracle *oracle);
 

@@ -179,3 +179,7 @@ void cluster_oracle_found_log(struct cluster_oracle *o, struct sim_machine *mach
     journal_finish(&found, &ALLOCATOR_SYSTEM);
     free(bytes);
 }
+
+void cluster_oracle_forget_disk(struct cluster_oracle *o, const struct sim_machine *machine) {
+    memset(o->held[machine->address], 0, sizeof(o->held[0]));
+}

@@ -6,5 +6,6 @@ const struct scenario_type *const SCENARIO_SETS[] = {
     CLUSTER_SCENARIOS,
     MOVES_SCENARIOS,
     FOUNDING_SCENARIOS,
+    DURABLE_SCENARIOS,
     NULL,
 };
