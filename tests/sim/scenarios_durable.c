@@ -96,6 +96,32 @@ static void caught_up_from_log(struct scenario *s) {
     script_end(s, 11);
 }
 
+/* Power is lost at the moment in which a copy counts, when the log that was copied along is there
+ * and begins in the middle. */
+static void copy_then_power(struct scenario *s) {
+    script_begin(s);
+    for (uint64_t i = 0; i < 600; i++)
+        script_write(s, KEY, 1000 + i, 2000, "a write");
+    uint32_t receiver = script_backup_of(s, KEY, 0);
+    machine_crash(scenario_machine(s, receiver));
+    machine_replace(scenario_machine(s, receiver));
+    (void)machine_start(scenario_machine(s, receiver));
+    script_wait_for_role(s, KEY, REPLICA_LEARNER, 10000, &receiver);
+    scenario_expect(s, receiver != NONE, "a copy begins");
+    for (uint32_t i = 0; i < 5000 && receiver != NONE; i++) {
+        if (script_has_role(s, receiver, KEY, REPLICA_BACKUP))
+            break;
+        world_run_for(s->world, 200);
+    }
+    scenario_expect(s, receiver != NONE && script_has_role(s, receiver, KEY, REPLICA_BACKUP),
+                    "it counts");
+    const struct partition_replica *r = script_replica_at(s, receiver, KEY);
+    scenario_expect(s, r != NULL && r->log.base.sequence > 0, "it was copied");
+    lose_power_everywhere(s);
+    script_end(s, 1599);
+    expect_no_reset(s);
+}
+
 /* A primary that is cut off logs what nobody else gets. The others go on; what it has more of is
  * cut, also on its disk. */
 static void tail_is_cut(struct scenario *s) {
@@ -168,9 +194,14 @@ static void log_is_damaged(struct scenario *s) {
                         "a byte is changed");
     }
     (void)machine_start(machine);
+    const struct partition_replica *r = NULL;
+    for (uint32_t i = 0; i < 3000 && r == NULL; i++) {
+        scenario_wait(s, 1);
+        r = script_replica_at(s, backup, KEY);
+    }
+    scenario_expect(s, r != NULL && (r->log.last == 0 || r->role != REPLICA_NONE),
+                    "it has nothing");
     scenario_expect(s, scenario_settles(s, 15000), "it gets its data from the others");
-    const struct partition_replica *r = script_replica_at(s, backup, KEY);
-    scenario_expect(s, r != NULL && r->role != REPLICA_NONE, "and has its seat again");
     lose_power_everywhere(s);
     script_end(s, 11);
     expect_no_reset(s);
@@ -188,6 +219,8 @@ const struct scenario_type DURABLE_SCENARIOS[] = {
                    full_disk),
     DURABLE_SCRIPT("durable-catch-up", "a restarted backup gets the end of the log",
                    caught_up_from_log),
+    DURABLE_SCRIPT("durable-copy", "power is lost when a copy has just begun to count",
+                   copy_then_power),
     DURABLE_SCRIPT("durable-tail-cut", "what was never committed is cut on disk, too", tail_is_cut),
     DURABLE_SCRIPT("durable-disk-lies", "a disk lied, then power is lost everywhere", disk_lies),
     DURABLE_SCRIPT("durable-damage", "a log on disk is damaged where it was durable",
