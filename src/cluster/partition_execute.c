@@ -229,6 +229,8 @@ static enum partition_answer execute_once(struct cluster_partition *p, uint32_t 
         return answer;
     if (request->kind == PARTITION_ABANDON)
         return abandon(p, slot, request);
+    if (request->watched_term > p->replica->view.term)
+        return PARTITION_MOVED; /* a newer primary than this one may have executed it */
     if (request->watched_term != 0 && request->watched_term != p->replica->view.term &&
         !CLUSTER_MUTATED(MUTANT_WATCH_OVER_TERMS))
         return PARTITION_WATCH_BROKEN;

@@ -412,6 +412,9 @@ static void a_watch_of_another_term_is_broken(void **state) {
     world_deliver("A");
     expect("  B: 1 WATCH BROKEN\n"
            "  B: 2 DONE +OK\n");
+    /* A does not know that term yet: what it watches may have been executed where it began */
+    world_request(A, 3, "SET k v", (struct partition_request){.watched_term = term + 1});
+    expect("  A: 3 MOVED\n");
 }
 
 static void read_stale(uint32_t n, uint64_t context, const char *command) {
