@@ -215,6 +215,9 @@ static void records_survive_encoding_and_damage(void **state) {
             .has_request = random_below(&random, 2) == 1,
             .body = slice_of("body", random_below(&random, 5))};
         struct partition_record out;
+        static const uint8_t MARKS[] = {3, 0, 'o', 'n', 'e', 1, 0, '2'};
+        if (in.kind == PARTITION_RECORD_EFFECT && random_below(&random, 2) == 1)
+            in.marks = slice_of(MARKS, sizeof(MARKS));
         if (in.has_request) {
             in.id = id_of(random_next(&random), 7 + random_below(&random, 9), 7, SECOND);
             in.result = (struct request_result){REQUEST_RESULT_STORED, SLICE_LITERAL("+OK\r\n")};
@@ -225,6 +228,7 @@ static void records_survive_encoding_and_damage(void **state) {
         assert_int_equal(out.kind, in.kind);
         assert_int_equal(out.time_us, in.time_us);
         assert_true(slice_equal(out.body, in.body));
+        assert_true(slice_equal(out.marks, in.marks));
         assert_int_equal(out.has_request, in.has_request);
         assert_memory_equal(&out.id, &in.id, sizeof(in.id));
         assert_true(slice_equal(out.result.bytes, in.result.bytes));
@@ -235,6 +239,10 @@ static void records_survive_encoding_and_damage(void **state) {
         memcpy(exact + 1, bytes, cut);
         enum larder_status status = partition_record_decode(slice_of(exact + 1, cut), &out);
         assert_true(status == LARDER_OK || status == LARDER_CORRUPT);
+        struct slice mark;
+        size_t at = 0;
+        while (status == LARDER_OK && partition_next_mark(out.marks, &at, &mark))
+            assert_true(mark.size > 0 && at <= out.marks.size);
         free(exact);
     }
 }
