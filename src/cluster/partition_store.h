@@ -79,7 +79,8 @@ struct partition_store_type {
     enum larder_status (*expire_keys)(void *context, int64_t now_ms, const struct slice *keys,
                                       size_t count, struct store_result *out) LARDER_NODISCARD;
     /* The same as execute of a command that only reads: nothing changes, keys that have expired by
-     * now are as if they were gone. Errors: also LARDER_INVALID for any other command. */
+     * now are as if they were gone. Errors: also LARDER_INVALID for any other command, and for
+     * scripts. */
     enum larder_status (*read)(void *context, int64_t now_ms, const struct slice *argv, size_t argc,
                                struct store_result *out) LARDER_NODISCARD;
     /* How full the fullest of the other replicas' machines is: used bytes per mille of its limit.

@@ -329,7 +329,7 @@ static bool run(struct hosted_partition *hosted, const struct command_spec *spec
     for (size_t i = 0; i < keys->count && has_memory && !is_unrecorded; i++)
         has_memory = hosted_remove_expired(hosted, argv[keys->items[i].position]);
     if (has_memory && hosted_is_script(spec))
-        host->has_room = hosted_make_room(hosted);
+        host->has_room = !hosted_is_write(spec) || hosted_make_room(hosted);
     if (has_memory && (spec->flags & COMMAND_FLAG_DENYOOM) != 0)
         has_memory = hosted_make_room(hosted);
     if (!has_memory) {
@@ -392,7 +392,7 @@ static enum larder_status run_any(struct hosted_partition *p, int64_t now_ms, bo
     const struct command_spec *spec = hosted_find_command(argv, argc);
     enum larder_status status = LARDER_OK;
     if (!hosted_is_permitted(p, spec, argv, argc) ||
-        (only_reads && (spec->flags & COMMAND_FLAG_READONLY) == 0)) {
+        (only_reads && ((spec->flags & COMMAND_FLAG_READONLY) == 0 || hosted_is_script(spec)))) {
         hosted_give(p->host, out);
         return LARDER_INVALID;
     }
@@ -404,7 +404,7 @@ static enum larder_status run_any(struct hosted_partition *p, int64_t now_ms, bo
     if (status == LARDER_OK)
         status = hosted_enter(p);
     if (status == LARDER_OK) {
-        if (only_reads) /* a script would need more than that */
+        if (only_reads)
             run_read(p, spec, argv, argc);
         else
             status = run(p, spec, argv, argc, &keys) ? LARDER_OK : LARDER_CORRUPT;

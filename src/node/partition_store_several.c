@@ -26,7 +26,7 @@ static enum larder_status check(struct hosted_partition *p, struct commands *com
             return LARDER_INVALID;
         commands->denies_oom |= (spec->flags & COMMAND_FLAG_DENYOOM) != 0;
         commands->is_write |= hosted_is_write(spec);
-        commands->has_script |= hosted_is_script(spec);
+        commands->has_script |= hosted_is_script(spec) && hosted_is_write(spec);
         status = hosted_list_keys(p->host, spec, c->argv, c->argc, &keys);
         if (status != LARDER_OK)
             return status;
@@ -55,6 +55,7 @@ static bool prepare(struct hosted_partition *p, const struct commands *commands)
     for (size_t i = 0; i < commands->count; i++)
         if (!for_each_key(p, &commands->items[i], hosted_remove_expired))
             return false;
+    p->host->has_room = true;
     if (!commands->denies_oom && !commands->has_script)
         return true;
     p->host->has_room =

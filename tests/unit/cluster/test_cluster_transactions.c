@@ -518,6 +518,28 @@ static void without_memory_a_script_does_nothing(void **state) {
     assert_true(world_agree(A, B));
 }
 
+/* What a backup may do with a command that only reads, it can't do with a script. */
+static void scripts_that_only_read_run_at_the_primary(void **state) {
+    (void)state;
+    struct slice words[] = {SLICE_LITERAL("EVAL_RO"),
+                            SLICE_LITERAL("return redis.call('GET', KEYS[1])"), SLICE_LITERAL("1"),
+                            SLICE_LITERAL("k")};
+    struct partition_request request = {.kind = PARTITION_COMMAND,
+                                        .context = 2,
+                                        .read_mode = PARTITION_READ_STALE,
+                                        .argv = words,
+                                        .argc = 4};
+    world_do(A, 1, "SET k v");
+    world_deliver("");
+    take(B, request);
+    take(A, request);
+    words[1] = SLICE_LITERAL("return redis.call('SET', KEYS[1], 'w')");
+    request.context = 3;
+    take(A, request);
+    assert_non_null(strstr(world.golden.text, "  B: 2 MOVED\n  A: 2 DONE $1| v\n"));
+    assert_non_null(strstr(world.golden.text, "A: 3 DONE -ERR Write commands are not allowed"));
+}
+
 static void a_function_of_a_library_is_a_script(void **state) {
     (void)state;
     struct slice error;
@@ -661,6 +683,7 @@ int main(void) {
         TEST(a_script_may_fail_in_the_middle),
         TEST(a_script_that_does_not_end_is_stopped_and_has_done_nothing),
         TEST(without_memory_a_script_does_nothing),
+        TEST(scripts_that_only_read_run_at_the_primary),
         TEST(a_function_of_a_library_is_a_script),
         TEST(an_abandoned_request_is_never_executed),
         TEST(what_was_executed_can_not_be_abandoned),
