@@ -163,7 +163,11 @@ void interpreter_reply_error(lua_State *lua, const char *name, struct reply *rep
 
 /* ---- life ---- */
 
+/* The list of free references begins at slot 0 of the registry. While it holds a number the slot
+ * stays, and nothing that is given back later needs memory. */
 static int open_all(lua_State *lua) {
+    lua_pushinteger(lua, 0);
+    lua_rawseti(lua, LUA_REGISTRYINDEX, 0);
     sandbox_open(lua);
     lua_pushcfunction(lua, handle_error);
     interpreter_of(lua)->error_handler = luaL_ref(lua, LUA_REGISTRYINDEX);

@@ -234,6 +234,23 @@ static void test_memory_is_limited_and_comes_back(void **state) {
     CHECK(f, "collectgarbage() return 5", 2, ":5\r\n");
 }
 
+/* Outside of any protected call Lua would end the program. */
+static void test_a_script_is_forgotten_without_memory(void **state) {
+    struct fixture *f = *state;
+    int functions[3];
+    for (int i = 0; i < 3; i++) {
+        reply_clear(&f->reply);
+        assert_int_equal(
+            script_compile(f->interpreter, slice_of_string("return 1"), &functions[i], &f->reply),
+            LARDER_OK);
+    }
+    test_allocator_fail_in(&f->allocator, 1, 1);
+    for (int i = 0; i < 3; i++)
+        script_forget(f->interpreter, functions[i]);
+    test_allocator_fail_never(&f->allocator);
+    CHECK(f, "return 5", 2, ":5\r\n");
+}
+
 static void test_json_counts_as_memory_of_the_script(void **state) {
     struct fixture *f = *state;
     CHECK(f, "return cjson.encode({1, 'a/', cjson.null, {x = 1.5}})", 2,
@@ -311,6 +328,7 @@ int main(void) {
                                         destroy),
         cmocka_unit_test_setup_teardown(test_json_counts_as_memory_of_the_script, create, destroy),
         cmocka_unit_test_setup_teardown(test_memory_is_limited_and_comes_back, create, destroy),
+        cmocka_unit_test_setup_teardown(test_a_script_is_forgotten_without_memory, create, destroy),
         cmocka_unit_test_setup_teardown(test_packing_survives_hostile_input, create, destroy),
         cmocka_unit_test_setup_teardown(test_a_library_registers_functions, create, destroy),
     };
