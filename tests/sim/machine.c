@@ -88,9 +88,9 @@ void machine_init(struct sim_machine *machine, struct sim_world *world, uint32_t
     disk_init(&machine->disk, machine, random_next(&world->random));
 }
 
-/* What was put off until the end of a pause comes when the pause now ends. The
+/* What was put off until the end of a pause comes when the pause now ends, sooner or later. The
  * ends of syncs are among it, which belong to the disk and come in order, whoever began them. */
-static void bring_forward(struct sim_machine *machine, int64_t from_us, int64_t to_us) {
+static void bring_to_end(struct sim_machine *machine, int64_t from_us, int64_t to_us) {
     struct sim_world *world = machine->world;
     for (size_t i = 0; i < world->event_count; i++) {
         struct sim_event *event = &world->events[i];
@@ -104,7 +104,7 @@ static void bring_forward(struct sim_machine *machine, int64_t from_us, int64_t 
 /* Free the process and see that it gave all its memory back. */
 static void end_process(struct sim_machine *machine) {
     if (machine->paused_until_us > machine->world->now_us)
-        bring_forward(machine, machine->paused_until_us, machine->world->now_us);
+        bring_to_end(machine, machine->paused_until_us, machine->world->now_us);
     machine->paused_until_us = 0;
     machine->world->options.type->stop(machine->process);
     machine->ended_as = machine->node_id;
@@ -210,8 +210,8 @@ void machine_replace(struct sim_machine *machine) {
 
 void machine_pause(struct sim_machine *machine, int64_t us) {
     int64_t until_us = machine->world->now_us + us;
-    if (until_us < machine->paused_until_us)
-        bring_forward(machine, machine->paused_until_us, until_us);
+    if (machine->paused_until_us > machine->world->now_us && until_us != machine->paused_until_us)
+        bring_to_end(machine, machine->paused_until_us, until_us);
     machine->world->fault_count++;
     if (machine_is_running(machine) && us > LEASE_US)
         machine_count_event(machine, RARE_PAUSE_PAST_LEASE);
