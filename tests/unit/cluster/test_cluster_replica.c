@@ -705,6 +705,60 @@ static void what_is_not_synced_is_not_acknowledged(void **state) {
            "  A>B RECORDS t1 1.2 commit 2\n");
 }
 
+static void a_primary_without_room_has_another_one_elected(void **state) {
+    (void)end(state);
+    found(true);
+    assert_int_equal(step(A, (struct replica_input){.type = REPLICA_FULL, .is_full = true}),
+                     LARDER_OK);
+    expect("  A proposes ELECT B@1\n");
+}
+
+static void a_primary_without_a_disk_counts_what_is_durable(void **state) {
+    (void)end(state);
+    found(true);
+    fixture.is_quiet = true;
+    fixture.nodes[A].replica->options.waits_for_sync = false;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK);
+    deliver("");
+    assert_int_equal(fixture.nodes[A].replica->commit, 1);
+    sync_node(B);
+    sync_node(C);
+    deliver("");
+    assert_int_equal(fixture.nodes[A].replica->commit, 2);
+}
+
+static bool is_complete_to_a(uint32_t n) {
+    const struct partition_replica *r = fixture.nodes[A].replica;
+    for (uint32_t i = 0; i < r->peer_count; i++)
+        if (r->peers[i].member == n)
+            return !r->peers[i].is_unsynced;
+    return false;
+}
+
+static void a_copy_counts_when_it_is_durable(void **state) {
+    static const uint64_t STORED[] = {0, 1};
+    (void)end(state);
+    found(true);
+    fixture.is_quiet = true;
+    assert_int_equal(step(C, (struct replica_input){.type = REPLICA_DIVERGED}), LARDER_OK);
+    tick(C);
+    deliver("");
+    assert_false(is_complete_to_a(C));
+    assert_int_equal(step(C, (struct replica_input){.type = REPLICA_COPIED, .sequence = 1}),
+                     LARDER_OK);
+    tick(C);
+    deliver("");
+    assert_false(is_complete_to_a(C));
+    for (size_t i = 0; i < 2; i++) { /* the first is of before */
+        assert_int_equal(
+            step(C, (struct replica_input){.type = REPLICA_STORED, .sequence = STORED[i]}),
+            LARDER_OK);
+        tick(C);
+        deliver("");
+        assert_int_equal(is_complete_to_a(C), i == 1);
+    }
+}
+
 static void an_older_term_is_told_so(void **state) {
     (void)state;
     fixture.is_quiet = true;
@@ -1180,6 +1234,9 @@ int main(void) {
         TEST(a_backup_found_to_differ_is_removed_until_it_was_repaired),
         TEST(a_hand_off_drains_and_the_next_one_opens_at_once),
         TEST(what_is_not_synced_is_not_acknowledged),
+        TEST(a_primary_without_room_has_another_one_elected),
+        TEST(a_primary_without_a_disk_counts_what_is_durable),
+        TEST(a_copy_counts_when_it_is_durable),
         TEST(an_older_term_is_told_so),
         TEST(a_fresh_process_opens_nothing_at_first),
         TEST(a_promise_counts_from_when_it_was_asked_for),
