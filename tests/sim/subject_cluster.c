@@ -130,6 +130,16 @@ static bool is_in_memory(const struct cluster_subject *s, uint32_t machine) {
            (s->settings.in_memory >> machine & 1) != 0;
 }
 
+/* Under policy isr it goes on with the partition, whoever hears it, until it knows that it lost it.
+ */
+static bool still_serves(const struct cluster_subject *s, uint32_t machine, uint32_t p) {
+    struct cluster_member *member = member_at(s, machine);
+    const struct partition_config *config = cluster_oracle_partition(s->oracle, p);
+    return member != NULL && config != NULL &&
+           s->settings.cluster.quorum_policy != QUORUM_MAJORITY &&
+           member_applied(member) < config->lost_index;
+}
+
 /* Whether the machine has the member's data, or may have it when it is back. One that was in sync
  * and died before anything was logged has none. */
 static bool may_have_data(const struct cluster_subject *s, uint32_t machine,
@@ -138,6 +148,8 @@ static bool may_have_data(const struct cluster_subject *s, uint32_t machine,
     struct log_position end;
     if (!raft_id_equal(m->node_id, member->node))
         return false;
+    if (still_serves(s, machine, p))
+        return true;
     if (member_at(s, machine) == NULL ||
         cluster_data_replica(cluster_process_data(m->process), p) == NULL)
         return !is_in_memory(s, machine);
