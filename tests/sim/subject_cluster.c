@@ -153,6 +153,10 @@ static bool may_have_data(const struct cluster_subject *s, uint32_t machine,
     if (member_at(s, machine) == NULL ||
         cluster_data_replica(cluster_process_data(m->process), p) == NULL)
         return !is_in_memory(s, machine);
+    /* who has not heard that it is out may serve, and offer what it has when it has heard */
+    const struct partition_replica *r = cluster_data_replica(cluster_process_data(m->process), p);
+    if (r->role >= REPLICA_BACKUP && !r->is_unsynced)
+        return true;
     return cluster_data_offer(cluster_process_data(m->process), p, &end);
 }
 
