@@ -290,10 +290,7 @@ static bool try_call(struct search *s, uint32_t at, uint64_t *state) {
     return true;
 }
 
-/* Undo the last choice. Returns where to go on; 0 when there is none. */
-static uint32_t go_back(struct search *s, uint64_t *state) {
-    if (s->choice_count == 0)
-        return 0;
+static struct choice undo(struct search *s) {
     struct choice last = s->choices[--s->choice_count];
     const struct entry *entry = &s->entries[last.entry];
     if (entry->partner != NOBODY) {
@@ -302,8 +299,23 @@ static uint32_t go_back(struct search *s, uint64_t *state) {
     }
     put_back(s, last.entry);
     toggle_done(s, entry->operation);
-    *state = last.state;
-    return s->entries[last.entry].next;
+    return last;
+}
+
+/* Undo the last choice that changed the state: what fits and changes nothing may as well come at
+ * once, so there is nothing else to try in its place. *out_at: where to go on. False: there is no
+ * choice left. */
+static bool go_back(struct search *s, uint64_t *state, uint32_t *out_at) {
+    while (s->choice_count > 0) {
+        struct choice last = undo(s);
+        bool is_neutral = last.state == *state;
+        *state = last.state;
+        if (is_neutral)
+            continue;
+        *out_at = s->entries[last.entry].next;
+        return true;
+    }
+    return false;
 }
 
 static enum history_verdict run(struct search *s, uint64_t limit, size_t *out_reached) {
@@ -321,9 +333,8 @@ static enum history_verdict run(struct search *s, uint64_t limit, size_t *out_re
             farthest = at;
             *out_reached = s->entries[at].operation;
         }
-        if (s->choice_count == 0)
+        if (!go_back(s, &state, &at))
             return HISTORY_NOT_LINEARIZABLE;
-        at = go_back(s, &state);
     }
     *out_reached = s->count;
     return HISTORY_LINEARIZABLE;

@@ -242,6 +242,9 @@ static bool run_seed(const struct settings *settings, const struct swarm_options
         totals->rare_events[i] += result.rare_events[i];
     if (result.violation != NULL)
         print_failure(settings, options, &result);
+    if (result.counters.undecided > 0)
+        printf("seed %" PRIu64 ": %" PRIu64 " histories are too long to be decided\n",
+               options->seed, result.counters.undecided);
     if (settings->has_figures)
         printf("%s\n%" PRIu32 " rounds, %" PRIu64 " operations, %" PRIu64
                " of unknown outcome, %" PRIu64 " histories, %" PRIu64 " undecided, %" PRIu64
