@@ -197,9 +197,12 @@ enum larder_status partition_restore(struct cluster_partition *p, struct log_pos
     if (status != LARDER_OK)
         return status;
     size_t from = kept_from(p, records, record_count, committed);
-    if (from > 0)
+    const struct replica_record *kept = records; /* NULL if there are none */
+    if (from > 0) {
+        kept = records + from;
         base = (struct log_position){records[from - 1].term, base.sequence + from};
-    status = replica_restore(p->replica, base, records + from, record_count - from, commit, commit,
+    }
+    status = replica_restore(p->replica, base, kept, record_count - from, commit, commit,
                              is_complete);
     if (!is_complete)
         copying_begin(p->copying, false);
