@@ -24,6 +24,9 @@
 #define VALKEY_OPT_USE_CLUSTER_NODES       0x1000 /* the map from CLUSTER NODES, not SLOTS */
 #define VALKEY_OPT_USE_REPLICAS            0x2000 /* know replicas too */
 #define VALKEY_OPT_BLOCKING_INITIAL_UPDATE 0x4000 /* no effect on synchronous contexts */
+/* The map from CLUSTER SHARDS (Redis 7.0 and later), which says who is well: failed replicas are
+ * left out, and with TLS the ports for it are taken. Goes before the choice of NODES. */
+#define VALKEY_OPT_USE_CLUSTER_SHARDS 0x8000
 
 #ifdef __cplusplus
 extern "C" {

@@ -167,11 +167,12 @@ void owed_push(struct cluster *cluster, struct cluster_node *node, enum owed_kin
                struct request *request);
 struct owed owed_pop(struct cluster *cluster, struct cluster_node *node);
 
-/* cluster_map.c: the answer to CLUSTER SLOTS or NODES from that node becomes the map. On VALKEY_ERR
- * cc->err is set and the map is as before. */
+/* cluster_map.c: the answer to CLUSTER SLOTS, NODES or SHARDS from that node becomes the map. On
+ * VALKEY_ERR cc->err is set and the map is as before. */
 int cluster_map_apply(struct cluster *cluster, struct cluster_node *from, const valkeyReply *reply);
 /* Forget nodes that are not in the map and have no work. */
 void cluster_map_sweep(struct cluster *cluster);
+/* cluster_ranges.c */
 /* A redirection "MOVED 1234 host:port" taken apart; an empty host is that of the connection. False:
  * malformed. */
 bool cluster_parse_redirect(const struct cluster_node *from, const char *text, int *out_slot,

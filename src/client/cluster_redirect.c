@@ -15,8 +15,13 @@ const char CLUSTER_ASKING[17] = "*1\r\n$6\r\nASKING\r\n";
 const char *cluster_map_command(const struct cluster *cluster, size_t *out_size) {
     static const char SLOTS[] = "*2\r\n$7\r\nCLUSTER\r\n$5\r\nSLOTS\r\n";
     static const char NODES[] = "*2\r\n$7\r\nCLUSTER\r\n$5\r\nNODES\r\n";
-    *out_size = sizeof SLOTS - 1;
-    return cluster->context.options & VALKEY_OPT_USE_CLUSTER_NODES ? NODES : SLOTS;
+    static const char SHARDS[] = "*2\r\n$7\r\nCLUSTER\r\n$6\r\nSHARDS\r\n";
+    int options = cluster->context.options;
+    const char *command = options & VALKEY_OPT_USE_CLUSTER_SHARDS  ? SHARDS
+                          : options & VALKEY_OPT_USE_CLUSTER_NODES ? NODES
+                                                                   : SLOTS;
+    *out_size = strlen(command);
+    return command;
 }
 
 static bool begins_with(const char *text, const char *word) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a cluster client reads from others, by the first byte: a slot map in either form as a reply,
- * a redirection, an address, a command to be routed or to be sent in parts. */
+/* What a client of clusters reads from others, by the first byte: a slot map in any of three forms
+ * as a reply, a redirection, an address, a command to be routed or to be sent in parts. */
 #include "client/cluster_spread.h"
 
 #include <stdlib.h>
@@ -76,11 +76,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     size_t part_size;
     int port;
     unsigned slot;
-    switch ((data[0] + 2) % 5) { /* "0" to "4" */
+    switch (data[0] % 6) { /* "0" to "5" */
     case 0: apply_map(cluster, text, size - 1); break;
     case 1: parse_redirect(cluster, text, size - 1); break;
     case 2: (void)cluster_parse_seed(text, size - 1, &part, &part_size, &port); break;
     case 4: plan(cluster, text, size - 1); break;
+    case 5:
+        cc->options |= VALKEY_OPT_USE_CLUSTER_SHARDS | VALKEY_OPT_USE_REPLICAS;
+        apply_map(cluster, text, size - 1);
+        break;
     default: (void)slot_of_command(text, size - 1, &slot, &part, &part_size); break;
     }
     free(text);
