@@ -38,6 +38,11 @@ static bool is_ok(valkeyContext *c) {
     return result;
 }
 
+/* The port by which nodes know a node that listens on `port`. */
+static int bus_port(const struct real_cluster *cluster, int port) {
+    return port + (cluster->tls_folder == NULL ? 0 : 100);
+}
+
 static struct real_server *start_node(const struct real_cluster *cluster, int port) {
     const char *password = cluster->password == NULL ? "" : cluster->password;
     char files[3][128] = {{0}}, tls_port[16];
@@ -60,6 +65,8 @@ static struct real_server *start_node(const struct real_cluster *cluster, int po
                                cluster->tls_folder == NULL ? NULL : "--tls-port",
                                tls_port,
                                "--tls-cluster",
+                               "yes",
+                               "--tls-replication",
                                "yes",
                                "--tls-cert-file",
                                files[0],
@@ -113,8 +120,7 @@ static void start(struct real_cluster *cluster, int first_port) {
         (void)snprintf(cluster->ids[i], sizeof cluster->ids[i], "%s", id->str);
         freeReplyObject(id);
         if (i > 0)
-            RUN(c, "CLUSTER MEET %s %d", cluster->address,
-                first_port + (cluster->tls_folder == NULL ? 0 : 100));
+            RUN(c, "CLUSTER MEET %s %d", cluster->address, bus_port(cluster, first_port));
     }
     int tries = 0;
     for (int i = 0; i < CLUSTER_NODES; i++)
@@ -136,7 +142,7 @@ void real_cluster_add_replicas(struct real_cluster *cluster) {
         int port = first_port + CLUSTER_NODES + i;
         cluster->replicas[i] = start_node(cluster, port);
         valkeyContext *c = cluster->replica_control[i] = control(cluster, port);
-        RUN(c, "CLUSTER MEET %s %d", cluster->address, first_port);
+        RUN(c, "CLUSTER MEET %s %d", cluster->address, bus_port(cluster, first_port));
         while (!says(c, "CLUSTER NODES", cluster->ids[i]) || !says(c, "CLUSTER INFO", "state:ok"))
             wait_a_moment(&tries, "replica does not meet");
         RUN(c, "CLUSTER REPLICATE %s", cluster->ids[i]);
@@ -166,13 +172,23 @@ void real_cluster_stop(struct real_cluster *cluster) {
     }
 }
 
+/* On a busy machine nodes may give each other up for a moment. */
 static void move_key(const struct real_cluster *cluster, valkeyContext *source, int to,
                      const char *key) {
-    int port = real_server_port(cluster->servers[to]);
-    if (cluster->password != NULL)
-        RUN(source, "MIGRATE 127.0.0.1 %d %s 0 5000 AUTH %s", port, key, cluster->password);
-    else
-        RUN(source, "MIGRATE 127.0.0.1 %d %s 0 5000", port, key);
+    int port = bus_port(cluster, real_server_port(cluster->servers[to])), tries = 0;
+    for (bool is_moved = false; !is_moved;) {
+        valkeyReply *reply =
+            cluster->password == NULL
+                ? valkeyCommand(source, "MIGRATE 127.0.0.1 %d %s 0 5000", port, key)
+                : valkeyCommand(source, "MIGRATE 127.0.0.1 %d %s 0 5000 AUTH %s", port, key,
+                                cluster->password);
+        require(reply != NULL, source->errstr);
+        is_moved = reply->type != VALKEY_REPLY_ERROR;
+        require(is_moved || strstr(reply->str, "CLUSTERDOWN") != NULL, reply->str);
+        freeReplyObject(reply);
+        if (!is_moved)
+            wait_a_moment(&tries, "keys can't be moved");
+    }
 }
 
 static long current_epoch(valkeyContext *c) {
