@@ -202,8 +202,8 @@ enum larder_status partition_restore(struct cluster_partition *p, struct log_pos
         kept = records + from;
         base = (struct log_position){records[from - 1].term, base.sequence + from};
     }
-    status = replica_restore(p->replica, base, kept, record_count - from, commit, commit,
-                             is_complete);
+    status =
+        replica_restore(p->replica, base, kept, record_count - from, commit, commit, is_complete);
     if (!is_complete)
         copying_begin(p->copying, false);
     p->announced = commit;
