@@ -20,16 +20,14 @@ enum {
 enum larder_status coordinator_create(struct cluster_member *m) {
     struct coordinator *c = &m->coordinator;
     uint32_t partitions = m->options.partition_count, members = m->options.members_max;
-    c->lost_since_us =
-        allocator_allocate_zeroed(m->allocator, partitions * sizeof(*c->lost_since_us));
+    c->losses = allocator_allocate_zeroed(m->allocator, partitions * sizeof(*c->losses));
     c->copies = allocator_allocate_zeroed(m->allocator, members * sizeof(*c->copies));
-    return c->lost_since_us == NULL || c->copies == NULL ? LARDER_NO_MEMORY : LARDER_OK;
+    return c->losses == NULL || c->copies == NULL ? LARDER_NO_MEMORY : LARDER_OK;
 }
 
 void coordinator_destroy(struct cluster_member *m) {
     struct coordinator *c = &m->coordinator;
-    allocator_release(m->allocator, c->lost_since_us,
-                      m->options.partition_count * sizeof(*c->lost_since_us));
+    allocator_release(m->allocator, c->losses, m->options.partition_count * sizeof(*c->losses));
     allocator_release(m->allocator, c->copies, m->options.members_max * sizeof(*c->copies));
     placement_destroy(c->placement);
 }
@@ -281,8 +279,7 @@ static void begin(struct cluster_member *m, uint64_t term) {
     c->proposed_index = 0;
     c->offer_count = 0;
     c->reviewed_us = m->now_us;
-    for (uint32_t p = 0; p < m->options.partition_count; p++)
-        c->lost_since_us[p] = INT64_MAX;
+    memset(c->losses, 0, m->options.partition_count * sizeof(*c->losses));
     placement_destroy(c->placement);
     c->placement = NULL;
     m->is_round_open = false;

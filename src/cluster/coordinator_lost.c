@@ -98,13 +98,13 @@ static bool reset(struct cluster_member *m, uint32_t p, int64_t lost_us) {
 bool coordinator_review_lost(struct cluster_member *m) {
     struct coordinator *c = &m->coordinator;
     for (uint32_t p = 0; p < m->configuration->partition_count; p++) {
-        if (m->configuration->partitions[p].state != PARTITION_LOST) {
-            c->lost_since_us[p] = INT64_MAX;
+        const struct partition_config *config = &m->configuration->partitions[p];
+        struct coordinator_loss *loss = &c->losses[p];
+        if (config->state != PARTITION_LOST)
             continue;
-        }
-        if (c->lost_since_us[p] == INT64_MAX)
-            c->lost_since_us[p] = m->now_us;
-        int64_t lost_us = m->now_us - c->lost_since_us[p];
+        if (loss->index != config->lost_index) /* it may be lost again since the last review */
+            *loss = (struct coordinator_loss){config->lost_index, m->now_us};
+        int64_t lost_us = m->now_us - loss->since_us;
         uint64_t before = c->proposed_index;
         if (!restore(m, p, lost_us))
             return false;

@@ -62,6 +62,12 @@ struct member_known_address {
     struct member_address address;
 };
 
+/* The loss of a partition that the coordinator waits over. */
+struct coordinator_loss {
+    uint64_t index; /* of the entry that made it lost; 0: none */
+    int64_t since_us;
+};
+
 struct coordinator {
     bool is_leading; /* this member leads the config group and knows all that was committed */
     uint64_t term;
@@ -72,9 +78,9 @@ struct coordinator {
     int64_t ceiling_us; /* when the ceiling was last raised */
     int64_t reviewed_us;
     int64_t transferred_us;
-    int64_t *lost_since_us;      /* per partition; INT64_MAX: it is not lost */
-    struct placement *placement; /* NULL: to be made anew */
-    uint32_t *copies;            /* scratch, per member: copies under way to it */
+    struct coordinator_loss *losses; /* per partition */
+    struct placement *placement;     /* NULL: to be made anew */
+    uint32_t *copies;                /* scratch, per member: copies under way to it */
     uint32_t offer_count;
     struct member_offer offers[MEMBER_OFFERS_MAX];
 };

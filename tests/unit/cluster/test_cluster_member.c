@@ -374,6 +374,52 @@ static void primaries_that_are_not_wanted_are_asked_to_go(void **state) {
     assert_true(places[leaving].hand_offs > 0);
 }
 
+static const struct partition_config *partition_at_coordinator(uint32_t p) {
+    return &configuration_at(coordinator())->partitions[p];
+}
+
+/* Its primary, the only one in sync, is declared down although it lives. */
+static void lose(uint32_t p) {
+    const struct member *primary = configuration_find_member(configuration_at(coordinator()),
+                                                             partition_at_coordinator(p)->primary);
+    const struct config_entry down = {.type = CONFIG_DOWN,
+                                      .member = {primary->number, primary->incarnation}};
+    member_propose(places[coordinator()].member, &down);
+    run(20);
+    assert_int_equal(partition_at_coordinator(p)->state, PARTITION_LOST);
+}
+
+static int64_t wait_while_lost(uint32_t p) {
+    int64_t began_us = now_us;
+    while (partition_at_coordinator(p)->state == PARTITION_LOST && now_us - began_us < 20000000)
+        run(10);
+    return now_us - began_us;
+}
+
+/* Given up and lost again between two looks of the coordinator, it waits as long as the first time:
+ * whoever holds a lease now got it after that. */
+static void a_partition_that_is_lost_again_at_once_waits_again(void **state) {
+    (void)state;
+    found(3);
+    struct config_entry one = {.type = CONFIG_SETTINGS,
+                               .settings = configuration_at(coordinator())->settings};
+    one.settings.replica_count = 1;
+    member_propose(places[coordinator()].member, &one);
+    run(3000);
+    uint32_t p = 0;
+    while (p < PARTITIONS && (partition_at_coordinator(p)->primary == coordinator() + 1 ||
+                              partition_at_coordinator(p)->in_sync.count > 1))
+        p++;
+    assert_true(p < PARTITIONS);
+    lose(p);
+    int64_t lease_us = (int64_t)one.settings.config_lease_ms * 1000;
+    assert_true(wait_while_lost(p) >= 2 * lease_us - 50000);
+    assert_int_not_equal(partition_at_coordinator(p)->primary, coordinator() + 1);
+    lose(p);
+    assert_true(wait_while_lost(p) >= 2 * lease_us - 50000);
+    assert_int_equal(partition_at_coordinator(p)->state, PARTITION_OK);
+}
+
 static void frames_that_are_damaged_or_foreign_are_dropped(void **state) {
     (void)state;
     found(3);
@@ -418,6 +464,7 @@ int main(void) {
         TEST(one_that_was_away_for_long_catches_up),
         TEST(one_that_leaves_gives_up_everything_first),
         TEST(primaries_that_are_not_wanted_are_asked_to_go),
+        TEST(a_partition_that_is_lost_again_at_once_waits_again),
         TEST(frames_that_are_damaged_or_foreign_are_dropped),
         TEST(creation_gives_back_what_it_took_when_memory_runs_out),
     };
