@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""run.py BIN [--rounds N] [--scale X] [--port P]: the C client beside Debian's libhiredis.
+"""run.py BIN [--rounds N] [--scale X] [--port P] [--store]: the C client beside Debian's libhiredis.
 
 BIN is the folder with bench-client-larder and bench-client-hiredis. The rounds go over rows and
 libraries in turn against the same redis-server. A cell is the median of the client's CPU time per
 command with its range; the last column compares medians, below 1 is better. The pool is compared
-by commands per second with one connection per command."""
+by commands per second with one connection per command, round by round. --store also writes the
+table to bench/results/DATE-COMMIT-client.md."""
 import argparse
+import datetime
+import os
 import pathlib
 import socket
 import statistics
@@ -74,12 +77,41 @@ def cell(samples):
     return f"{statistics.median(samples):.0f} [{min(samples):.0f}..{max(samples):.0f}]"
 
 
+def table_of(samples, ours, theirs):
+    lines = ["| row | ours, ns | libhiredis, ns | ratio | goal |", "|---|---|---|---|---|"]
+    for mode, _, goal in ROWS:
+        mine, other = samples[mode, ours], samples[mode, theirs]
+        ratio = statistics.median(mine) / statistics.median(other)
+        lines.append(f"| {mode} | {cell(mine)} | {cell(other)} | {ratio:.2f} | {goal} |")
+    for mode, _ in OURS_ONLY:
+        lines.append(f"| {mode} | {cell(samples[mode, ours])} | | | |")
+    pooled, single = samples["pool", ours], samples["connect", ours]
+    ratio = statistics.median(one / other for one, other in zip(pooled, single))
+    lines += ["", f"64 threads: {cell(pooled)} commands/s with the pool, {cell(single)} with a "
+              f"connection per command: {ratio:.1f}x, the median of {len(pooled)} rounds "
+              f"(goal {POOL_GOAL}x)"]
+    return "\n".join(lines)
+
+
+def store(table, rounds):
+    root = pathlib.Path(__file__).resolve().parents[2]
+    commit = subprocess.run(["git", "-C", str(root), "rev-parse", "--short=10", "HEAD"],
+                            capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    path = root / "bench" / "results" / f"{datetime.date.today()}-{commit}-client.md"
+    path.write_text(
+        "<!-- SPDX-License-Identifier: BSD-3-Clause -->\n# The C client beside libhiredis\n\n"
+        f"{rounds} rounds on {os.cpu_count()} cores; CPU time of the client per command, median "
+        f"[range]; load average at the end {os.getloadavg()[0]:.1f}.\n\n{table}\n")
+    print(f"\nstored as {path}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bin", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--port", type=int, default=21150)
+    parser.add_argument("--store", action="store_true")
     options = parser.parse_args()
     ours, theirs = options.bin / "bench-client-larder", options.bin / "bench-client-hiredis"
     servers = Servers(options.port)
@@ -98,17 +130,10 @@ def main():
                 samples.setdefault((mode, ours), []).append(rate)
     finally:
         servers.stop()
-    print("| row | ours, ns | libhiredis, ns | ratio | goal |\n|---|---|---|---|---|")
-    for mode, _, goal in ROWS:
-        mine, other = samples[mode, ours], samples[mode, theirs]
-        ratio = statistics.median(mine) / statistics.median(other)
-        print(f"| {mode} | {cell(mine)} | {cell(other)} | {ratio:.2f} | {goal} |")
-    for mode, _ in OURS_ONLY:
-        print(f"| {mode} | {cell(samples[mode, ours])} | | | |")
-    pooled, single = samples["pool", ours], samples["connect", ours]
-    ratio = statistics.median(pooled) / statistics.median(single)
-    print(f"\n64 threads: {cell(pooled)} commands/s with the pool, {cell(single)} with a connection "
-          f"per command: {ratio:.1f}x (goal {POOL_GOAL}x)")
+    table = table_of(samples, ours, theirs)
+    print(table)
+    if options.store:
+        store(table, options.rounds)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ static valkeyClusterContext *connect_to_cluster(int flags) {
 
 static void keys_of_all_slots_are_found(void **state) {
     (void)state;
-    static const int FLAGS[] = {0, VALKEY_OPT_USE_CLUSTER_NODES};
+    static const int FLAGS[] = {0, VALKEY_OPT_USE_CLUSTER_NODES, VALKEY_OPT_USE_CLUSTER_SHARDS};
     for (size_t i = 0; i < COUNT_OF(FLAGS); i++) {
         valkeyClusterContext *cc = connect_to_cluster(FLAGS[i]);
         for (int key = 0; key < 500; key++) {

@@ -325,6 +325,46 @@ static void replies_may_be_put_into_others(void **state) {
     freeReplyObject(root);
 }
 
+/* Arrays with one level, of one piece of memory and of several, lose and gain elements. */
+static void flat_replies_may_be_changed(void **state) {
+    (void)state;
+    static const int COUNTS[] = {3, 40, 3000};
+    static const size_t PIECES[] = {5, 7000, 1 << 20};
+    for (size_t i = 0; i < COUNT_OF(COUNTS); i++) {
+        int count = COUNTS[i];
+        for (size_t k = 0; k < COUNT_OF(PIECES); k++) {
+            size_t piece = PIECES[k];
+            char *text = malloc(64 * (size_t)count);
+            size_t size = (size_t)sprintf(text, "*%d\r\n", count), at = 0;
+            for (int j = 0; j < count; j++)
+                size += (size_t)sprintf(text + size, "$%d\r\n%0*d\r\n", 1 + j % 40, 1 + j % 40, 7);
+            valkeyReader *reader = valkeyReaderCreate();
+            valkeyReply *root = NULL;
+            for (; root == NULL; at += piece) {
+                assert_int_equal(
+                    valkeyReaderFeed(reader, text + at, piece < size - at ? piece : size - at),
+                    VALKEY_OK);
+                assert_int_equal(valkeyReaderGetReply(reader, (void **)&root), VALKEY_OK);
+            }
+            assert_int_equal(root->elements, count);
+            for (int j = 0; j < count; j++) {
+                assert_int_equal(root->element[j]->len, 1 + j % 40);
+                assert_int_equal(strlen(root->element[j]->str), 1 + j % 40);
+                assert_int_equal(root->element[j]->str[j % 40], '7');
+            }
+            valkeyReply *taken = root->element[1];
+            root->element[1] = read_text("*2\r\n+a\r\n:1\r\n");
+            freeReplyObject(root->element[2]);
+            root->element[2] = NULL;
+            freeReplyObject(root);
+            assert_int_equal(strlen(taken->str), 2);
+            freeReplyObject(taken);
+            valkeyReaderFree(reader);
+            free(text);
+        }
+    }
+}
+
 static void attributes_are_replies_at_the_top_and_skipped_inside(void **state) {
     (void)state;
     valkeyReply *reply = read_text("|1\r\n+ttl\r\n:3600\r\n");
@@ -575,6 +615,7 @@ int main(void) {
         cmocka_unit_test(a_reply_is_one_piece_of_memory),
         cmocka_unit_test(elements_taken_out_outlive_their_reply),
         cmocka_unit_test(replies_may_be_put_into_others),
+        cmocka_unit_test(flat_replies_may_be_changed),
         cmocka_unit_test(attributes_are_replies_at_the_top_and_skipped_inside),
         cmocka_unit_test(several_replies_come_one_by_one),
         cmocka_unit_test(without_functions_replies_are_only_parsed),

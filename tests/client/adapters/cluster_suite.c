@@ -599,6 +599,24 @@ static void commands_to_a_node_are_not_redirected(void **state) {
     assert_int_equal(count, FAKE_NODES);
 }
 
+static void a_lost_command_to_a_node_asks_for_the_map(void **state) {
+    (void)state;
+    fake_cluster_add(&cluster, 2,
+                     (struct fake_rule){.command = "DBSIZE", .after = FAKE_CLOSE, .times = 1});
+    fake_cluster_answer(&cluster);
+    connect_ready();
+    turn_for(1050);
+    assert_true(acc->cc.route_version == 1);
+    valkeyClusterNode *node = valkeyClusterGetNodeByKey(&acc->cc, "foo");
+    assert_int_equal(valkeyClusterAsyncCommandToNode(acc, node, on_reply, NULL, "DBSIZE"),
+                     VALKEY_OK);
+    TURN_UNTIL(seen.nulls == 1);
+    assert_int_equal(seen.err, VALKEY_ERR_EOF);
+    /* At once, or with the next command. */
+    send_command("GET c");
+    TURN_UNTIL(seen.replies == 1 && acc->cc.route_version == 2);
+}
+
 static void nodes_that_are_gone_are_disconnected(void **state) {
     (void)state;
     char moved[64], map[FAKE_TEXT];
@@ -760,6 +778,7 @@ int main(void) {
         TEST(ending_inside_any_callback_is_safe),
         TEST(ending_a_connection_is_safe_too),
         TEST(commands_to_a_node_are_not_redirected),
+        TEST(a_lost_command_to_a_node_asks_for_the_map),
         TEST(nodes_that_are_gone_are_disconnected),
         TEST(logging_in_comes_first),
         TEST(streams_go_on_until_they_end),
