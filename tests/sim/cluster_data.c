@@ -35,6 +35,7 @@ struct waiting {
 };
 
 struct cluster_data {
+    uint64_t step_count;
     struct sim_machine *machine;
     const struct cluster_sim_settings *settings;
     struct cluster_member *member;
@@ -268,6 +269,7 @@ static enum larder_status step(struct cluster_data *d, uint32_t p,
     enum larder_status first = LARDER_OK;
     next.now_us = machine_now_us(d->machine);
     do {
+        d->step_count++;
         enum larder_status status = partition_step(d->partitions[p], &next, &d->out);
         if (next.type == input->type)
             first = status;
@@ -623,6 +625,10 @@ void cluster_data_disconnect(struct cluster_data *d, uint32_t client) {
 }
 
 /* ---- questions ---- */
+
+uint64_t cluster_data_steps(const struct cluster_data *d) {
+    return d->step_count;
+}
 
 const struct partition_replica *cluster_data_replica(const struct cluster_data *d,
                                                      uint32_t partition) {

@@ -36,6 +36,8 @@ void cluster_data_take_request(struct cluster_data *data, uint32_t client, struc
 /* The client's connection is gone: it waits for no lock any more. */
 void cluster_data_disconnect(struct cluster_data *data, uint32_t client);
 
+/* Steps that its partitions have done: what they are changes in no other way. */
+uint64_t cluster_data_steps(const struct cluster_data *data);
 /* NULL: the partitions have not begun. */
 const struct partition_replica *cluster_data_replica(const struct cluster_data *data,
                                                      uint32_t partition);

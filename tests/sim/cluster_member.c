@@ -221,6 +221,7 @@ static void begin(void *owner) {
         .partition_count = p->settings->partition_count,
         .members_max = 64,
         .seed = machine_random(p->machine),
+        .heartbeat_us = p->settings->heartbeat_us,
         .entries_per_snapshot = 200,
         .recovery_wait_us = 3000000,
         .calm_us = 1000000,

@@ -27,7 +27,8 @@ struct cluster_sim_settings {
                                  diskless then */
     uint32_t partition_count;
     struct cluster_settings cluster;
-    bool is_rough;      /* all frames are datagrams */
+    bool is_rough; /* all frames are datagrams */
+    int64_t heartbeat_us;
     bool is_durable;    /* partitions are logged, and acknowledged when the log is synced, on all
                            machines but those that are diskless and ... */
     uint32_t in_memory; /* ... these, a bit each: they keep their id and not their data */

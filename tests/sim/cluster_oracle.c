@@ -228,6 +228,12 @@ static void check_others(struct cluster_oracle *o, uint32_t p) {
 
 void cluster_oracle_step(struct cluster_oracle *o, struct sim_machine *machine,
                          struct cluster_member *member, const struct cluster_data *data) {
+    struct watched_process *seen = &o->processes[machine->address];
+    uint64_t steps = cluster_data_steps(data);
+    if (seen->steps == steps && seen->index == o->index)
+        return;
+    seen->steps = steps;
+    seen->index = o->index;
     for (uint32_t p = 0; p < o->partition_count; p++) {
         const struct partition_replica *r = cluster_data_replica(data, p);
         struct watched_partition *w = &o->partitions[p];

@@ -63,6 +63,7 @@ struct watched_log {
 
 /* What was last seen of a process. */
 struct watched_process {
+    uint64_t steps, index; /* of its partitions, and of the configuration, when last looked at */
     uint64_t incarnation;
     uint64_t epochs[CLUSTER_SIM_PARTITIONS_MAX], terms[CLUSTER_SIM_PARTITIONS_MAX];
     uint64_t commits[CLUSTER_SIM_PARTITIONS_MAX], reset_terms[CLUSTER_SIM_PARTITIONS_MAX];

@@ -35,6 +35,7 @@ void cluster_world_draw(uint64_t seed, uint32_t machine_count, struct cluster_si
     s->min_insync = least(PICK(&random, 1, 1, 2), s->replica_count);
     s->quorum_policy = random_below(&random, 5) == 0 ? QUORUM_IN_SYNC : QUORUM_MAJORITY;
     draw_durations(&random, s);
+    out->heartbeat_us = (s->lease_ms < 250 ? 50 : PICK(&random, 50, 100, 100)) * 1000;
     out->log_bytes = PICK(&random, 64, 64, 128, 256) * 1024;
     out->log_records = PICK(&random, 96, 256, 512);
     out->session_bytes = PICK(&random, 0, 0, 6000, 9000);

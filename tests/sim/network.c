@@ -81,7 +81,7 @@ static void schedule_frame(struct sim_network *n, uint32_t from, uint32_t to, in
                                                  .type = SIM_EVENT_FRAME,
                                                  .stamp = number,
                                                  .bytes = bytes,
-                                                 .size = (uint32_t)size,
+                                                 .size = size,
                                                  .target = (uint16_t)to,
                                                  .source = (uint16_t)from});
 }

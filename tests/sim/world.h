@@ -34,11 +34,13 @@ struct sim_event {
         void (*call)(void *context, uint64_t stamp); /* CALL */
         enum sim_link_event link;                    /* LINK */
     };
-    void *context;       /* CALL */
-    uint64_t disk_epoch; /* SYNCED */
-    uint32_t size;       /* FRAME */
-    uint16_t target;     /* endpoint */
-    uint16_t source;     /* endpoint */
+    union {
+        void *context;       /* CALL */
+        uint64_t disk_epoch; /* SYNCED */
+        uint64_t size;       /* FRAME */
+    };
+    uint16_t target; /* endpoint */
+    uint16_t source; /* endpoint */
     uint8_t type;
 };
 
