@@ -302,15 +302,23 @@ static struct choice undo(struct search *s) {
     return last;
 }
 
-/* Undo the last choice that changed the state: what fits and changes nothing may as well come at
- * once, so there is nothing else to try in its place. *out_at: where to go on. False: there is no
- * choice left. */
+/* Whether it changes nothing wherever it is put. */
+static bool is_neutral(const struct operation *operation) {
+    if (operation->return_us == OPERATION_UNKNOWN)
+        return false;
+    return operation->kind == OPERATION_READ ||
+           (operation->kind != OPERATION_WRITE && operation->kind != OPERATION_ADD &&
+            !operation->result.is_done);
+}
+
+/* Undo the last choice that could have been another one: what fits and is neutral may as well come
+ * at once, so there is nothing else to try in its place. *out_at: where to go on. False: there is
+ * no choice left. */
 static bool go_back(struct search *s, uint64_t *state, uint32_t *out_at) {
     while (s->choice_count > 0) {
         struct choice last = undo(s);
-        bool is_neutral = last.state == *state;
         *state = last.state;
-        if (is_neutral)
+        if (is_neutral(&s->operations[s->entries[last.entry].operation]))
             continue;
         *out_at = s->entries[last.entry].next;
         return true;
