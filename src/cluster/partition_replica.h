@@ -163,8 +163,8 @@ enum replica_message_type {
     REPLICA_RECORDS = 1, /* primary -> replica: append behind `position`, commit up to `commit` */
     REPLICA_BASE,        /* primary -> learner: no common log; begin behind `position`, copy data */
     REPLICA_ACK,         /* has all up to `position`, compared with this term's primary */
-    REPLICA_REFUSE,      /* lacks what comes before the records; its log might be common up to
-                            `position`; or knows a newer term */
+    REPLICA_REFUSE,      /* lacks what comes before the records, or knows a newer term; its log
+                            might be common up to `position` */
     REPLICA_MESSAGE_END,
 };
 

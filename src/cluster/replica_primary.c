@@ -184,7 +184,8 @@ static void send_records(struct partition_replica *r, struct replica_peer *peer)
     }
     peer->commit_sent = r->commit;
     peer->sent_us = r->now_us;
-    if (m->record_count > 0 && peer->waiting_since_us == INT64_MAX)
+    bool is_awaited = peer->is_in_sync && !peer->is_matched; /* until then nothing commits */
+    if ((m->record_count > 0 || is_awaited) && peer->waiting_since_us == INT64_MAX)
         peer->waiting_since_us = r->now_us;
 }
 

@@ -91,10 +91,11 @@ static void refuse(struct partition_replica *r, const struct replica_message *m,
     refusal->position = hint;
 }
 
-/* Whether the sender is this view's primary; if its term is older it is told so. */
+/* Whether the sender is this view's primary; if its term is older it is told so. It may lead again
+ * in this term and not know which of its messages is meant, so the hint is one for any term. */
 static bool is_from_primary(struct partition_replica *r, const struct replica_message *m) {
     if (m->term < r->view.term && !CLUSTER_MUTATED(MUTANT_OLD_TERM_ACCEPTED)) {
-        refuse(r, m, (struct log_position){0, 0});
+        refuse(r, m, replica_log_end(&r->log));
         return false;
     }
     bool is_seated = r->role == REPLICA_BACKUP || r->role == REPLICA_LEARNER;

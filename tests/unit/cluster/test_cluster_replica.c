@@ -773,8 +773,8 @@ static void an_older_term_is_told_so(void **state) {
     assert_int_equal(fixture.nodes[A].replica->commit, 1);
     expect("  A>B RECORDS t1 1.1 +1x commit 1\n"
            "  A>C RECORDS t1 1.1 +1x commit 1\n"
-           "  B>A REFUSE t2 0.0\n"
-           "  C>A REFUSE t2 0.0\n");
+           "  B>A REFUSE t2 2.2\n"
+           "  C>A REFUSE t2 2.2\n");
 }
 
 static void a_fresh_process_opens_nothing_at_first(void **state) {
@@ -1213,6 +1213,57 @@ static void a_backup_applies_what_is_committed(void **state) {
     assert_string_equal(fixture.nodes[B].store, "");
 }
 
+static void write_and_deliver(uint32_t n, uint64_t count) {
+    for (uint64_t i = 1; i <= count; i++) {
+        assert_int_equal(write_to(n, i, "x"), LARDER_OK);
+        deliver("");
+    }
+}
+
+/* B's log holds little, B leads in terms 2 and 4, and what it sent to C in term 2 comes in term 4:
+ * B takes the refusal for one of what it sends now. */
+static void a_refusal_of_an_older_term_says_where_the_log_ends(void **state) {
+    (void)end(state);
+    fixture.records_max = 8;
+    found(false);
+    fixture.is_quiet = true;
+    write_and_deliver(A, 20);
+    const struct partition_replica *b = fixture.nodes[B].replica;
+    assert_true(b->log.base.sequence > 0);
+    for (uint32_t term = 2; term <= 4; term++) {
+        commit_change(CONFIG_TRANSFER, term == 3 ? A : B);
+        for (uint32_t n = A; n <= C; n++)
+            see(n);
+        lose_all();
+    }
+    inject((struct replica_message){
+        .type = REPLICA_RECORDS, .from = B, .to = C, .term = 2, .position = {1, 21}, .commit = 21});
+    deliver("");
+    fixture.now_ms += 300;
+    tick(B);
+    deliver("");
+    assert_int_equal(b->role, REPLICA_OPEN);
+}
+
+/* The log is longer than what may be under way, so the new term begins with a question. */
+static void a_backup_that_is_silent_from_the_first_is_removed(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    write_and_deliver(A, 1100);
+    commit_change(CONFIG_TRANSFER, B);
+    see(B);
+    see(C);
+    deliver("A");
+    for (int i = 0; i < 3; i++) {
+        fixture.now_ms += 100;
+        tick(B);
+        deliver("A");
+    }
+    assert_true(fixture.has_proposed);
+    assert_int_equal(fixture.proposed.type, CONFIG_SHRINK);
+    assert_int_equal(fixture.proposed.change.member, A);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
@@ -1259,6 +1310,8 @@ int main(void) {
         TEST(a_log_that_begins_anew_is_durable_when_it_was_synced),
         TEST(a_log_that_begins_anew_does_not_tell_what_became_of_a_write),
         TEST(a_backup_applies_what_is_committed),
+        TEST(a_refusal_of_an_older_term_says_where_the_log_ends),
+        TEST(a_backup_that_is_silent_from_the_first_is_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
