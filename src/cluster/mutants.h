@@ -165,6 +165,8 @@ enum cluster_mutant {
     MUTANT_FORCED_UNCHECKED = 278,       /* a member forces although it hears the coordinator */
     MUTANT_OBSERVER_ASKS_NOBODY = 279,   /* who has no seat in the core gets no config lease */
     MUTANT_CONFIRM_UNCOMMITTED = 269,    /* a read is answered before its round has ended */
+    MUTANT_REFUSAL_AT_ZERO = 284,        /* an older term is told a position that is not true */
+    MUTANT_QUESTION_NOT_AWAITED = 285,   /* who never answers a term's first question stays */
     MUTANT_SCRIPT_STOPPED_KEEPS = 268,   /* a script that was stopped leaves what it changed */
 };
 

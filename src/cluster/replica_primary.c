@@ -184,7 +184,8 @@ static void send_records(struct partition_replica *r, struct replica_peer *peer)
     }
     peer->commit_sent = r->commit;
     peer->sent_us = r->now_us;
-    bool is_awaited = peer->is_in_sync && !peer->is_matched; /* until then nothing commits */
+    bool is_awaited = peer->is_in_sync && !peer->is_matched && /* until then nothing commits */
+                      !CLUSTER_MUTATED(MUTANT_QUESTION_NOT_AWAITED);
     if ((m->record_count > 0 || is_awaited) && peer->waiting_since_us == INT64_MAX)
         peer->waiting_since_us = r->now_us;
 }

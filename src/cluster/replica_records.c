@@ -95,7 +95,9 @@ static void refuse(struct partition_replica *r, const struct replica_message *m,
  * in this term and not know which of its messages is meant, so the hint is one for any term. */
 static bool is_from_primary(struct partition_replica *r, const struct replica_message *m) {
     if (m->term < r->view.term && !CLUSTER_MUTATED(MUTANT_OLD_TERM_ACCEPTED)) {
-        refuse(r, m, replica_log_end(&r->log));
+        refuse(r, m,
+               CLUSTER_MUTATED(MUTANT_REFUSAL_AT_ZERO) ? (struct log_position){0, 0}
+                                                       : replica_log_end(&r->log));
         return false;
     }
     bool is_seated = r->role == REPLICA_BACKUP || r->role == REPLICA_LEARNER;
