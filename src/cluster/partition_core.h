@@ -25,6 +25,7 @@ struct partition_slot {
     int64_t parked_until_us;
     enum partition_answer done; /* what to say when it is settled well */
     bool is_round;              /* a read that went as a record */
+    bool is_known;              /* it was executed before */
     uint8_t small[PARTITION_REPLY_SMALL];
     enum lock_answer lock_answer;
     uint64_t token;

@@ -11,9 +11,9 @@ int64_t partition_time(struct cluster_partition *p) {
 }
 
 static bool add(struct cluster_partition *p, enum replica_input_type type, uint64_t context,
-                int64_t deadline_us, struct slice payload) {
+                int64_t deadline_us, struct slice payload, bool is_known) {
     struct replica_input input = {
-        .type = type, .now_us = p->now_us, .request = {context, payload, deadline_us}};
+        .type = type, .now_us = p->now_us, .request = {context, payload, deadline_us, is_known}};
     return replica_add(p->replica, &input) == LARDER_OK;
 }
 
@@ -23,7 +23,7 @@ void partition_write(struct cluster_partition *p, uint64_t context, int64_t dead
     bool fits = partition_record_encoded_size(record) <= p->record_max;
     if (fits) {
         size_t size = partition_record_encode(record, p->record);
-        fits = add(p, REPLICA_WRITE, context, deadline_us, slice_of(p->record, size)) &&
+        fits = add(p, REPLICA_WRITE, context, deadline_us, slice_of(p->record, size), false) &&
                partition_record_decode(slice_of(p->record, size), &written) == LARDER_OK;
     }
     bool is_lock = record->kind == PARTITION_RECORD_LOCK;
@@ -49,7 +49,8 @@ enum partition_answer partition_answer_read(struct cluster_partition *p, uint32_
                                           .time_us = partition_time(p)};
         partition_write(p, slot + 1, request->deadline_us, &record);
     } else {
-        is_added = add(p, REPLICA_READ, slot + 1, request->deadline_us, slice_of(NULL, 0));
+        is_added =
+            add(p, REPLICA_READ, slot + 1, request->deadline_us, slice_of(NULL, 0), s->is_known);
     }
     return is_added ? 0 : PARTITION_BUSY;
 }
@@ -96,7 +97,7 @@ static enum partition_answer look_up(struct cluster_partition *p, uint32_t slot,
     }
     if (CLUSTER_MUTATED(MUTANT_KNOWN_EXECUTED))
         return 0;
-    *out_is_known = true;
+    *out_is_known = p->slots[slot].is_known = true;
     if (known.kind == REQUEST_RESULT_LOST)
         p->slots[slot].done = PARTITION_RESULT_LOST;
     else if (known.kind == REQUEST_RESULT_ABANDONED)
@@ -244,7 +245,7 @@ static enum partition_answer execute_once(struct cluster_partition *p, uint32_t 
 enum partition_answer partition_execute(struct cluster_partition *p, uint32_t slot,
                                         const struct partition_request *request) {
     p->slots[slot].done = PARTITION_DONE;
-    p->slots[slot].is_round = false;
+    p->slots[slot].is_round = p->slots[slot].is_known = false;
     if (CLUSTER_MUTATED(MUTANT_WATCH_BEFORE_RESULT) && partition_is_watch_broken(p, request))
         return PARTITION_WATCH_BROKEN;
     switch (request->kind) {

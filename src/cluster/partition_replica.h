@@ -90,6 +90,7 @@ struct replica_proposal {
 struct replica_request {
     uint64_t context;
     bool is_read;
+    bool is_known;         /* a read of what a write answered: needs enough in sync as that did */
     bool is_covered;       /* a read: the lease held when it came */
     bool is_committed;     /* a write: its record is, for ever */
     bool is_cut;           /* a write: its record never will be */
@@ -210,6 +211,7 @@ struct replica_input {
             uint64_t context;     /* WRITE: 0 if nobody waits for it */
             struct slice payload; /* WRITE; borrowed for the call */
             int64_t deadline_us;
+            bool is_known; /* READ: the answer is that of a write that was executed before */
         } request;
         const struct replica_message *message;
         uint64_t number;

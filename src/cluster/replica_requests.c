@@ -4,7 +4,8 @@
  *   write  its record is committed        DONE, if enough are in sync when the answer leaves
  *          the log goes on without it     MOVED: surely not applied, a newer primary has begun
  *          its deadline comes first       IN_DOUBT, also after this member was deposed
- *   read   all it saw is committed and the lease holds now    DONE
+ *   read   all it saw is committed and the lease holds now    DONE; if it is a write that was
+ *                                                              executed before: enough in sync too
  *          or a record that was made after it is committed    DONE
  *          another term                   MOVED
  *          its deadline comes first       REFUSED
@@ -43,6 +44,7 @@ enum larder_status requests_add(struct partition_replica *r, const struct replic
     r->requests[r->request_count++] =
         (struct replica_request){.context = input->request.context,
                                  .is_read = is_read,
+                                 .is_known = is_read && input->request.is_known,
                                  .is_covered = is_read && is_covered(r) && requests_may_answer(r),
                                  .term = r->view.term,
                                  .sequence = r->log.last,
@@ -76,6 +78,11 @@ void replica_confirm_reads(struct partition_replica *r, uint64_t sequence) {
     }
 }
 
+static bool has_enough(const struct partition_replica *r) {
+    return r->view.in_sync.count >= r->settings.min_insync ||
+           CLUSTER_MUTATED(MUTANT_MIN_INSYNC_AT_ENTRY);
+}
+
 /* 0: wait on. */
 static enum replica_answer settle_read(const struct partition_replica *r,
                                        const struct replica_request *request) {
@@ -87,7 +94,8 @@ static enum replica_answer settle_read(const struct partition_replica *r,
     bool is_held = CLUSTER_MUTATED(MUTANT_READ_CHECKED_EARLY)
                        ? request->is_covered
                        : (is_covered(r) || is_confirmed(r, request)) && requests_may_answer(r);
-    if (is_serving && is_committed && is_held)
+    bool is_enough = !request->is_known || has_enough(r);
+    if (is_serving && is_committed && is_held && is_enough)
         return ANSWER_DONE;
     return r->now_us >= request->deadline_us ? ANSWER_REFUSED : 0;
 }
@@ -113,10 +121,8 @@ static void note_outcome(const struct partition_replica *r, struct replica_reque
 static enum replica_answer settle_write(const struct partition_replica *r,
                                         struct replica_request *request) {
     note_outcome(r, request);
-    bool is_enough = r->view.in_sync.count >= r->settings.min_insync ||
-                     CLUSTER_MUTATED(MUTANT_MIN_INSYNC_AT_ENTRY);
     bool may_answer = !replica_is_primary(r) || requests_may_answer(r);
-    if (request->is_committed && is_enough && may_answer)
+    if (request->is_committed && has_enough(r) && may_answer)
         return ANSWER_DONE;
     if (request->is_cut)
         return ANSWER_MOVED;

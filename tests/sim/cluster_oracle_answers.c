@@ -101,6 +101,6 @@ void cluster_oracle_answer(struct cluster_oracle *o, struct sim_machine *machine
         oracle_violate(o, machine, "I14: a read by a round was answered without one");
     if (asked->is_read && asked->mode != PARTITION_READ_ROUND && !asked->may_expire)
         check_read(o, machine, p, r, stored, reply->is_confirmed);
-    if (!asked->is_read && !asked->is_again && r->view.in_sync.count < r->settings.min_insync)
+    if (!asked->is_read && r->view.in_sync.count < r->settings.min_insync)
         oracle_violate(o, machine, "I14: a write was answered with too few in sync");
 }

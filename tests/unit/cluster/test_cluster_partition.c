@@ -136,6 +136,33 @@ static void a_stored_answer_waits_for_its_record(void **state) {
            "  A: 2 DONE :1\n");
 }
 
+/* Whether it was sent once or twice: an acknowledged write is held by enough. */
+static void a_stored_answer_waits_for_min_insync_too(void **state) {
+    (void)state;
+    struct request_id id = {.client = {7, 7}, .number = 1, .lowest = 1};
+    struct config_entry settings = {.type = CONFIG_SETTINGS, .settings = world.group->settings};
+    settings.settings.min_insync = 2;
+    assert_int_equal(world_commit(&settings), CONFIG_APPLIED);
+    for (uint32_t n = A; n <= C; n++)
+        world_see(n);
+    world_promise_all();
+    world_do_as(A, 1, "INCR n", id);
+    world_do_as(A, 2, "INCR n", id);
+    world_change(CONFIG_SHRINK, B);
+    world_change(CONFIG_SHRINK, C);
+    world_see(A);
+    world_promise_all();
+    world_tick(A);
+    expect("");
+    world.now_ms += 1999;
+    world_hear_coordinator(A);
+    world_tick(A);
+    world.now_ms += 10000;
+    world_tick(A);
+    expect("  A: 1 IN DOUBT\n"
+           "  A: 2 REFUSED\n");
+}
+
 static void a_request_of_a_forgotten_session_is_not_executed(void **state) {
     (void)state;
     struct request_id id = {.client = {7, 7}, .number = 2, .lowest = 2};
@@ -961,6 +988,7 @@ int main(void) {
         TEST(a_retry_after_failover_is_applied_once),
         TEST(a_deposed_primary_fetches_what_was_cut),
         TEST(a_stored_answer_waits_for_its_record),
+        TEST(a_stored_answer_waits_for_min_insync_too),
         TEST(a_request_of_a_forgotten_session_is_not_executed),
         TEST(a_result_that_is_too_long_is_not_kept),
         TEST(requests_are_parked_until_the_primary_opens),

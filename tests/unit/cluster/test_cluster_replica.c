@@ -223,9 +223,11 @@ static enum larder_status write_to(uint32_t n, uint64_t context, const char *pay
     if (status != LARDER_OK)
         return status;
     store(&fixture.nodes[n], slice_of_string(payload));
-    return step(n, (struct replica_input){.type = REPLICA_WRITE,
-                                          .request = {context, slice_of_string(payload),
-                                                      (fixture.now_ms + 2000) * 1000}});
+    return step(n,
+                (struct replica_input){.type = REPLICA_WRITE,
+                                       .request = {.context = context,
+                                                   .payload = slice_of_string(payload),
+                                                   .deadline_us = (fixture.now_ms + 2000) * 1000}});
 }
 
 static void read_at(uint32_t n, uint64_t context) {
