@@ -153,6 +153,13 @@ void real_cluster_add_replicas(struct real_cluster *cluster) {
                !says(cluster->control[i], "CLUSTER INFO", "known_nodes:6"))
             wait_a_moment(&tries, "replica does not follow");
     }
+    for (int i = 0; i < CLUSTER_NODES * CLUSTER_NODES; i++) {
+        char command[100];
+        (void)snprintf(command, sizeof command, "CLUSTER REPLICAS %s",
+                       cluster->ids[i % CLUSTER_NODES]);
+        while (!says(cluster->control[i / CLUSTER_NODES], command, "slave"))
+            wait_a_moment(&tries, "node does not know of a replica");
+    }
 }
 
 void real_cluster_fail_over(struct real_cluster *cluster, int node) {
