@@ -511,7 +511,8 @@ static struct cluster_asked asked_of(const struct cluster_request *request) {
                                   .watched_term = request->watched_term};
 }
 
-/* A read that was executed in this step has deleted what had expired. */
+/* A read that was executed in this step has deleted what had expired. (One that was sent again may
+ * be answered as it was before.) */
 static void check_expired(struct cluster_data *d, uint32_t p,
                           const struct cluster_request *request) {
     const struct partition_replica *r = partition_replica(d->partitions[p]);
@@ -608,12 +609,13 @@ void cluster_data_take_request(struct cluster_data *d, uint32_t client, struct s
     if (request.watched_term != 0)
         cluster_oracle_watch(machine_oracle(d->machine), &place->asked);
     bool is_ready = is_leading(d, p);
+    bool is_first = cluster_oracle_is_first(machine_oracle(d->machine), request.number);
     if (step(d, p, &(struct partition_input){.type = PARTITION_REQUEST, .request = &command}) !=
         LARDER_OK)
         machine_violate(d->machine, "a request was not taken");
     place->asked.is_at_once = false;
     bool is_asked_still = place->is_used && place->turn == asker.turn;
-    if (is_ready && is_asked_still && request.may_expire && place->asked.is_read &&
+    if (is_ready && is_first && is_asked_still && request.may_expire && place->asked.is_read &&
         request.read_mode != PARTITION_READ_STALE)
         check_expired(d, p, &request);
 }

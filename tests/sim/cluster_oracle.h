@@ -58,6 +58,8 @@ void cluster_oracle_time(struct cluster_oracle *oracle, struct sim_machine *mach
 /* An entry that a process was given, which is committed. Before it is applied. */
 void cluster_oracle_entry(struct cluster_oracle *oracle, struct sim_machine *machine,
                           const struct raft_entry *entry);
+/* Whether no member was asked this before. */
+bool cluster_oracle_is_first(struct cluster_oracle *oracle, uint64_t number);
 /* A request with a watched term came to some member. */
 void cluster_oracle_watch(struct cluster_oracle *oracle, const struct cluster_asked *asked);
 /* A member answers; `stored`: records up to there are in its store. */

@@ -78,6 +78,14 @@ static void check_read(struct cluster_oracle *o, struct sim_machine *machine, ui
         oracle_check_answer(o, machine, member, p, r);
 }
 
+bool cluster_oracle_is_first(struct cluster_oracle *o, uint64_t number) {
+    uint64_t *known = &o->asked[number % ORACLE_WATCHES];
+    bool is_first = *known < number;
+    if (is_first)
+        *known = number;
+    return is_first;
+}
+
 void cluster_oracle_answer(struct cluster_oracle *o, struct sim_machine *machine, uint32_t p,
                            const struct cluster_asked *asked, const struct partition_reply *reply,
                            uint64_t stored) {

@@ -101,6 +101,7 @@ struct cluster_oracle {
     /* every entry one after the other; NULL: no configuration was seen */
     struct configuration *before, *after;
     struct watched_request watches[ORACLE_WATCHES]; /* by number */
+    uint64_t asked[ORACLE_WATCHES];                 /* numbers that came to somebody, by number */
     struct cluster_oracle_counters counters;
 };
 
