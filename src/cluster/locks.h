@@ -47,7 +47,7 @@ enum lock_request_type {
     LOCK_REQUEST_RELEASE,     /* give back `token`, once for each time it was acquired */
     LOCK_REQUEST_CANCEL, /* the acquire `request` is not wanted any more, whether granted or waiting
                           */
-    LOCK_REQUEST_FORCE,  /* whoever holds it has lost it */
+    LOCK_REQUEST_FORCE,  /* whoever holds it has lost it; not remembered: a copy does it again */
     LOCK_REQUEST_END_SESSION, /* everything of `session` */
     LOCK_REQUEST_TYPE_END,
 };
@@ -57,7 +57,8 @@ struct lock_request {
     uint64_t context;       /* given back with the answer; not 0 */
     uint64_t connection;    /* ACQUIRE: whose closing ends the waiting */
     struct raft_id session; /* 128 random bits of who asks */
-    uint64_t request;       /* of this session; repeated: the same answer. CANCEL: the acquire's */
+    uint64_t request;       /* of this session; repeated: the same answer, but for FORCE. CANCEL:
+                               the acquire's */
     struct slice name;      /* at most LOCK_NAME_MAX; not of END_SESSION */
     uint64_t token;         /* RENEW, RELEASE */
     uint32_t hold_ms;       /* ACQUIRE, RENEW; 0: until the session ends */

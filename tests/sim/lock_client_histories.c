@@ -98,6 +98,8 @@ void lock_client_note(struct lock_client *client, int64_t return_us) {
         lock_events_add(list, &event);
     } else if (c->type == LOCK_REQUEST_FORCE) {
         event.kind = LOCK_FORCE;
+        if (client->retries > 0 || client->clients->world->network.duplication > 0)
+            event.return_us = INT64_MAX; /* another copy may still come, and take it once more */
         lock_events_add(list, &event);
         note_newer(list, lock_clients_partition_of(client->clients, c), client->called_us,
                    UINT64_MAX);

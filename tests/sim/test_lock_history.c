@@ -97,6 +97,10 @@ static void two_holders_at_once_are_noticed(void **state) {
     ASSERT_GOOD(GRANT(0, 10, 1, 1000), RENEW(700, NEVER, 1, 1000), GRANT(20, 1500, 2, 1000));
     ASSERT_GOOD(GRANT(0, 10, 1, 1000), RENEW(700, 950, 1, 1000), GRANT(20, 1500, 2, 1000));
     ASSERT_GOOD(GRANT(0, 10, 1, 1000), FORCE(100, 110), GRANT(20, 120, 2, 1000));
+    /* one that has ended does not count, one that may come again does */
+    ASSERT_BAD("the lock was given away while its holder counted on it", FORCE(0, 10),
+               GRANT(20, 30, 1, 1000), GRANT(100, 120, 2, 1000));
+    ASSERT_GOOD(FORCE(0, NEVER), GRANT(20, 30, 1, 1000), GRANT(100, 120, 2, 1000));
     ASSERT_GOOD(GRANT(0, 10, 1, 1000), RELEASE(100, NEVER, 1), GRANT(20, 120, 2, 1000));
 }
 
