@@ -6,8 +6,9 @@
  *     bench-client-... MODE PORT COMMANDS
  *
  * Modes: sync, pipeline-N, async (1000 outstanding), lrange (arrays of 500 elements, key "list");
- * with ours also cluster (pipeline of 100 over all nodes), pool and connect (64 threads, by a pool
- * of two connections or by one connection per command). */
+ * with ours also cluster (pipeline of 100 over all nodes), cluster-async (1000 outstanding over all
+ * nodes), pool and connect (64 threads, by a pool of two connections or by one connection per
+ * command). */
 #ifdef BENCH_HIREDIS
 #include <hiredis/adapters/libevent.h>
 #include <hiredis/hiredis.h>
@@ -40,7 +41,13 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { OUTSTANDING = 1000, ELEMENTS = 500, CLUSTER_PIPELINE = 100, THREADS = 64 };
+enum {
+    OUTSTANDING = 1000,
+    ELEMENTS = 500,
+    CLUSTER_PIPELINE = 100,
+    CLUSTER_KEYS = 100,
+    THREADS = 64
+};
 
 static int port;
 static long commands;
@@ -123,16 +130,24 @@ static void run_async(void) {
 }
 
 #ifndef BENCH_HIREDIS
-static void run_cluster(void) {
-    char seed[32];
+static char seed[32];
+
+/* A context of the cluster, whose keys hold what replies must be. */
+static valkeyClusterContext *connect_cluster(void) {
     (void)snprintf(seed, sizeof seed, "127.0.0.1:%d", port);
     valkeyClusterContext *cc = valkeyClusterConnect(seed);
     require(cc != NULL && cc->err == 0, "connect");
-    for (int i = 0; i < CLUSTER_PIPELINE; i++)
+    for (int i = 0; i < CLUSTER_KEYS; i++)
         freeReplyObject(valkeyClusterCommand(cc, "SET key:%d value", i));
+    return cc;
+}
+
+static void run_cluster(void) {
+    valkeyClusterContext *cc = connect_cluster();
     for (long i = 0; i < commands; i += CLUSTER_PIPELINE) {
         for (int j = 0; j < CLUSTER_PIPELINE; j++)
-            require(valkeyClusterAppendCommand(cc, "GET key:%d", j) == VALKEY_OK, "append");
+            require(valkeyClusterAppendCommand(cc, "GET key:%d", j % CLUSTER_KEYS) == VALKEY_OK,
+                    "append");
         for (int j = 0; j < CLUSTER_PIPELINE; j++) {
             void *reply = NULL;
             require(valkeyClusterGetReply(cc, &reply) == VALKEY_OK, "reply");
@@ -140,6 +155,41 @@ static void run_cluster(void) {
         }
     }
     valkeyClusterFree(cc);
+}
+
+static void on_cluster_reply(valkeyClusterAsyncContext *acc, void *data, void *privdata);
+
+static void send_one(valkeyClusterAsyncContext *acc) {
+    int key = (int)(sent++ % CLUSTER_KEYS);
+    require(valkeyClusterAsyncCommand(acc, on_cluster_reply, NULL, "GET key:%d", key) == VALKEY_OK,
+            "send");
+}
+
+static void on_cluster_reply(valkeyClusterAsyncContext *acc, void *data, void *privdata) {
+    const valkeyReply *reply = data;
+    (void)privdata;
+    require(reply != NULL && reply->str != NULL && strcmp(reply->str, "value") == 0, "wrong reply");
+    answered++;
+    if (sent < commands)
+        send_one(acc);
+    else if (answered == commands)
+        valkeyClusterAsyncDisconnect(acc);
+}
+
+static void run_cluster_async(void) {
+    valkeyClusterFree(connect_cluster());
+    struct event_base *base = event_base_new();
+    valkeyClusterOptions options = {.initial_nodes = seed,
+                                    .options = VALKEY_OPT_BLOCKING_INITIAL_UPDATE};
+    require(valkeyClusterOptionsUseLibevent(&options, base) == VALKEY_OK, "options");
+    valkeyClusterAsyncContext *acc = valkeyClusterAsyncConnectWithOptions(&options);
+    require(acc != NULL && acc->err == 0, "connect");
+    while (sent < OUTSTANDING && sent < commands)
+        send_one(acc);
+    (void)event_base_dispatch(base);
+    require(answered == commands, "replies are missing");
+    valkeyClusterAsyncFree(acc);
+    event_base_free(base);
 }
 
 static valkeyPool *pool;
@@ -208,6 +258,8 @@ int main(int argc, char **argv) {
 #ifndef BENCH_HIREDIS
     else if (strcmp(mode, "cluster") == 0)
         run_cluster();
+    else if (strcmp(mode, "cluster-async") == 0)
+        run_cluster_async();
     else if (strcmp(mode, "pool") == 0)
         run_pool();
     else if (strcmp(mode, "connect") == 0)

@@ -19,7 +19,7 @@ import time
 
 ROWS = [("sync", 60000, 1.0), ("pipeline-16", 480000, 1.0), ("pipeline-100", 800000, 1.0),
         ("async", 600000, 1.0), ("lrange", 8000, 0.35)]
-OURS_ONLY = [("cluster", 400000)]
+OURS_ONLY = [("cluster", 400000), ("cluster-async", 400000)]
 POOL_GOAL = 8.0
 
 

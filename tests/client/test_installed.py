@@ -32,6 +32,7 @@ EXPECTED = {
     "sentinel": "primary: PONG\n",
     "pool": "counted: 800\n",
     "tls": "encrypted: PONG\n",
+    "url": "database: 1\nPING: PONG\n",
 }
 LOOPS = {"libevent": "libevent_core", "libuv": "libuv", "glib": "glib-2.0", "ivykis": "ivykis",
          "libsdevent": "libsystemd", "libev": "", "poll": ""}
