@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* All keys of a cluster, node after node. As with SCAN, a key that is there from beginning to end
  * is returned at least once, perhaps more often. What nodes have is accounted by slot: when slots
- * move or a replica takes over meanwhile, the slots concerned are walked again at their new node.
- * Only of a slot that is on its way just when its node is finished, keys may be missed. */
+ * move or a replica takes over meanwhile, the slots concerned are walked again at their new node,
+ * and so are those that are on their way when their node is finished (it is asked with CLUSTER
+ * NODES). Only of a slot that turns back or is sent on before it has arrived, keys may be missed.
+ */
 #ifndef VALKEY_CLUSTER_SCAN_H
 #define VALKEY_CLUSTER_SCAN_H
 

@@ -1,16 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A scan keeps two sets of slots: those done, and those that the node it is at had when the walk
  * there began. When the node's cursor is back at 0, the slots that it still has are done. A node
- * that fails or leaves is forgotten with its cursor; its slots are still to do. */
+ * that fails or leaves is forgotten with its cursor; its slots are still to do. Keys of a slot that
+ * is on its way (a move) go only in one direction: it is done when first the node that has it and
+ * then the one it goes to have been walked. */
 #include "valkey/cluster_scan.h"
 #include "client/cluster_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { WORDS_MAX = 8, FAILURES_MAX = 5 };
+enum { WORDS_MAX = 8, FAILURES_MAX = 5, ANY_SLOT = -1 };
+
+/* A slot whose node has been walked, and which was on its way to another one then. */
+struct move {
+    struct move *next;
+    int slot;
+    int port;
+    size_t host_size;
+    char addr[]; /* host:port of the other */
+};
 
 struct valkeyClusterScan {
     struct cluster *cluster;
+    struct move *moves; /* at most one per slot */
     char *match, *type;
     int count;
     char *addr; /* of the node that it is at; NULL: none */
@@ -39,9 +52,25 @@ valkeyClusterScan *valkeyClusterScanCreate(valkeyClusterContext *cc,
     return NULL;
 }
 
+/* Those of a slot, or of any; to an address, or (NULL) to any. */
+static void drop_moves(valkeyClusterScan *scan, int slot, const char *addr) {
+    struct move **at = &scan->moves;
+    while (*at != NULL) {
+        struct move *move = *at;
+        if ((slot != ANY_SLOT && move->slot != slot) ||
+            (addr != NULL && strcmp(move->addr, addr) != 0)) {
+            at = &move->next;
+            continue;
+        }
+        *at = move->next;
+        vk_free(move);
+    }
+}
+
 void valkeyClusterScanFree(valkeyClusterScan *scan) {
     if (scan == NULL)
         return;
+    drop_moves(scan, ANY_SLOT, NULL);
     vk_free(scan->match);
     vk_free(scan->type);
     vk_free(scan->addr);
@@ -57,6 +86,21 @@ static valkeyClusterNode *owner_of(const valkeyClusterScan *scan, int slot) {
     return scan->cluster->context.table[slot];
 }
 
+static struct move *move_of(const valkeyClusterScan *scan, int slot) {
+    struct move *move = scan->moves;
+    while (move != NULL && move->slot != slot)
+        move = move->next;
+    return move;
+}
+
+/* The address of the node where a slot is to be walked next; NULL: nobody has it. */
+static const char *place_of(const valkeyClusterScan *scan, int slot) {
+    const struct move *move = move_of(scan, slot);
+    if (move != NULL)
+        return move->addr;
+    return owner_of(scan, slot) == NULL ? NULL : owner_of(scan, slot)->addr;
+}
+
 /* Begin with the node of the first slot that is not done. False: cc->err is set, or all are done.
  */
 static bool begin_node(valkeyClusterScan *scan) {
@@ -65,26 +109,33 @@ static bool begin_node(valkeyClusterScan *scan) {
         slot++;
     if (slot == VALKEYCLUSTER_SLOTS)
         return false;
-    const valkeyClusterNode *node = owner_of(scan, slot);
-    if (node == NULL) {
+    const char *place = place_of(scan, slot);
+    if (place == NULL) {
         scan->cluster->context.need_update_route = 1;
         (void)cluster_fail(scan->cluster, VALKEY_ERR_OTHER, "slot not served by any node");
         return false;
     }
-    scan->addr = vk_strdup(node->addr);
+    scan->addr = vk_strdup(place);
     if (scan->addr == NULL) {
         (void)cluster_fail_memory(scan->cluster);
         return false;
     }
-    for (slot = 0; slot < VALKEYCLUSTER_SLOTS; slot++)
-        scan->is_current[slot] = !scan->is_done[slot] && owner_of(scan, slot) == node;
+    for (slot = 0; slot < VALKEYCLUSTER_SLOTS; slot++) {
+        place = scan->is_done[slot] ? NULL : place_of(scan, slot);
+        scan->is_current[slot] = place != NULL && strcmp(place, scan->addr) == 0;
+    }
     (void)snprintf(scan->cursor, sizeof scan->cursor, "0");
     return true;
 }
 
-/* The node that the scan is at, if it still serves slots. */
+/* The node that the scan is at, if it still serves slots or gets one. */
 static struct cluster_node *current_node(const valkeyClusterScan *scan) {
-    const struct cluster *cluster = scan->cluster;
+    struct cluster *cluster = scan->cluster;
+    const struct move *move = scan->moves;
+    while (move != NULL && strcmp(move->addr, scan->addr) != 0)
+        move = move->next;
+    if (move != NULL)
+        return cluster_node_get(cluster, move->addr, move->host_size, move->port);
     for (size_t i = 0; i < cluster->node_count; i++) {
         struct cluster_node *node = cluster->nodes[i];
         if (strcmp(node->base.addr, scan->addr) == 0)
@@ -126,14 +177,77 @@ static valkeyReply *ask(valkeyClusterScan *scan, struct cluster_node *node) {
     return request == NULL ? NULL : cluster_finish_request(scan->cluster, request);
 }
 
-/* The node has been walked to its end: its slots are done, if they are still there. */
-static bool finish_node(valkeyClusterScan *scan) {
-    if (cluster_update_map(scan->cluster) != VALKEY_OK)
+/* Note that a slot goes to the node whose id `id` begins with, by a text of CLUSTER NODES: lines of
+ * id, host:port@port... False without memory. What is not understood is not noted. */
+static bool note_move(valkeyClusterScan *scan, const char *nodes, int slot, const char *id) {
+    size_t id_size = strcspn(id, "]\n");
+    const char *line = nodes;
+    while (strncmp(line, id, id_size) != 0 || line[id_size] != ' ') {
+        line += strcspn(line, "\n");
+        if (id_size == 0 || *line++ == '\0')
+            return true;
+    }
+    const char *host = line + id_size + 1;
+    size_t size = strcspn(host, "@, \n"), host_size = size;
+    while (host_size > 0 && host[host_size - 1] != ':')
+        host_size--;
+    int port = host_size > 1 ? atoi(host + host_size) : 0;
+    if (port <= 0 || port > UINT16_MAX)
+        return true;
+    struct move *move = vk_calloc(1, sizeof *move + size + 1);
+    if (move == NULL)
         return false;
-    const struct cluster_node *node = current_node(scan);
-    for (int slot = 0; node != NULL && slot < VALKEYCLUSTER_SLOTS; slot++)
-        if (scan->is_current[slot] && owner_of(scan, slot) == &node->base)
+    drop_moves(scan, slot, NULL);
+    memcpy(move->addr, host, size);
+    move->host_size = host_size - 1;
+    move->port = port;
+    move->slot = slot;
+    move->next = scan->moves;
+    scan->moves = move;
+    return true;
+}
+
+/* Note which slots are on their way from the node that answered CLUSTER NODES: in its own line
+ * stands [slot->-id]. False without memory. */
+static bool note_moves(valkeyClusterScan *scan, const char *nodes) {
+    const char *at = strstr(nodes, "myself");
+    const char *end = at == NULL ? NULL : at + strcspn(at, "\n");
+    while (at != NULL && (at = strchr(at, '[')) != NULL && at < end) {
+        char *arrow;
+        long slot = strtol(++at, &arrow, 10);
+        if (strncmp(arrow, "->-", 3) == 0 && slot >= 0 && slot < VALKEYCLUSTER_SLOTS &&
+            scan->is_current[slot] && !note_move(scan, nodes, (int)slot, arrow + 3))
+            return false;
+    }
+    return true;
+}
+
+/* Ask a node which of its slots are on their way; one that does not say has none. */
+static bool ask_moves(valkeyClusterScan *scan, struct cluster_node *node) {
+    static const char ASK[] = "*2\r\n$7\r\nCLUSTER\r\n$5\r\nNODES\r\n";
+    struct request *request = request_create(scan->cluster, node, -1, ASK, sizeof ASK - 1);
+    valkeyReply *reply = request == NULL ? NULL : cluster_finish_request(scan->cluster, request);
+    if (reply == NULL)
+        return false;
+    bool has_memory =
+        reply->type == VALKEY_REPLY_ERROR || reply->str == NULL || note_moves(scan, reply->str);
+    freeReplyObject(reply);
+    if (!has_memory)
+        (void)cluster_fail_memory(scan->cluster);
+    return has_memory;
+}
+
+/* The node has been walked to its end: its slots are done, if they are still there and stay, or
+ * were on their way to it. */
+static bool finish_node(valkeyClusterScan *scan, struct cluster_node *node) {
+    if (!ask_moves(scan, node) || cluster_update_map(scan->cluster) != VALKEY_OK)
+        return false;
+    for (int slot = 0; slot < VALKEYCLUSTER_SLOTS; slot++) {
+        const char *place = scan->is_current[slot] ? place_of(scan, slot) : NULL;
+        if (place != NULL && strcmp(place, scan->addr) == 0)
             scan->is_done[slot] = true;
+    }
+    drop_moves(scan, ANY_SLOT, scan->addr);
     forget_node(scan);
     return true;
 }
@@ -166,6 +280,7 @@ valkeyReply *valkeyClusterScanNext(valkeyClusterScan *scan) {
         struct cluster_node *node = current_node(scan);
         valkeyReply *reply = node == NULL ? NULL : ask(scan, node);
         if (reply == NULL) {
+            drop_moves(scan, ANY_SLOT, scan->addr);
             forget_node(scan);
             cluster->context.need_update_route = 1;
             if (node != NULL && ++failures >= FAILURES_MAX)
@@ -175,7 +290,7 @@ valkeyReply *valkeyClusterScanNext(valkeyClusterScan *scan) {
         valkeyReply *keys = take_keys(scan, reply);
         if (keys == NULL)
             return NULL;
-        bool is_failed = strcmp(scan->cursor, "0") == 0 && !finish_node(scan);
+        bool is_failed = strcmp(scan->cursor, "0") == 0 && !finish_node(scan, node);
         if (keys->elements > 0)
             return keys;
         freeReplyObject(keys);

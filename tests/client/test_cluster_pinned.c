@@ -13,11 +13,16 @@
 static struct fake_cluster fake;
 static valkeyClusterContext *cc;
 
+/* Who may not ask is told of no slots that are on their way. */
+static const struct fake_rule NO_MOVES = {.command = "CLUSTER NODES", .reply = "-NOPERM no\r\n"};
+
 static int start(void **state) {
     (void)state;
     fake_cluster_start(&fake);
     cc = valkeyClusterConnect(fake.seeds);
     assert_int_equal(cc->err, 0);
+    for (int i = 0; i < FAKE_NODES; i++)
+        fake_cluster_add(&fake, i, NO_MOVES);
     return 0;
 }
 
@@ -92,6 +97,39 @@ static void moved_slots_are_scanned_at_their_new_node(void **state) {
     valkeyClusterScanFree(scan);
 }
 
+/* A text of CLUSTER NODES in which slot 6000 of node 1 is on its way to node 0. */
+static void write_move(char *out) {
+    char text[FAKE_TEXT];
+    int size = snprintf(text, sizeof text,
+                        "idzero 127.0.0.1:%d@1,host master - 0 0 1 connected 0-5460\n"
+                        "idone 127.0.0.1:%d@2 myself,master - 0 0 2 connected 5461-10922 "
+                        "[5462-<-idzero] [6000->-idzero] [6001->-gone] [99999->-idzero] [x\n",
+                        fake.ports[0], fake.ports[1]);
+    (void)snprintf(out, FAKE_TEXT + 16, "$%d\r\n%s\r\n", size, text);
+}
+
+static void slots_on_their_way_are_scanned_where_they_go(void **state) {
+    (void)state;
+    char nodes[FAKE_TEXT + 16];
+    write_move(nodes);
+    fake.rule_counts[1] = 0;
+    answer(1, "CLUSTER NODES", nodes);
+    answer_once(0, "SCAN 0", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\na\r\n");
+    answer(0, "SCAN 0", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nm\r\n");
+    answer(1, "SCAN 0", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nb\r\n");
+    answer(2, "SCAN 0", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nc\r\n");
+    valkeyClusterScan *scan = valkeyClusterScanCreate(cc, NULL);
+    scan_all(scan);
+    assert_int_equal(cc->err, 0);
+    assert_string_equal(scanned, "a b m c ");
+    valkeyClusterScanFree(scan);
+    /* Freed before it is walked where it goes. */
+    scan = valkeyClusterScanCreate(cc, NULL);
+    for (int i = 0; i < 2; i++)
+        freeReplyObject(valkeyClusterScanNext(scan));
+    valkeyClusterScanFree(scan);
+}
+
 static void a_scan_goes_on_after_failures(void **state) {
     (void)state;
     for (int i = 0; i < FAKE_NODES; i++) {
@@ -110,6 +148,7 @@ static void a_scan_goes_on_after_failures(void **state) {
                                         "*2\r\n:0\r\n*0\r\n", "*2\r\n$1\r\n0\r\n$1\r\n0\r\n"};
     for (size_t i = 0; i < COUNT_OF(WRONG); i++) {
         fake.rule_counts[0] = 0;
+        fake_cluster_add(&fake, 0, NO_MOVES);
         answer(0, "SCAN 0", WRONG[i]);
         scan = valkeyClusterScanCreate(cc, NULL);
         assert_null(valkeyClusterScanNext(scan));
@@ -303,10 +342,15 @@ static void every_allocation_may_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(a_scan_walks_all_nodes),          TEST(moved_slots_are_scanned_at_their_new_node),
-        TEST(a_scan_goes_on_after_failures),   TEST(a_transaction_is_sent_at_once),
-        TEST(a_transaction_follows_its_slot),  TEST(a_refused_command_is_told),
-        TEST(waiting_commands_hold_nobody_up), TEST(waiting_commands_follow_their_slot),
+        TEST(a_scan_walks_all_nodes),
+        TEST(moved_slots_are_scanned_at_their_new_node),
+        TEST(slots_on_their_way_are_scanned_where_they_go),
+        TEST(a_scan_goes_on_after_failures),
+        TEST(a_transaction_is_sent_at_once),
+        TEST(a_transaction_follows_its_slot),
+        TEST(a_refused_command_is_told),
+        TEST(waiting_commands_hold_nobody_up),
+        TEST(waiting_commands_follow_their_slot),
         TEST(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
