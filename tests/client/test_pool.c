@@ -156,7 +156,7 @@ static void errors_end_what_was_sent_and_nothing_else(void **state) {
     valkeyPoolOptions options = {
         .connections = 1, .username = "u", .password = "p", .select_db = 4};
     VALKEY_OPTIONS_SET_TCP(&options.connection, "127.0.0.1", fake_server_port(fake));
-    struct timeval timeout = {.tv_usec = 60000};
+    struct timeval timeout = {.tv_usec = 400000};
     options.connection.command_timeout = &timeout;
     options.connection.connect_timeout = &timeout;
     valkeyPool *pool = valkeyPoolCreate(&options);
