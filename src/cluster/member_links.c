@@ -60,11 +60,12 @@ static void send_heartbeats(struct cluster_member *m) {
     struct raft_status status;
     raft_get_status(m->raft, &status);
     size_t size = write_heartbeat(m);
+    bool is_observer = !member_has_seat(m);
     for (uint32_t i = 0; i < m->peer_count; i++) {
         const struct member_peer *peer = &m->peers[i];
         const struct member *other = configuration_find_member(m->configuration, peer->number);
         bool is_wanted = peer->is_close || is_leader(m, &status, peer->number) ||
-                         (!member_has_seat(m) && member_hears_voter(m, peer));
+                         (is_observer && member_hears_voter(m, peer));
         if (other != NULL && other->state != MEMBER_DOWN && is_wanted)
             member_send(m, &other->address, other->node, FRAME_HEARTBEAT, size);
     }
