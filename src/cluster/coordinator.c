@@ -277,7 +277,6 @@ static void begin(struct cluster_member *m, uint64_t term) {
     c->ceiling_us = m->now_us - CEILING_EVERY_US;
     c->changed_us = m->now_us;
     c->proposed_index = 0;
-    c->offer_count = 0;
     c->reviewed_us = m->now_us;
     memset(c->losses, 0, m->options.partition_count * sizeof(*c->losses));
     placement_destroy(c->placement);

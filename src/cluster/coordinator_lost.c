@@ -7,57 +7,70 @@
 
 enum { RESET_LEASES = 2 }; /* config leases to wait before data is given up */
 
-void coordinator_take_offer(struct cluster_member *m, const struct member *from,
-                            struct slice body) {
-    struct coordinator *c = &m->coordinator;
-    struct byte_reader r = byte_reader_of(body);
-    struct member_offer offer = {.partition = (uint32_t)read_unsigned(&r, 4),
-                                 .member = from->number,
-                                 .incarnation = from->incarnation};
-    offer.end.term = read_unsigned(&r, 8);
-    offer.end.sequence = read_unsigned(&r, 8);
-    if (r.is_failed || r.left > 0 || offer.partition >= m->options.partition_count ||
-        !c->is_leading)
-        return;
-    for (uint32_t i = 0; i < c->offer_count; i++)
-        if (c->offers[i].partition == offer.partition && c->offers[i].member == offer.member) {
-            c->offers[i] = offer;
-            return;
-        }
-    if (c->offer_count < MEMBER_OFFERS_MAX)
-        c->offers[c->offer_count++] = offer;
+/* It may be lost again since the last look: then nothing of before counts. */
+static struct coordinator_loss *loss_of(struct cluster_member *m, uint32_t p) {
+    struct coordinator_loss *loss = &m->coordinator.losses[p];
+    uint64_t index = m->configuration->partitions[p].lost_index;
+    if (loss->index != index)
+        *loss = (struct coordinator_loss){.index = index, .since_us = m->now_us};
+    return loss;
 }
 
 static bool is_behind(struct log_position a, struct log_position b) {
     return a.term != b.term ? a.term < b.term : a.sequence < b.sequence;
 }
 
-/* The longest log that the living members of the last set have; NULL: none. */
-static const struct member_offer *find_best_offer(const struct cluster_member *m, uint32_t p,
-                                                  uint32_t *out_count) {
-    const struct coordinator *c = &m->coordinator;
-    const struct member_offer *best = NULL;
-    *out_count = 0;
-    for (uint32_t i = 0; i < c->offer_count; i++) {
-        const struct member_offer *offer = &c->offers[i];
-        const struct member *member = configuration_find_member(m->configuration, offer->member);
-        if (offer->partition != p || member == NULL || member->state == MEMBER_DOWN ||
-            member->incarnation != offer->incarnation)
-            continue;
-        ++*out_count;
-        if (best == NULL || is_behind(best->end, offer->end))
-            best = offer;
-    }
-    return best;
+static bool is_present(const struct cluster_member *m, const struct member_offer *offer) {
+    const struct member *member = configuration_find_member(m->configuration, offer->member);
+    return member != NULL && member->state != MEMBER_DOWN &&
+           (member->incarnation == offer->incarnation ||
+            CLUSTER_MUTATED(MUTANT_OFFER_OF_ANY_PROCESS));
 }
 
-static bool restore(struct cluster_member *m, uint32_t p, int64_t lost_us) {
+/* One whose process is gone counts no more; those who live say again what they have. */
+static void forget_the_gone(const struct cluster_member *m, struct coordinator_loss *loss) {
+    if (loss->best.member == CLUSTER_NOBODY || is_present(m, &loss->best))
+        return;
+    loss->heard = (struct member_set){0};
+    loss->best = (struct member_offer){0};
+}
+
+static void take(struct cluster_member *m, uint32_t p, const struct member_offer *offer) {
+    struct coordinator_loss *loss = loss_of(m, p);
+    forget_the_gone(m, loss);
+    member_set_add(&loss->heard, offer->member);
+    if (loss->best.member == CLUSTER_NOBODY || loss->best.member == offer->member ||
+        is_behind(loss->best.end, offer->end))
+        loss->best = *offer;
+}
+
+void coordinator_take_offers(struct cluster_member *m, const struct member *from,
+                             struct slice body) {
+    struct byte_reader r = byte_reader_of(body);
+    while (m->coordinator.is_leading && r.left > 0) {
+        struct member_offer offer = {.member = from->number, .incarnation = from->incarnation};
+        uint32_t p = (uint32_t)read_unsigned(&r, 4);
+        uint64_t lost_index = read_unsigned(&r, 8);
+        offer.end.term = read_unsigned(&r, 8);
+        offer.end.sequence = read_unsigned(&r, 8);
+        if (r.is_failed || p >= m->configuration->partition_count)
+            return;
+        const struct partition_config *config = &m->configuration->partitions[p];
+        if (config->state == PARTITION_LOST && config->lost_index == lost_index &&
+            member_set_has(&config->last, from->number))
+            take(m, p, &offer);
+    }
+}
+
+/* By the longest log of the last set, when all of it was heard or has been waited for. */
+static bool restore(struct cluster_member *m, uint32_t p, struct coordinator_loss *loss) {
     const struct partition_config *config = &m->configuration->partitions[p];
-    uint32_t count;
-    const struct member_offer *best = find_best_offer(m, p, &count);
-    if (best == NULL || (count < config->last.count && lost_us < m->options.recovery_wait_us))
+    forget_the_gone(m, loss);
+    if (loss->best.member == CLUSTER_NOBODY ||
+        (loss->heard.count < config->last.count &&
+         m->now_us - loss->since_us < m->options.recovery_wait_us))
         return true;
-    return coordinator_propose_change(m, CONFIG_RESTORE, p, best->member);
+    return coordinator_propose_change(m, CONFIG_RESTORE, p, loss->best.member);
 }
 
 static uint32_t find_new_home(const struct cluster_member *m, uint32_t p) {
@@ -98,17 +111,13 @@ static bool reset(struct cluster_member *m, uint32_t p, int64_t lost_us) {
 bool coordinator_review_lost(struct cluster_member *m) {
     struct coordinator *c = &m->coordinator;
     for (uint32_t p = 0; p < m->configuration->partition_count; p++) {
-        const struct partition_config *config = &m->configuration->partitions[p];
-        struct coordinator_loss *loss = &c->losses[p];
-        if (config->state != PARTITION_LOST)
+        if (m->configuration->partitions[p].state != PARTITION_LOST)
             continue;
-        if (loss->index != config->lost_index) /* it may be lost again since the last review */
-            *loss = (struct coordinator_loss){config->lost_index, m->now_us};
-        int64_t lost_us = m->now_us - loss->since_us;
+        struct coordinator_loss *loss = loss_of(m, p);
         uint64_t before = c->proposed_index;
-        if (!restore(m, p, lost_us))
+        if (!restore(m, p, loss))
             return false;
-        if (c->proposed_index == before && !reset(m, p, lost_us))
+        if (c->proposed_index == before && !reset(m, p, m->now_us - loss->since_us))
             return false;
     }
     return true;

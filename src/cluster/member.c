@@ -319,7 +319,7 @@ static void take_from_member(struct cluster_member *m, const struct member_frame
     case FRAME_PROMISE: member_take_promise(m, sender, frame->index, frame->body); return;
     case FRAME_CONFIRM: member_take_confirm(m, frame->body); return;
     case FRAME_HAND_OFF: take_hand_off(m, frame->body); return;
-    case FRAME_OFFER: coordinator_take_offer(m, sender, frame->body); return;
+    case FRAME_OFFER: coordinator_take_offers(m, sender, frame->body); return;
     case FRAME_PARTITION:
         m->host->partition_frame(m->host->context, sender->number, sender->incarnation,
                                  frame->body);

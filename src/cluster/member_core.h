@@ -43,14 +43,7 @@ struct member_peer {
     uint32_t suspects[MEMBER_SUSPECTS_MAX];
 };
 
-/* What a member of a lost partition's last in-sync set still has. */
-struct member_offer {
-    uint32_t partition, member; /* CLUSTER_NOBODY: unused */
-    uint64_t incarnation;
-    struct log_position end;
-};
-
-enum { MEMBER_OFFERS_MAX = 1024, MEMBER_ADDRESSES_MAX = 64 };
+enum { MEMBER_ADDRESSES_MAX = 64 };
 
 /* The token ceiling is so far ahead of the coordinator's clock when it is raised. */
 enum { COORDINATOR_CEILING_AHEAD_US = 120000000 };
@@ -62,10 +55,20 @@ struct member_known_address {
     struct member_address address;
 };
 
-/* The loss of a partition that the coordinator waits over. */
+/* What a member of a lost partition's last in-sync set still has. */
+struct member_offer {
+    uint32_t member; /* CLUSTER_NOBODY: none */
+    uint64_t incarnation;
+    struct log_position end;
+};
+
+/* The loss of a partition that the coordinator waits over. Of all offers only the best is kept, so
+ * there is room for every partition. */
 struct coordinator_loss {
     uint64_t index; /* of the entry that made it lost; 0: none */
     int64_t since_us;
+    struct member_set heard; /* of the last set: who has offered something */
+    struct member_offer best;
 };
 
 struct coordinator {
@@ -81,8 +84,6 @@ struct coordinator {
     struct coordinator_loss *losses; /* per partition */
     struct placement *placement;     /* NULL: to be made anew */
     uint32_t *copies;                /* scratch, per member: copies under way to it */
-    uint32_t offer_count;
-    struct member_offer offers[MEMBER_OFFERS_MAX];
 };
 
 struct cluster_member {
@@ -199,7 +200,6 @@ enum larder_status coordinator_create(struct cluster_member *m);
 void coordinator_destroy(struct cluster_member *m);
 void coordinator_tick(struct cluster_member *m);
 void coordinator_view(struct cluster_member *m);
-void coordinator_take_offer(struct cluster_member *m, const struct member *from, struct slice body);
 uint32_t coordinator_count_reports(const struct cluster_member *m, uint32_t suspect);
 /* The partition's present epoch, term and the member's incarnation are filled in. */
 struct config_entry coordinator_change(const struct cluster_member *m, enum config_entry_type type,
@@ -211,6 +211,10 @@ bool coordinator_propose_change(struct cluster_member *m, enum config_entry_type
 
 /* coordinator_lost.c: false as above */
 bool coordinator_review_lost(struct cluster_member *m);
+/* Offers one after the other: partition, index of the entry that made it LOST, end of the log. */
+enum { MEMBER_OFFER_BYTES = 4 + 3 * 8, MEMBER_OFFERS_IN_FRAME = 256 };
+void coordinator_take_offers(struct cluster_member *m, const struct member *from,
+                             struct slice body);
 
 /* coordinator_replicas.c */
 void coordinator_review_replicas(struct cluster_member *m);

@@ -90,8 +90,7 @@ static void change_over(struct cluster_member *m, struct configuration *c, struc
     m->leases->config.ahead_count = 0;
     leading->is_leading = false;
     leading->term = leading->proposed_index = 0;
-    leading->offer_count = 0;
-    memset(leading->offers, 0, sizeof(leading->offers));
+    memset(leading->losses, 0, m->options.partition_count * sizeof(*leading->losses));
 }
 
 enum larder_status member_force_generation(struct cluster_member *m, int64_t now_us,

@@ -73,24 +73,34 @@ static void send_heartbeats(struct cluster_member *m) {
 
 /* ---- what of a lost partition is still here ---- */
 
+/* As many as go into a frame, of partitions from *p on. */
+static size_t write_offers(struct cluster_member *m, uint32_t *p) {
+    struct byte_writer w = {member_body(m)};
+    for (uint32_t count = 0;
+         *p < m->configuration->partition_count && count < MEMBER_OFFERS_IN_FRAME; ++*p) {
+        const struct partition_config *config = &m->configuration->partitions[*p];
+        struct log_position end;
+        if (config->state != PARTITION_LOST || !member_set_has(&config->last, m->number) ||
+            m->host->offer == NULL || !m->host->offer(m->host->context, *p, &end))
+            continue;
+        write_unsigned(&w, *p, 4);
+        write_unsigned(&w, config->lost_index, 8);
+        write_unsigned(&w, end.term, 8);
+        write_unsigned(&w, end.sequence, 8);
+        count++;
+    }
+    return (size_t)(w.at - member_body(m));
+}
+
 static void send_offers(struct cluster_member *m) {
     struct raft_status status;
     raft_get_status(m->raft, &status);
     const struct member *leader = configuration_find_node(m->configuration, status.leader);
-    for (uint32_t p = 0; leader != NULL && p < m->configuration->partition_count; p++) {
-        const struct partition_config *config = &m->configuration->partitions[p];
-        struct log_position end;
-        if (config->state != PARTITION_LOST || !member_set_has(&config->last, m->number) ||
-            m->host->offer == NULL || !m->host->offer(m->host->context, p, &end))
-            continue;
-        struct byte_writer w = {member_body(m)};
-        write_unsigned(&w, p, 4);
-        write_unsigned(&w, end.term, 8);
-        write_unsigned(&w, end.sequence, 8);
-        size_t size = (size_t)(w.at - member_body(m));
-        if (leader->number == m->number)
-            coordinator_take_offer(m, leader, slice_of(member_body(m), size));
-        else
+    for (uint32_t p = 0; leader != NULL && p < m->configuration->partition_count;) {
+        size_t size = write_offers(m, &p);
+        if (size > 0 && leader->number == m->number)
+            coordinator_take_offers(m, leader, slice_of(member_body(m), size));
+        else if (size > 0)
             member_send(m, &leader->address, leader->node, FRAME_OFFER, size);
     }
 }

@@ -167,6 +167,7 @@ enum cluster_mutant {
     MUTANT_CONFIRM_UNCOMMITTED = 269,    /* a read is answered before its round has ended */
     MUTANT_REFUSAL_AT_ZERO = 284,        /* an older term is told a position that is not true */
     MUTANT_QUESTION_NOT_AWAITED = 285,   /* who never answers a term's first question stays */
+    MUTANT_OFFER_OF_ANY_PROCESS = 290,   /* what a process offered counts for the one after it */
     MUTANT_SCRIPT_STOPPED_KEEPS = 268,   /* a script that was stopped leaves what it changed */
 };
 
