@@ -119,6 +119,7 @@ static struct member *append_member(struct configuration *c, const struct member
     *m = *from;
     m->number = ++c->last_number;
     m->state = MEMBER_ACTIVE;
+    m->departure = DEPARTURE_NONE;
     return m;
 }
 
@@ -181,6 +182,7 @@ static void apply_join(struct configuration *c, const struct member *join) {
     *m = *join;
     m->number = number;
     m->state = MEMBER_ACTIVE;
+    m->departure = DEPARTURE_NONE;
 }
 
 static bool is_referred_to(const struct configuration *c, uint32_t number) {
@@ -194,6 +196,22 @@ static bool is_referred_to(const struct configuration *c, uint32_t number) {
     return false;
 }
 
+static enum config_outcome check_drain(const struct configuration *c,
+                                       const struct config_entry *entry) {
+    const struct member *m = find_member(c, entry->drain.number);
+    if (m == NULL)
+        return CONFIG_UNKNOWN_MEMBER;
+    if (m->incarnation != entry->drain.incarnation)
+        return CONFIG_STALE;
+    bool is_news = m->departure != entry->drain.departure;
+    return is_news && m->state != MEMBER_DOWN ? CONFIG_APPLIED : CONFIG_REFUSED;
+}
+
+static void apply_drain(struct member *m, enum member_departure departure) {
+    m->departure = departure;
+    m->state = departure == DEPARTURE_NONE ? MEMBER_ACTIVE : MEMBER_DRAINING;
+}
+
 static enum config_outcome check_member(const struct configuration *c,
                                         const struct config_entry *entry) {
     const struct member *m = find_member(c, entry->member.number);
@@ -205,7 +223,6 @@ static enum config_outcome check_member(const struct configuration *c,
             !CLUSTER_MUTATED(MUTANT_DOWN_ANY_INCARNATION))
             return CONFIG_STALE;
         return m->state == MEMBER_DOWN ? CONFIG_REFUSED : CONFIG_APPLIED;
-    case CONFIG_DRAIN: return m->state == MEMBER_ACTIVE ? CONFIG_APPLIED : CONFIG_REFUSED;
     default: return is_referred_to(c, m->number) ? CONFIG_REFUSED : CONFIG_APPLIED;
     }
 }
@@ -225,8 +242,8 @@ enum config_outcome configuration_check(const struct configuration *c,
     switch (entry->type) {
     case CONFIG_JOIN: return check_join(c, &entry->join);
     case CONFIG_DOWN:
-    case CONFIG_DRAIN:
     case CONFIG_REMOVE: return check_member(c, entry);
+    case CONFIG_DRAIN: return check_drain(c, entry);
     case CONFIG_SETTINGS:
         return cluster_settings_are_sound(&entry->settings) ? CONFIG_APPLIED : CONFIG_REFUSED;
     case CONFIG_CEILING: return entry->ceiling > c->ceiling ? CONFIG_APPLIED : CONFIG_STALE;
@@ -241,7 +258,9 @@ static void apply(struct configuration *c, const struct config_entry *entry) {
         partition_config_take_seats(c, entry->member.number);
         find_member(c, entry->member.number)->state = MEMBER_DOWN;
         return;
-    case CONFIG_DRAIN: find_member(c, entry->member.number)->state = MEMBER_DRAINING; return;
+    case CONFIG_DRAIN:
+        apply_drain(find_member(c, entry->drain.number), entry->drain.departure);
+        return;
     case CONFIG_REMOVE: remove_member(c, find_member(c, entry->member.number)); return;
     case CONFIG_SETTINGS:
         c->settings = entry->settings;
@@ -286,6 +305,7 @@ bool configuration_force(struct configuration *c, uint32_t number, uint64_t wall
     c->index++;
     c->members[0] = *self;
     c->members[0].state = MEMBER_ACTIVE;
+    c->members[0].departure = DEPARTURE_NONE;
     c->member_count = 1;
     uint64_t above = wall_us + FORCED_CEILING_US;
     above = above > c->ceiling ? above : c->ceiling;
@@ -323,10 +343,13 @@ static bool partition_is_sound(const struct configuration *c, const struct parti
 }
 
 bool configuration_is_sound(const struct configuration *c) {
-    for (uint32_t i = 0; i < c->member_count; i++)
-        if (c->members[i].number > c->last_number ||
-            (i > 0 && c->members[i].number <= c->members[i - 1].number))
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        const struct member *m = &c->members[i];
+        bool is_departing = m->departure != DEPARTURE_NONE;
+        if (m->number > c->last_number || (i > 0 && m->number <= c->members[i - 1].number) ||
+            (m->state != MEMBER_DOWN && is_departing != (m->state == MEMBER_DRAINING)))
             return false;
+    }
     for (uint32_t p = 0; p < c->partition_count; p++)
         if (!partition_is_sound(c, &c->partitions[p]))
             return false;

@@ -29,6 +29,14 @@ enum member_state {
     MEMBER_DOWN,     /* holds no roles; comes back by JOIN */
 };
 
+/* Why a member drains, and what it was about when it went down. */
+enum member_departure {
+    DEPARTURE_NONE,
+    DEPARTURE_LEAVE,  /* for good, as soon as its replicas are elsewhere */
+    DEPARTURE_FORCED, /* for good, also if fewer replicas are left than there should be */
+    DEPARTURE_END,
+};
+
 struct member_address {
     char host[CLUSTER_HOST_BYTES]; /* name or number, NUL-terminated */
     uint16_t client_port;
@@ -38,6 +46,7 @@ struct member_address {
 struct member {
     uint32_t number;
     enum member_state state;
+    enum member_departure departure; /* ACTIVE: NONE; DRAINING: another */
     struct raft_id node;
     uint64_t incarnation;
     struct member_address address;
@@ -94,7 +103,7 @@ struct forced_generation {
 enum config_entry_type {
     CONFIG_JOIN = 1,
     CONFIG_DOWN,
-    CONFIG_DRAIN,
+    CONFIG_DRAIN, /* or, with DEPARTURE_NONE, drain no more */
     CONFIG_REMOVE,
     CONFIG_SETTINGS,
     CONFIG_CEILING, /* raise the token ceiling */
@@ -125,11 +134,16 @@ struct config_partition_change {
 struct config_entry {
     enum config_entry_type type;
     union {
-        struct member join; /* number and state are ignored: they are given on applying */
+        struct member join; /* number, state and departure are given on applying */
         struct {
             uint32_t number;
             uint64_t incarnation; /* DOWN: of the process that failed */
-        } member;                 /* DOWN, DRAIN, REMOVE */
+        } member;                 /* DOWN, REMOVE */
+        struct {
+            uint32_t number;
+            uint64_t incarnation; /* of the process that asks */
+            enum member_departure departure;
+        } drain;
         struct cluster_settings settings;
         uint64_t ceiling;
         struct config_partition_change change;

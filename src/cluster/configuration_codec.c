@@ -3,14 +3,14 @@
  * enumeration and flag, and that nothing is left over.
  *
  *   entry      type u8 | body
- *   member     number u32 | state u8 | node 16 | incarnation u64 | host 64 | ports 2 x u16 |
- *              zone 32 | machine 32 | weight u32 | durable u8
+ *   member     number u32 | state u8 | departure u8 | node 16 | incarnation u64 | host 64 |
+ *              ports 2 x u16 | zone 32 | machine 32 | weight u32 | durable u8
  *   set        count u8 | count times u32, ascending
  *   partition  epoch u64 | term u64 | term index u64 | lost index u64 | state u8 | primary u32 |
  *              released u8 | reset term u64 | in sync, learners, target, last: sets
- *   snapshot   version u8 | cluster 16 | generation u16 | index u64 | ceiling u64 | last number u32
- *              | settings 8 x u32 | longest leases 2 x u32 | members u32 | partitions u32 | members
- * | partitions | crc u32
+ *   snapshot   version u8 | cluster 16 | generation u16 | index u64 | ceiling u64 |
+ *              last number u32 | settings 8 x u32 | longest leases 2 x u32 | members u32 |
+ *              partitions u32 | members | partitions | crc u32
  */
 #include "base/crc32c.h"
 #include "base/hash.h"
@@ -21,7 +21,7 @@
 enum {
     SNAPSHOT_VERSION = 1,
     SETTINGS_BYTES = 8 * 4,
-    MEMBER_BYTES = 4 + 1 + 16 + 8 + CLUSTER_HOST_BYTES + 4 + 2 * CLUSTER_LABEL_BYTES + 4 + 1,
+    MEMBER_BYTES = 4 + 2 * 1 + 16 + 8 + CLUSTER_HOST_BYTES + 4 + 2 * CLUSTER_LABEL_BYTES + 4 + 1,
     PARTITION_BYTES_FIXED = 6 * 8 + 1 + 4 + 1,
     SNAPSHOT_HEADER_BYTES = 1 + 16 + 2 + 8 + 8 + 4 + SETTINGS_BYTES + 4 * 4,
 };
@@ -72,6 +72,13 @@ static uint64_t read_enum(struct byte_reader *r, uint64_t last) {
     return value;
 }
 
+static enum member_departure read_departure(struct byte_reader *r) {
+    uint64_t value = read_unsigned(r, 1);
+    if (value >= DEPARTURE_END)
+        r->is_failed = true;
+    return (enum member_departure)value;
+}
+
 /* Text fields are NUL-padded, so that equal members give equal bytes. */
 static void write_text(struct byte_writer *w, const char *text, size_t size) {
     size_t length = strnlen(text, size - 1);
@@ -83,6 +90,7 @@ static void write_text(struct byte_writer *w, const char *text, size_t size) {
 static void write_member(struct byte_writer *w, const struct member *m) {
     write_unsigned(w, m->number, 4);
     write_unsigned(w, m->state, 1);
+    write_unsigned(w, m->departure, 1);
     write_id(w, m->node);
     write_unsigned(w, m->incarnation, 8);
     write_text(w, m->address.host, CLUSTER_HOST_BYTES);
@@ -98,6 +106,7 @@ static void read_member(struct byte_reader *r, struct member *m) {
     *m = (struct member){0};
     m->number = (uint32_t)read_unsigned(r, 4);
     m->state = (enum member_state)read_enum(r, MEMBER_DOWN);
+    m->departure = read_departure(r);
     m->node = read_id(r);
     m->incarnation = read_unsigned(r, 8);
     read_text(r, m->address.host, CLUSTER_HOST_BYTES);
@@ -159,14 +168,19 @@ size_t config_entry_encode(const struct config_entry *entry, uint8_t *out) {
         struct member join = entry->join;
         join.number = CLUSTER_NOBODY;
         join.state = MEMBER_ACTIVE;
+        join.departure = DEPARTURE_NONE;
         write_member(&w, &join);
         break;
     }
     case CONFIG_DOWN:
-    case CONFIG_DRAIN:
     case CONFIG_REMOVE:
         write_unsigned(&w, entry->member.number, 4);
         write_unsigned(&w, entry->member.incarnation, 8);
+        break;
+    case CONFIG_DRAIN:
+        write_unsigned(&w, entry->drain.number, 4);
+        write_unsigned(&w, entry->drain.incarnation, 8);
+        write_unsigned(&w, entry->drain.departure, 1);
         break;
     case CONFIG_SETTINGS: write_settings(&w, &entry->settings); break;
     case CONFIG_CEILING: write_unsigned(&w, entry->ceiling, 8); break;
@@ -184,10 +198,14 @@ enum larder_status config_entry_decode(struct slice bytes, struct config_entry *
     switch (out->type) {
     case CONFIG_JOIN: read_member(&r, &out->join); break;
     case CONFIG_DOWN:
-    case CONFIG_DRAIN:
     case CONFIG_REMOVE:
         out->member.number = (uint32_t)read_unsigned(&r, 4);
         out->member.incarnation = read_unsigned(&r, 8);
+        break;
+    case CONFIG_DRAIN:
+        out->drain.number = (uint32_t)read_unsigned(&r, 4);
+        out->drain.incarnation = read_unsigned(&r, 8);
+        out->drain.departure = read_departure(&r);
         break;
     case CONFIG_SETTINGS: out->settings = read_settings(&r); break;
     case CONFIG_CEILING: out->ceiling = read_unsigned(&r, 8); break;

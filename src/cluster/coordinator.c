@@ -6,6 +6,7 @@
  * It decides on the committed state only, a step at a time: until its own newest entry is applied
  * it waits. All it does may be repeated by its successor, or lost: every entry is checked again
  * when it is applied. */
+#include "cluster/departures.h"
 #include "cluster/member_core.h"
 #include "raft/bytes.h"
 
@@ -91,14 +92,6 @@ static bool is_replaced(const struct configuration *c, const struct member *memb
     return false;
 }
 
-static bool has_seat(const struct configuration *c, uint32_t number) {
-    for (uint32_t p = 0; p < c->partition_count; p++)
-        if (member_set_has(&c->partitions[p].in_sync, number) ||
-            member_set_has(&c->partitions[p].learners, number))
-            return true;
-    return false;
-}
-
 /* It sends, and says that it does not hear the coordinator: the link works one way only. It can't
  * learn of any change, so it is of no use where it is. */
 static bool is_deaf(const struct cluster_member *m, const struct member *member) {
@@ -113,7 +106,7 @@ static bool is_to_go_down(const struct cluster_member *m, const struct member *m
         return false;
     if (is_replaced(m->configuration, member) || is_deaf(m, member))
         return true;
-    if (member->state == MEMBER_DRAINING && !has_seat(m->configuration, member->number))
+    if (departure_is_empty(m->configuration, member))
         return true;
     return failure_detector_confirms(m->detector, member->number,
                                      coordinator_count_reports(m, member->number), others,
@@ -124,8 +117,7 @@ static bool is_to_be_removed(const struct cluster_member *m, const struct member
     if (member->state != MEMBER_DOWN)
         return false;
     const struct member_peer *peer = member_find_peer(m, member->number);
-    bool is_left = peer != NULL && peer->was_draining;
-    return is_left || is_replaced(m->configuration, member) ||
+    return departure_is_for_good(member) || is_replaced(m->configuration, member) ||
            (!member->is_durable && peer != NULL &&
             m->now_us - peer->down_since_us >= m->options.remove_after_us);
 }
@@ -172,7 +164,6 @@ void coordinator_view(struct cluster_member *m) {
             continue;
         if (member->state != MEMBER_DOWN) {
             peer->down_since_us = INT64_MAX;
-            peer->was_draining = member->state == MEMBER_DRAINING;
             continue;
         }
         peer->deaf_since_us = INT64_MAX;

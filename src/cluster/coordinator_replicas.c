@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Replicas and primaries are moved to where the placement wants them, a few at a time. */
+#include "cluster/departures.h"
 #include "cluster/member_core.h"
 #include "raft/bytes.h"
 
@@ -41,7 +42,7 @@ static void count_copies(struct cluster_member *m) {
 }
 
 /* One step for one partition: begin a copy, or end a seat that is not wanted any more. A replica
- * goes only when all that are wanted are in sync. */
+ * goes only when all that are wanted are in sync, and enough stay. */
 static bool move_replica(struct cluster_member *m, uint32_t p) {
     const struct configuration *c = m->configuration;
     const struct partition_config *config = &c->partitions[p];
@@ -65,7 +66,8 @@ static bool move_replica(struct cluster_member *m, uint32_t p) {
                                               config->learners.members[i]);
     for (uint8_t i = 0; missing == 0 && i < config->in_sync.count; i++)
         if (!member_set_has(&config->target, config->in_sync.members[i]) &&
-            config->in_sync.members[i] != config->primary)
+            config->in_sync.members[i] != config->primary &&
+            departure_leaves_enough(c, config, config->in_sync.members[i]))
             return coordinator_propose_change(m, CONFIG_SHRINK, p, config->in_sync.members[i]);
     return true;
 }

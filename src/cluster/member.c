@@ -349,8 +349,8 @@ void member_receive(struct cluster_member *m, struct slice bytes, int64_t now_us
     leave(m);
 }
 
-void member_drain(struct cluster_member *m) {
-    m->is_draining = true;
+void member_drain(struct cluster_member *m, enum member_departure departure) {
+    m->departure = departure;
 }
 
 /* ---- questions ---- */
@@ -380,5 +380,5 @@ uint64_t member_applied(const struct cluster_member *m) {
 }
 
 bool member_may_leave(const struct cluster_member *m) {
-    return m->is_draining && m->has_configuration && m->number == CLUSTER_NOBODY;
+    return m->departure != DEPARTURE_NONE && m->has_configuration && m->number == CLUSTER_NOBODY;
 }

@@ -113,8 +113,10 @@ enum larder_status member_storage(struct cluster_member *member, const struct ra
 /* Nobody listens at the address of a member: its process is gone. */
 void member_refused(struct cluster_member *member, const struct member_address *address,
                     int64_t now_us);
-/* Leave: give up all seats, then all. member_may_leave says when that is done. */
-void member_drain(struct cluster_member *member);
+/* Give up all seats, then go down; member_may_leave says when that is done. Unless it is FORCED it
+ * waits while a partition would have fewer replicas than it should have and could have. Another
+ * departure replaces the one before; NONE takes it back: it joins again if it was let go. */
+void member_drain(struct cluster_member *member, enum member_departure departure);
 
 /* The operator says that the majority of the config group is gone for ever: this member begins a
  * new generation alone, with what it has, and leads every partition that it was in sync with.

@@ -32,7 +32,6 @@ struct member_peer {
     int64_t asked_us;       /* coordinator: newest heartbeat not yet in a round; INT64_MIN: none */
     int64_t in_round_us;    /* coordinator: the one in the round under way */
     int64_t deaf_since_us;  /* it says that it does not hear this member; INT64_MAX: it does */
-    bool was_draining;      /* before it went down: it left by itself */
     int64_t down_since_us;  /* INT64_MAX: it is not down */
     int64_t reported_us;    /* when it last told whom it suspects */
     uint32_t pressure;      /* as it last told */
@@ -106,8 +105,8 @@ struct cluster_member {
     bool is_in_step;  /* a call of the caller's is being done */
     bool is_stepping; /* the core's output is being used */
     bool is_view_due;
-    bool is_draining;
-    uint64_t decided_term; /* in which the last entry was applied */
+    enum member_departure departure; /* that its host asked for */
+    uint64_t decided_term;           /* in which the last entry was applied */
     /* peers */
     uint32_t peer_count;
     struct member_peer *peers;
@@ -163,7 +162,7 @@ const struct member *member_find_leader(const struct cluster_member *m);
 void member_route_proposal(struct cluster_member *m, struct slice entry, bool is_forwarded);
 void member_queue_proposal(struct cluster_member *m, const struct config_entry *entry);
 void member_flush_proposals(struct cluster_member *m);
-/* Ask to be admitted, or to be drained, now and then until it is done. */
+/* Ask to be admitted, or to be drained or not, now and then until it is done. */
 void member_join(struct cluster_member *m);
 
 /* member_links.c. Who has no seat in the core does not know who leads it: it asks voters, any of

@@ -112,10 +112,12 @@ void member_queue_proposal(struct cluster_member *m, const struct config_entry *
     m->proposals[at].size = (uint16_t)config_entry_encode(entry, m->proposals[at].bytes);
 }
 
+/* Its own wish counts, not one of a process before it or one that came late. */
 static void drain(struct cluster_member *m) {
     const struct member *self = configuration_find_member(m->configuration, m->number);
-    const struct config_entry entry = {.type = CONFIG_DRAIN, .member = {.number = m->number}};
-    if (self->state == MEMBER_ACTIVE)
+    const struct config_entry entry = {
+        .type = CONFIG_DRAIN, .drain = {m->number, m->options.self.incarnation, m->departure}};
+    if (self->departure != m->departure)
         member_queue_proposal(m, &entry);
 }
 
@@ -124,9 +126,9 @@ void member_join(struct cluster_member *m) {
     if (m->now_us < m->join_us)
         return;
     m->join_us = m->now_us + JOIN_US;
-    if (m->is_draining && m->number != CLUSTER_NOBODY)
+    if (m->number != CLUSTER_NOBODY)
         drain(m);
-    if (m->is_draining || m->number != CLUSTER_NOBODY)
+    if (m->departure != DEPARTURE_NONE || m->number != CLUSTER_NOBODY)
         return;
     const struct config_entry join = {.type = CONFIG_JOIN, .join = m->options.self};
     if (m->has_configuration)

@@ -145,6 +145,9 @@ enum cluster_mutant {
     /* what was found by random worlds of replicas */
     MUTANT_NEW_LOG_SAYS_MOVED = 282, /* a write is MOVED if a log that began anew lacks it */
     MUTANT_WORD_BEFORE_SEAT = 283,   /* complete is who said so before it lost its seat */
+    /* who leaves */
+    MUTANT_DRAIN_BELOW_COUNT = 291,  /* a drain leaves fewer replicas than there should be */
+    MUTANT_FORCED_LEAVE_WAITS = 292, /* ... and one by force waits like any other */
     /* requests of several commands, recovery by force, memory */
     MUTANT_STALE_ACK_SYNCED = 260,      /* an old acknowledgement says that a replica is complete */
     MUTANT_TOKEN_BELOW_RESET = 261,     /* new tokens are below what a reset partition takes */

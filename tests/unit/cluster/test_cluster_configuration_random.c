@@ -16,6 +16,7 @@ static const uint64_t RESET_ROOM = 1000000;
 struct model_member {
     bool is_there;
     enum member_state state;
+    enum member_departure departure;
     uint64_t node, incarnation;
     uint32_t weight;
 };
@@ -186,18 +187,25 @@ static enum config_outcome model_member(struct model *m, const struct config_ent
     struct model_member *member = &m->members[number];
     if (entry->type == CONFIG_REMOVE)
         return model_remove(m, number);
-    if (entry->type == CONFIG_DRAIN) {
-        if (member->state != MEMBER_ACTIVE)
-            return CONFIG_REFUSED;
-        member->state = MEMBER_DRAINING;
-        return CONFIG_APPLIED;
-    }
     if (member->incarnation != entry->member.incarnation)
         return CONFIG_STALE;
     if (member->state == MEMBER_DOWN)
         return CONFIG_REFUSED;
     model_vacate(m, number);
     member->state = MEMBER_DOWN;
+    return CONFIG_APPLIED;
+}
+
+static enum config_outcome model_drain(struct model *m, const struct config_entry *entry) {
+    if (!is_member(m, entry->drain.number))
+        return CONFIG_UNKNOWN_MEMBER;
+    struct model_member *member = &m->members[entry->drain.number];
+    if (member->incarnation != entry->drain.incarnation)
+        return CONFIG_STALE;
+    if (member->state == MEMBER_DOWN || member->departure == entry->drain.departure)
+        return CONFIG_REFUSED;
+    member->departure = entry->drain.departure;
+    member->state = member->departure == DEPARTURE_NONE ? MEMBER_ACTIVE : MEMBER_DRAINING;
     return CONFIG_APPLIED;
 }
 
@@ -312,8 +320,8 @@ static enum config_outcome model_apply(struct model *m, const struct config_entr
     switch (entry->type) {
     case CONFIG_JOIN: return model_join(m, &entry->join);
     case CONFIG_DOWN:
-    case CONFIG_DRAIN:
     case CONFIG_REMOVE: return model_member(m, entry);
+    case CONFIG_DRAIN: return model_drain(m, entry);
     case CONFIG_SETTINGS:
         if (!settings_are_sound(&entry->settings))
             return CONFIG_REFUSED;
@@ -342,8 +350,8 @@ static const char *differs_in(const struct configuration *c) {
         const struct member *real = &c->members[i];
         const struct model_member *member = &m->members[real->number];
         if (!member->is_there || member->state != real->state ||
-            member->node != real->node.words[0] || member->incarnation != real->incarnation ||
-            member->weight != real->weight)
+            member->departure != real->departure || member->node != real->node.words[0] ||
+            member->incarnation != real->incarnation || member->weight != real->weight)
             return "a member";
     }
     for (uint32_t i = 0; i < c->partition_count; i++) {
@@ -447,6 +455,10 @@ static struct config_entry draw_entry(void) {
         entry.type = GROWTH[draw(4)];
     if (entry.type == CONFIG_JOIN) {
         entry.join = draw_join();
+    } else if (entry.type == CONFIG_DRAIN) {
+        entry.drain.number = draw_number();
+        entry.drain.incarnation = draw_incarnation(entry.drain.number);
+        entry.drain.departure = (enum member_departure)draw(DEPARTURE_END);
     } else if (entry.type < CONFIG_SETTINGS) {
         entry.member.number = draw_number();
         entry.member.incarnation = draw_incarnation(entry.member.number);

@@ -132,7 +132,7 @@ static void with_too_few_members_each_holds_everything(void **state) {
 static void a_draining_member_gets_nothing(void **state) {
     (void)state;
     struct configuration *c = make(4, 64, 2, 4, false);
-    struct config_entry drain = {.type = CONFIG_DRAIN, .member = {2, 1}};
+    struct config_entry drain = {.type = CONFIG_DRAIN, .drain = {2, 1, DEPARTURE_LEAVE}};
     apply(c, &drain);
     struct placement_figures figures;
     struct placement *pl = place(c, &figures);
