@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the leader of the config group does besides: it declares members down, keeps the core's
- * members those of the configuration, raises the token ceiling, decides what becomes of lost
- * partitions (coordinator_lost.c) and moves replicas (coordinator_replicas.c).
+ * members those of the configuration and hands leadership on (coordinator_votes.c), raises the
+ * token ceiling, decides what becomes of lost partitions (coordinator_lost.c) and moves replicas
+ * (coordinator_replicas.c).
  *
  * It decides on the committed state only, a step at a time: until its own newest entry is applied
  * it waits. All it does may be repeated by its successor, or lost: every entry is checked again
@@ -15,7 +16,6 @@ enum {
     REPORT_US = 500000, /* a suspicion counts for so long */
     DEAF_US = 500000,   /* a link that works one way only is noticed after */
     CEILING_EVERY_US = 30000000,
-    TRANSFER_US = 5000000, /* between two attempts to hand leadership to the oldest member */
 };
 
 enum larder_status coordinator_create(struct cluster_member *m) {
@@ -104,9 +104,8 @@ static bool is_to_go_down(const struct cluster_member *m, const struct member *m
                           uint32_t others) {
     if (member->state == MEMBER_DOWN || member->number == m->number)
         return false;
-    if (is_replaced(m->configuration, member) || is_deaf(m, member))
-        return true;
-    if (departure_is_empty(m->configuration, member))
+    if (is_replaced(m->configuration, member) || is_deaf(m, member) ||
+        coordinator_has_departed(m, member))
         return true;
     return failure_detector_confirms(m->detector, member->number,
                                      coordinator_count_reports(m, member->number), others,
@@ -180,74 +179,6 @@ void coordinator_view(struct cluster_member *m) {
     c->placement = NULL;
 }
 
-/* ---- the core's members ---- */
-
-static bool core_has(const struct raft_configuration *core, struct raft_id id) {
-    for (uint32_t i = 0; i < core->count; i++)
-        if (raft_id_equal(core->members[i].id, id))
-            return true;
-    return false;
-}
-
-static void change_core(struct cluster_member *m, enum raft_change_type type, struct raft_id id) {
-    struct raft_input input = {.type = RAFT_CHANGE, .change = {type, id}};
-    (void)member_raft_step(m, &input);
-}
-
-static void set_dead(struct cluster_member *m, struct raft_id id, bool is_dead) {
-    struct raft_input input = {.type = RAFT_MEMBER_DEAD, .member_dead = {id, is_dead}};
-    (void)member_raft_step(m, &input);
-}
-
-/* Members that are down count: who comes back votes again, and fewer voters would make the next
- * loss the last. */
-static void set_policy(struct cluster_member *m) {
-    uint32_t members = m->configuration->member_count;
-    uint32_t voters = m->configuration->settings.voter_count;
-    voters = voters < members ? voters : members;
-    voters -= voters % 2 == 0;
-    struct raft_input input = {.type = RAFT_POLICY, .policy = {.voters_target = voters}};
-    (void)member_raft_step(m, &input);
-}
-
-/* One change at a time: the core says when it can't. */
-static void review_core(struct cluster_member *m) {
-    const struct configuration *c = m->configuration;
-    struct raft_configuration core = *raft_get_configuration(m->raft);
-    set_policy(m);
-    for (uint32_t i = 0; i < core.count; i++) {
-        const struct member *member = configuration_find_node(c, core.members[i].id);
-        bool is_gone = member == NULL || member->state == MEMBER_DOWN;
-        set_dead(m, core.members[i].id, is_gone);
-        if (member == NULL && !core.members[i].is_voter)
-            change_core(m, RAFT_REMOVE, core.members[i].id);
-    }
-    for (uint32_t i = 0; i < c->member_count && core.count < RAFT_MEMBERS_MAX; i++)
-        if (c->members[i].state != MEMBER_DOWN && !core_has(&core, c->members[i].node))
-            change_core(m, RAFT_ADD_LEARNER, c->members[i].node);
-}
-
-/* Leadership belongs to the oldest member, where it votes and answers. */
-static void review_leadership(struct cluster_member *m) {
-    const struct member *oldest = configuration_oldest(m->configuration);
-    const struct raft_configuration *core = raft_get_configuration(m->raft);
-    struct coordinator *c = &m->coordinator;
-    if (oldest == NULL || oldest->number == m->number ||
-        m->now_us - c->since_us < m->options.calm_us ||
-        m->now_us - c->transferred_us < TRANSFER_US ||
-        failure_detector_suspects(m->detector, oldest->number, m->now_us) ||
-        !failure_detector_may_lead(m->detector, oldest->number, m->now_us))
-        return;
-    for (uint32_t i = 0; i < core->count; i++) {
-        if (!raft_id_equal(core->members[i].id, oldest->node) || !core->members[i].is_voter)
-            continue;
-        c->transferred_us = m->now_us;
-        struct raft_input input = {.type = RAFT_TRANSFER, .transfer_to = oldest->node};
-        (void)member_raft_step(m, &input);
-        return;
-    }
-}
-
 /* ---- the rest ---- */
 
 static void review_ceiling(struct cluster_member *m) {
@@ -296,8 +227,7 @@ void coordinator_tick(struct cluster_member *m) {
     if (!c->is_leading || m->now_us - c->reviewed_us < REVIEW_US)
         return;
     c->reviewed_us = m->now_us;
-    review_core(m);
-    review_leadership(m);
+    coordinator_review_votes(m);
     if (m->applied < c->proposed_index)
         return;
     if (review_members(m) && coordinator_review_lost(m)) {

@@ -208,6 +208,11 @@ bool coordinator_propose(struct cluster_member *m, const struct config_entry *en
 bool coordinator_propose_change(struct cluster_member *m, enum config_entry_type type,
                                 uint32_t partition, uint32_t number);
 
+/* coordinator_votes.c */
+void coordinator_review_votes(struct cluster_member *m);
+/* Nothing is left that it has to give up before it goes down. */
+bool coordinator_has_departed(const struct cluster_member *m, const struct member *member);
+
 /* coordinator_lost.c: false as above */
 bool coordinator_review_lost(struct cluster_member *m);
 /* Offers one after the other: partition, index of the entry that made it LOST, end of the log. */

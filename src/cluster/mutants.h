@@ -148,6 +148,8 @@ enum cluster_mutant {
     /* who leaves */
     MUTANT_DRAIN_BELOW_COUNT = 291,  /* a drain leaves fewer replicas than there should be */
     MUTANT_FORCED_LEAVE_WAITS = 292, /* ... and one by force waits like any other */
+    MUTANT_LEAVER_KEEPS_VOTE = 293,  /* a voter goes before another votes in its place */
+    MUTANT_LEAVER_LEADS_ON = 294,    /* a coordinator that departs hands leadership to nobody */
     /* requests of several commands, recovery by force, memory */
     MUTANT_STALE_ACK_SYNCED = 260,      /* an old acknowledgement says that a replica is complete */
     MUTANT_TOKEN_BELOW_RESET = 261,     /* new tokens are below what a reset partition takes */

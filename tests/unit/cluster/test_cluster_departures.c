@@ -8,6 +8,7 @@ static struct golden golden;
 
 static int begin_with_partitions(void **state) {
     begin(state);
+    golden.size = 0;
     has_partitions = true;
     return 0;
 }
@@ -137,6 +138,61 @@ static void only_the_member_itself_decides_that_it_goes(void **state) {
     assert_int_equal(configuration_find_member(c, 3)->state, MEMBER_ACTIVE);
 }
 
+/* ---- votes ---- */
+
+/* The configuration when it first says that the member may go. */
+static void run_until_it_may_leave(uint32_t at) {
+    for (uint32_t i = 0; i < 1000 && !member_may_leave(places[at].member); i++)
+        run(10);
+    assert_true(member_may_leave(places[at].member));
+}
+
+static void another_votes_before_a_voter_leaves(void **state) {
+    (void)state;
+    found(3);
+    assert_int_equal(start(3, 1, 0), LARDER_OK);
+    run(3000);
+    drain(1, DEPARTURE_LEAVE);
+    run_until_it_may_leave(1);
+    say("before it is removed");
+    golden_expect(&golden, "before it is removed\n"
+                           "  1 active, leads some, holds 5, votes\n"
+                           "  2 down, leads none, holds 0\n"
+                           "  3 active, leads some, holds 6, votes\n"
+                           "  4 active, leads some, holds 5, votes\n");
+}
+
+static void the_coordinator_hands_leadership_over_and_leaves(void **state) {
+    (void)state;
+    found(3);
+    assert_int_equal(start(3, 1, 0), LARDER_OK);
+    run(8000);
+    assert_int_equal(coordinator(), 0);
+    drain(0, DEPARTURE_LEAVE);
+    run_until_it_may_leave(0);
+    run(200);
+    assert_int_equal(coordinator(), 1);
+    say("led by the next");
+    golden_expect(&golden, "led by the next\n"
+                           "  2 active, leads some, holds 6, votes\n"
+                           "  3 active, leads some, holds 5, votes\n"
+                           "  4 active, leads some, holds 5, votes\n");
+}
+
+/* Of two members one votes. It makes the other a voter, hands over, and goes. */
+static void the_only_voter_is_replaced_before_it_leaves(void **state) {
+    (void)state;
+    found(2);
+    assert_true(has_voter(0) && !has_voter(1));
+    drain(0, DEPARTURE_FORCED);
+    run_until_it_may_leave(0);
+    run(200);
+    assert_int_equal(coordinator(), 1);
+    say("alone");
+    golden_expect(&golden, "alone\n"
+                           "  2 active, leads some, holds 8, votes\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_with_partitions, end)
 
 int main(void) {
@@ -148,6 +204,9 @@ int main(void) {
         TEST(a_drain_that_is_taken_back_leaves_no_trace),
         TEST(whoever_had_left_and_stays_joins_again),
         TEST(only_the_member_itself_decides_that_it_goes),
+        TEST(another_votes_before_a_voter_leaves),
+        TEST(the_coordinator_hands_leadership_over_and_leaves),
+        TEST(the_only_voter_is_replaced_before_it_leaves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
