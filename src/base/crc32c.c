@@ -57,7 +57,19 @@ __attribute__((target("sse4.2"))) static uint32_t extend_by_instruction(uint32_t
         wide = __builtin_ia32_crc32di(wide, word);
     }
     crc = (uint32_t)wide;
-    for (; left > 0; at++, left--)
+    if ((left & 4) != 0) {
+        uint32_t word;
+        memcpy(&word, at, sizeof(word));
+        crc = __builtin_ia32_crc32si(crc, word);
+        at += 4;
+    }
+    if ((left & 2) != 0) {
+        uint16_t word;
+        memcpy(&word, at, sizeof(word));
+        crc = __builtin_ia32_crc32hi(crc, word);
+        at += 2;
+    }
+    if ((left & 1) != 0)
         crc = __builtin_ia32_crc32qi(crc, *at);
     return crc;
 }

@@ -181,7 +181,7 @@ def figures(chosen):
     lines = []
     for subject in SUBJECTS:
         name = subject["subject"]
-        command = ["build/bin/larder-sim", "--subject", name, "--seed", "1", "--seeds", str(chosen.hours), "--minutes", "60", "--figures"]
+        command = ["build/bin/larder-sim", "--subject", name, "--seed", "1", "--seeds", str(chosen.hours), "--minutes", "60", "--figures", "--counters"]
         started = time.monotonic()
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace")
         seconds = time.monotonic() - started

@@ -5,6 +5,7 @@
 #include "sim/shrink.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -209,9 +210,40 @@ enum { COUNTED_HOURS = 20 };
 
 /* Of all seeds together. */
 struct totals {
-    double hours;
+    uint64_t passed;
+    double hours, cpu_seconds;
+    uint64_t events, faults, operations, histories;
     uint64_t rare_events[RARE_EVENT_COUNT];
 };
+
+static void add_result(struct totals *totals, const struct swarm_result *result) {
+    totals->hours += (double)result->length_us / 3.6e9;
+    totals->events += result->event_count;
+    totals->faults += result->fault_count;
+    totals->operations += result->counters.operations;
+    totals->histories += result->counters.histories;
+    for (uint32_t i = 0; i < RARE_EVENT_COUNT; i++)
+        totals->rare_events[i] += result->rare_events[i];
+}
+
+static void add_totals(struct totals *totals, const struct totals *part) {
+    totals->passed += part->passed;
+    totals->hours += part->hours;
+    totals->cpu_seconds += part->cpu_seconds;
+    totals->events += part->events;
+    totals->faults += part->faults;
+    totals->operations += part->operations;
+    totals->histories += part->histories;
+    for (uint32_t i = 0; i < RARE_EVENT_COUNT; i++)
+        totals->rare_events[i] += part->rare_events[i];
+}
+
+static void print_totals(const struct totals *totals) {
+    printf("in all: %.1f virtual hours, %.0f virtual seconds per CPU second, %" PRIu64
+           " events, %" PRIu64 " faults, %" PRIu64 " operations, %" PRIu64 " histories checked\n",
+           totals->hours, totals->hours * 3600 / totals->cpu_seconds, totals->events,
+           totals->faults, totals->operations, totals->histories);
+}
 
 /* Whether all happened often enough, as far as so short a time can tell. */
 static bool print_counters(const struct settings *settings, const struct totals *totals) {
@@ -237,9 +269,8 @@ static bool run_seed(const struct settings *settings, const struct swarm_options
     swarm_run(options, &result);
     double seconds = seconds_of(CLOCK_MONOTONIC) - began;
     double cpu_seconds = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu_began;
-    totals->hours += (double)result.length_us / 3.6e9;
-    for (uint32_t i = 0; i < RARE_EVENT_COUNT; i++)
-        totals->rare_events[i] += result.rare_events[i];
+    totals->cpu_seconds += cpu_seconds;
+    add_result(totals, &result);
     if (result.violation != NULL)
         print_failure(settings, options, &result);
     if (result.counters.undecided > 0)
@@ -318,22 +349,19 @@ static bool explore(const struct settings *settings) {
     return result.violation == NULL;
 }
 
-/* Every so many-th seed from the first on; how many passed. */
-static uint64_t run_seeds(const struct settings *settings, uint64_t first, uint64_t step,
-                          struct totals *totals) {
-    uint64_t passed = 0;
+/* Every so many-th seed from the first on. */
+static void run_seeds(const struct settings *settings, uint64_t first, uint64_t step,
+                      struct totals *totals) {
     for (uint64_t i = first; i < settings->seeds; i += step) {
         struct swarm_options options = settings->swarm;
         options.seed += i;
-        passed += run_seed(settings, &options, totals);
+        totals->passed += run_seed(settings, &options, totals);
         fflush(stdout);
     }
-    return passed;
 }
 
-/* The same in several processes, each of which tells how many it passed. */
-static uint64_t run_jobs(const struct settings *settings) {
-    uint64_t passed = 0;
+/* The same in several processes, each of which tells what it did. */
+static void run_jobs(const struct settings *settings, struct totals *totals) {
     int pipes[2];
     fflush(stdout);
     if (pipe(pipes) != 0)
@@ -344,20 +372,30 @@ static uint64_t run_jobs(const struct settings *settings) {
             fail("no process for", "--jobs");
         if (child > 0)
             continue;
-        struct totals totals = {0};
-        uint64_t own = run_seeds(settings, job, settings->jobs, &totals);
+        struct totals own = {0};
+        run_seeds(settings, job, settings->jobs, &own);
         _exit(write(pipes[1], &own, sizeof(own)) == sizeof(own) ? 0 : 1);
     }
     close(pipes[1]);
-    for (uint64_t own; read(pipes[0], &own, sizeof(own)) == sizeof(own);)
-        passed += own;
+    for (struct totals own; read(pipes[0], &own, sizeof(own)) == sizeof(own);)
+        add_totals(totals, &own);
     close(pipes[0]);
     while (wait(NULL) > 0)
         continue;
-    return passed;
+}
+
+/* Processes begin and end thousands of times a second: their memory stays with the program, and
+ * fresh pages are not asked for each time. */
+static void keep_memory(void) {
+#ifdef __GLIBC__
+    (void)mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    (void)mallopt(M_TOP_PAD, 16 << 20);
+#endif
 }
 
 int main(int count, char **values) {
+    keep_memory();
     struct settings settings = {
         .seeds = 1,
         .jobs = 1,
@@ -368,12 +406,16 @@ int main(int count, char **values) {
         return run_scenarios(&settings) ? 0 : 1;
     if (settings.is_exhaustive)
         return explore(&settings) ? 0 : 1;
-    if (settings.jobs > 1 && settings.has_counters)
-        fail("one process counts rare events: leave out", "--jobs");
     struct totals totals = {0};
-    uint64_t passed = settings.jobs > 1 ? run_jobs(&settings) : run_seeds(&settings, 0, 1, &totals);
+    if (settings.jobs > 1)
+        run_jobs(&settings, &totals);
+    else
+        run_seeds(&settings, 0, 1, &totals);
     bool are_enough = !settings.has_counters || print_counters(&settings, &totals);
-    if (settings.seeds > 1)
-        printf("%" PRIu64 " passed, %" PRIu64 " failed\n", passed, settings.seeds - passed);
-    return passed == settings.seeds && are_enough ? 0 : 1;
+    if (settings.seeds > 1) {
+        print_totals(&totals);
+        printf("%" PRIu64 " passed, %" PRIu64 " failed\n", totals.passed,
+               settings.seeds - totals.passed);
+    }
+    return totals.passed == settings.seeds && are_enough ? 0 : 1;
 }
