@@ -63,6 +63,8 @@ static enum larder_status rewrite_log(struct raft_storage *storage) {
                           found.count - first, &size);
     status =
         log_begin(storage->disk, other_log_file(storage), &storage->log, slice_of(record, size));
+    storage->rewrite_at =
+        2 * size > STORAGE_LOG_REWRITE_BYTES ? 2 * size : STORAGE_LOG_REWRITE_BYTES;
     free(record);
     log_contents_finish(&found);
     return status;
@@ -172,6 +174,8 @@ enum larder_status raft_storage_open(struct raft_storage *storage,
         status = find_log(storage);
     if (status == LARDER_OK)
         status = raft_storage_find_snapshot(storage);
+    storage->first_index = storage->snapshot.index + 1;
+    storage->rewrite_at = STORAGE_LOG_REWRITE_BYTES;
     if (status == LARDER_OK)
         status = recover(storage);
     if (status != LARDER_OK)
@@ -338,7 +342,7 @@ static enum larder_status run_writes(struct raft_storage *storage) {
             sync_file(storage, storage->log_file);
         return status;
     case 3:
-        if (storage->log.end > STORAGE_LOG_REWRITE_BYTES && rewrite_log(storage) == LARDER_OK) {
+        if (storage->log.end > storage->rewrite_at && rewrite_log(storage) == LARDER_OK) {
             sync_file(storage, other_log_file(storage));
             return LARDER_OK;
         }

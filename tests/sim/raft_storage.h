@@ -29,8 +29,8 @@ enum {
     STORAGE_LOG_FILE = 1,      /* and the next */
     STORAGE_SNAPSHOT_FILE = 3, /* and the next two */
     STORAGE_SNAPSHOT_FILES = 3,
-    STORAGE_SNAPSHOT_AT = 1024, /* where its bytes begin */
-    STORAGE_LOG_REWRITE_BYTES = 96 * 1024,
+    STORAGE_SNAPSHOT_AT = 1024,            /* where its bytes begin */
+    STORAGE_LOG_REWRITE_BYTES = 32 * 1024, /* of a file, or twice what the last rewrite left */
 };
 
 enum storage_job_type { STORAGE_WRITE, STORAGE_OWN_SNAPSHOT, STORAGE_CHUNK };
@@ -84,6 +84,7 @@ struct raft_storage {
     } taken;
     uint64_t arrived_bytes; /* of the snapshot that is arriving; UINT64_MAX: it was given up */
     uint64_t first_index;   /* entries before it may be dropped when the log is rewritten */
+    size_t rewrite_at;      /* when the log file is larger */
 
     struct storage_job *jobs;
     size_t job_count, job_capacity;
