@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 /* ---- memory ---- */
 
@@ -50,6 +51,8 @@ static void *memory_map(void *context, size_t size) {
         return NULL;
     void *mapped = ALLOCATOR_SYSTEM.map(ALLOCATOR_SYSTEM.context, size);
     if (mapped != NULL) {
+        /* processes live for seconds and touch a part of it: huge pages would all be cleared */
+        (void)madvise(mapped, size, MADV_NOHUGEPAGE);
         memory->held_bytes += size;
         memory->held_blocks++;
     }
