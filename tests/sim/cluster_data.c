@@ -16,6 +16,7 @@
 
 enum { LOG_BYTES = 64 * 1024, LOG_RECORDS = 512 }; /* of a replica */
 enum { REQUESTS_MAX = 1024, DEADLINE_US = 1000000, ANSWERLESS_US = 30000000, BODY_MAX = 2 << 20 };
+enum { IDLE_TICKS = 8 };              /* a partition without a role here gets one of so many */
 enum { BODY_REPLICA = 1, BODY_COPY }; /* first byte of what members' partitions send */
 
 /* Some requests are made ones of another form, which must do and answer the same: a transaction of
@@ -35,7 +36,7 @@ struct waiting {
 };
 
 struct cluster_data {
-    uint64_t step_count;
+    uint64_t step_count, tick_count;
     struct sim_machine *machine;
     const struct cluster_sim_settings *settings;
     struct cluster_member *member;
@@ -411,7 +412,10 @@ void cluster_data_tick(struct cluster_data *d) {
         member_set_pressure(d->member, store_host_pressure(d->store));
     int64_t wall_us = machine_wall_us(d->machine);
     int64_t median_us = member_median_wall_us(d->member, machine_now_us(d->machine), wall_us);
+    bool is_seldom = d->tick_count++ % IDLE_TICKS != 0;
     for (uint32_t p = 0; p < d->settings->partition_count && d->store != NULL; p++) {
+        if (is_seldom && partition_replica(d->partitions[p])->role == REPLICA_NONE)
+            continue;
         (void)step(
             d, p,
             &(struct partition_input){.type = PARTITION_TICK,
