@@ -5,8 +5,9 @@
 #include "cluster/placement.h"
 
 struct seat {
-    const struct member *member;
-    uint32_t host, zone; /* the first seat with the same label; own index when unlabelled */
+    uint32_t number, weight; /* of the member */
+    uint32_t at;             /* in the configuration's table */
+    uint32_t host, zone;     /* the first seat with the same label; own index when unlabelled */
     uint32_t replicas, primaries;
     uint32_t replica_floor, replica_ceiling;
     uint32_t primary_floor, primary_ceiling;
@@ -22,23 +23,13 @@ struct plan {
     uint32_t seat_count, seats_allocated;
 };
 
-static uint32_t first_with_label(const struct plan *plan, uint32_t at, bool is_zone) {
-    const char *label = is_zone ? plan->seats[at].member->zone : plan->seats[at].member->host;
-    for (uint32_t i = 0; label[0] != 0 && i < at; i++) {
-        const struct member *other = plan->seats[i].member;
-        if (strncmp(is_zone ? other->zone : other->host, label, CLUSTER_LABEL_BYTES) == 0)
-            return i;
-    }
-    return at;
-}
-
 static void set_shares(struct plan *plan, uint64_t replicas, uint64_t primaries) {
     uint64_t weights = 0;
     for (uint32_t i = 0; i < plan->seat_count; i++)
-        weights += plan->seats[i].member->weight;
+        weights += plan->seats[i].weight;
     for (uint32_t i = 0; i < plan->seat_count; i++) {
         struct seat *s = &plan->seats[i];
-        uint64_t weight = s->member->weight;
+        uint64_t weight = s->weight;
         s->replica_floor = (uint32_t)(replicas * weight / weights);
         s->replica_ceiling = (uint32_t)((replicas * weight + weights - 1) / weights);
         s->primary_floor = (uint32_t)(primaries * weight / weights);
@@ -50,44 +41,69 @@ static uint32_t seat_of(const struct plan *plan, uint32_t number) {
     uint32_t low = 0, high = plan->seat_count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (plan->seats[middle].member->number < number)
+        if (plan->seats[middle].number < number)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < plan->seat_count && plan->seats[low].member->number == number ? low : UINT32_MAX;
+    return low < plan->seat_count && plan->seats[low].number == number ? low : UINT32_MAX;
 }
 
-/* How often `at` shares a machine (1000 each) or a zone (1 each) with the set, `except` left out.
- */
-static uint32_t crowding(const struct plan *plan, const struct member_set *set, uint32_t at,
-                         uint32_t except) {
-    uint32_t sum = 0;
+/* Where the replicas of a set are, looked up once for many questions. */
+struct neighbours {
+    uint32_t count;
+    uint32_t seats[CLUSTER_REPLICAS_MAX];
+};
+
+static struct neighbours neighbours_of(const struct plan *plan, const struct member_set *set,
+                                       uint32_t except) {
+    struct neighbours found = {0};
     for (uint8_t i = 0; i < set->count; i++) {
-        uint32_t other = seat_of(plan, set->members[i]);
-        if (other == except || other == at)
+        uint32_t at = seat_of(plan, set->members[i]);
+        if (at != except && at != UINT32_MAX)
+            found.seats[found.count++] = at;
+    }
+    return found;
+}
+
+/* How often `at` shares a machine (1000 each) or a zone (1 each) with the others. */
+static uint32_t crowding(const struct plan *plan, const struct neighbours *others, uint32_t at) {
+    const struct seat *s = &plan->seats[at];
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < others->count; i++) {
+        const struct seat *other = &plan->seats[others->seats[i]];
+        if (other == s)
             continue;
-        sum += plan->seats[other].host == plan->seats[at].host ? 1000 : 0;
-        sum += plan->seats[other].zone == plan->seats[at].zone ? 1 : 0;
+        sum += other->host == s->host ? 1000 : 0;
+        sum += other->zone == s->zone ? 1 : 0;
     }
     return sum;
+}
+
+static uint32_t crowding_in(const struct plan *plan, const struct member_set *set, uint32_t at,
+                            uint32_t except) {
+    struct neighbours others = neighbours_of(plan, set, except);
+    return crowding(plan, &others, at);
+}
+
+static bool is_less_loaded(const struct seat *a, const struct seat *b) {
+    return (uint64_t)a->replicas * b->weight < (uint64_t)b->replicas * a->weight;
 }
 
 /* The seat that should take a replica of this set: the least crowded, then the least loaded for
  * its weight, then the oldest. Only seats below their ceiling if `is_fair`. */
 static uint32_t best_seat(const struct plan *plan, const struct member_set *set, uint32_t except,
                           bool is_fair) {
-    uint32_t best = UINT32_MAX, best_crowding = 0;
+    const struct neighbours others = neighbours_of(plan, set, except);
+    uint32_t best = UINT32_MAX, best_crowding = UINT32_MAX;
     for (uint32_t i = 0; i < plan->seat_count; i++) {
         const struct seat *s = &plan->seats[i];
-        if (member_set_has(set, s->member->number) ||
-            (is_fair && s->replicas >= s->replica_ceiling))
+        if (is_fair && s->replicas >= s->replica_ceiling)
             continue;
-        uint32_t crowded = crowding(plan, set, i, except);
-        const struct seat *b = best == UINT32_MAX ? NULL : &plan->seats[best];
-        if (b == NULL || crowded < best_crowding ||
-            (crowded == best_crowding && (uint64_t)s->replicas * b->member->weight <
-                                             (uint64_t)b->replicas * s->member->weight)) {
+        uint32_t crowded = crowding(plan, &others, i);
+        if (crowded > best_crowding || member_set_has(set, s->number))
+            continue;
+        if (crowded < best_crowding || is_less_loaded(s, &plan->seats[best])) {
             best = i;
             best_crowding = crowded;
         }
@@ -114,7 +130,7 @@ static void set_primary(struct plan *plan, uint32_t p, uint32_t at) {
     if (before != UINT32_MAX)
         plan->seats[before].primaries--;
     plan->seats[at].primaries++;
-    plan->placement->primaries[p] = plan->seats[at].member->number;
+    plan->placement->primaries[p] = plan->seats[at].number;
 }
 
 /* An empty partition is led by its neighbour's primary, while that one is below its share. */
@@ -124,14 +140,14 @@ static void fill(struct plan *plan, uint32_t p, uint32_t replicas) {
         uint32_t at = seat_of(plan, plan->placement->primaries[p - 1]);
         if (plan->seats[at].primaries < plan->seats[at].primary_floor &&
             plan->seats[at].replicas < plan->seats[at].replica_ceiling) {
-            member_set_add(target, plan->seats[at].member->number);
+            member_set_add(target, plan->seats[at].number);
             plan->seats[at].replicas++;
             set_primary(plan, p, at);
         }
     }
     while (target->count < replicas) {
         uint32_t at = best_seat(plan, target, UINT32_MAX, false);
-        member_set_add(target, plan->seats[at].member->number);
+        member_set_add(target, plan->seats[at].number);
         plan->seats[at].replicas++;
         if (target->count == 1)
             set_primary(plan, p, at);
@@ -151,8 +167,8 @@ static void choose_primary(struct plan *plan, uint32_t p) {
             break;
         }
         if (best == UINT32_MAX ||
-            (uint64_t)plan->seats[at].primaries * plan->seats[best].member->weight <
-                (uint64_t)plan->seats[best].primaries * plan->seats[at].member->weight)
+            (uint64_t)plan->seats[at].primaries * plan->seats[best].weight <
+                (uint64_t)plan->seats[best].primaries * plan->seats[at].weight)
             best = at;
     }
     set_primary(plan, p, best);
@@ -160,11 +176,11 @@ static void choose_primary(struct plan *plan, uint32_t p) {
 
 static void move_replica(struct plan *plan, uint32_t p, uint32_t from, uint32_t to) {
     struct member_set *target = &plan->placement->targets[p];
-    member_set_remove(target, plan->seats[from].member->number);
-    member_set_add(target, plan->seats[to].member->number);
+    member_set_remove(target, plan->seats[from].number);
+    member_set_add(target, plan->seats[to].number);
     plan->seats[from].replicas--;
     plan->seats[to].replicas++;
-    if (plan->placement->primaries[p] == plan->seats[from].member->number)
+    if (plan->placement->primaries[p] == plan->seats[from].number)
         set_primary(plan, p, to);
 }
 
@@ -178,14 +194,14 @@ static uint32_t rebalance(struct plan *plan, bool is_strict) {
             uint32_t from = seat_of(plan, before.members[i]);
             const struct seat *f = &plan->seats[from];
             const struct member_set *target = &plan->placement->targets[p];
-            uint32_t crowded = crowding(plan, target, from, from);
+            uint32_t crowded = crowding_in(plan, target, from, from);
             bool is_over = f->replicas > (is_strict ? f->replica_floor : f->replica_ceiling);
             if (!is_over && crowded == 0)
                 continue;
             uint32_t to = best_seat(plan, target, from, true);
             if (to == UINT32_MAX)
                 continue;
-            uint32_t there = crowding(plan, target, to, from);
+            uint32_t there = crowding_in(plan, target, to, from);
             bool is_needed =
                 is_over && there <= crowded &&
                 (!is_strict || plan->seats[to].replicas < plan->seats[to].replica_floor);
@@ -287,6 +303,17 @@ static void count_moves(struct plan *plan) {
     }
 }
 
+static uint32_t first_with_label(const struct plan *plan, const struct member *members,
+                                 const struct member *member, bool is_zone) {
+    const char *label = is_zone ? member->zone : member->host;
+    for (uint32_t i = 0; label[0] != 0 && i < plan->seat_count; i++) {
+        const struct member *other = &members[plan->seats[i].at];
+        if (strncmp(is_zone ? other->zone : other->host, label, CLUSTER_LABEL_BYTES) == 0)
+            return i;
+    }
+    return plan->seat_count;
+}
+
 static enum larder_status seats_create(const struct configuration *c, struct plan *plan) {
     plan->configuration = c;
     plan->seats_allocated = c->member_count;
@@ -298,10 +325,13 @@ static enum larder_status seats_create(const struct configuration *c, struct pla
     for (uint32_t i = 0; i < c->member_count; i++) {
         if (c->members[i].state != MEMBER_ACTIVE || c->members[i].weight == 0)
             continue;
-        uint32_t at = plan->seat_count++;
-        plan->seats[at].member = &c->members[i];
-        plan->seats[at].host = first_with_label(plan, at, false);
-        plan->seats[at].zone = first_with_label(plan, at, true);
+        struct seat *s = &plan->seats[plan->seat_count];
+        *s = (struct seat){.number = c->members[i].number,
+                           .weight = c->members[i].weight,
+                           .at = i,
+                           .host = first_with_label(plan, c->members, &c->members[i], false),
+                           .zone = first_with_label(plan, c->members, &c->members[i], true)};
+        plan->seat_count++;
     }
     return plan->seat_count > 0 ? LARDER_OK : LARDER_NOT_FOUND;
 }
@@ -373,10 +403,10 @@ static void measure_loads(const struct plan *plan, uint32_t replicas,
                           struct placement_figures *out) {
     uint64_t weights = 0;
     for (uint32_t i = 0; i < plan->seat_count; i++)
-        weights += plan->seats[i].member->weight;
+        weights += plan->seats[i].weight;
     for (uint32_t i = 0; i < plan->seat_count; i++) {
         const struct seat *s = &plan->seats[i];
-        double share = (double)s->member->weight / (double)weights;
+        double share = (double)s->weight / (double)weights;
         double loads[] = {s->replicas, s->primaries};
         double shares[] = {share * replicas, share * plan->placement->partition_count};
         double *worst[] = {&out->replica_imbalance, &out->primary_imbalance};
@@ -408,7 +438,7 @@ enum larder_status placement_measure(const struct configuration *c, const struct
             uint32_t at = seat_of(&plan, pl->targets[p].members[i]);
             plan.seats[at].replicas++;
             plan.seats[at].primaries += pl->primaries[p] == pl->targets[p].members[i];
-            crowded += crowding(&plan, &pl->targets[p], at, at);
+            crowded += crowding_in(&plan, &pl->targets[p], at, at);
             replicas++;
         }
         out->shared_hosts += crowded / 2000;
