@@ -23,13 +23,14 @@ enum larder_status coordinator_create(struct cluster_member *m) {
     uint32_t partitions = m->options.partition_count, members = m->options.members_max;
     c->losses = allocator_allocate_zeroed(m->allocator, partitions * sizeof(*c->losses));
     c->copies = allocator_allocate_zeroed(m->allocator, members * sizeof(*c->copies));
-    return c->losses == NULL || c->copies == NULL ? LARDER_NO_MEMORY : LARDER_OK;
+    return c->losses == NULL || c->copies == NULL ? LARDER_NO_MEMORY : coordinator_moves_create(m);
 }
 
 void coordinator_destroy(struct cluster_member *m) {
     struct coordinator *c = &m->coordinator;
     allocator_release(m->allocator, c->losses, m->options.partition_count * sizeof(*c->losses));
     allocator_release(m->allocator, c->copies, m->options.members_max * sizeof(*c->copies));
+    coordinator_moves_destroy(m);
     placement_destroy(c->placement);
 }
 
@@ -200,6 +201,7 @@ static void begin(struct cluster_member *m, uint64_t term) {
     c->changed_us = m->now_us;
     c->proposed_index = 0;
     c->reviewed_us = m->now_us;
+    c->moves.count = 0;
     memset(c->losses, 0, m->options.partition_count * sizeof(*c->losses));
     placement_destroy(c->placement);
     c->placement = NULL;

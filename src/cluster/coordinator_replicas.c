@@ -2,6 +2,7 @@
 /* Replicas and primaries are moved to where the placement wants them, a few at a time. */
 #include "cluster/departures.h"
 #include "cluster/member_core.h"
+#include "cluster/mutants.h"
 #include "raft/bytes.h"
 
 enum { ENTRIES_PER_REVIEW = 32 }; /* targets that are changed at once */
@@ -30,15 +31,33 @@ static uint32_t slot_of(const struct configuration *c, uint32_t number) {
     return member == NULL ? UINT32_MAX : (uint32_t)(member - c->members);
 }
 
+static void note_copy(struct cluster_member *m, uint32_t from, uint32_t to) {
+    uint32_t *copies = m->coordinator.copies;
+    uint32_t source = slot_of(m->configuration, from), target = slot_of(m->configuration, to);
+    if (source != UINT32_MAX && !CLUSTER_MUTATED(MUTANT_SOURCES_UNLIMITED))
+        copies[source]++;
+    if (target != UINT32_MAX)
+        copies[target]++;
+}
+
 static void count_copies(struct cluster_member *m) {
     const struct configuration *c = m->configuration;
     memset(m->coordinator.copies, 0, m->options.members_max * sizeof(*m->coordinator.copies));
     for (uint32_t p = 0; p < c->partition_count; p++)
-        for (uint8_t i = 0; i < c->partitions[p].learners.count; i++) {
-            uint32_t slot = slot_of(c, c->partitions[p].learners.members[i]);
-            if (slot != UINT32_MAX)
-                m->coordinator.copies[slot]++;
-        }
+        for (uint8_t i = 0; i < c->partitions[p].learners.count; i++)
+            note_copy(m, c->partitions[p].primary, c->partitions[p].learners.members[i]);
+}
+
+/* A copy has room at both ends, and the last attempt is long enough ago. */
+static bool may_begin_copy(struct cluster_member *m, uint32_t p, uint32_t to) {
+    const struct configuration *c = m->configuration;
+    const struct partition_config *config = &c->partitions[p];
+    uint32_t source = slot_of(c, config->primary), target = slot_of(c, to);
+    const uint32_t *copies = m->coordinator.copies;
+    return source != UINT32_MAX && target != UINT32_MAX &&
+           c->members[target].state == MEMBER_ACTIVE && !member_set_has(&config->learners, to) &&
+           copies[source] < m->options.moves_max && copies[target] < m->options.moves_max &&
+           coordinator_may_copy(m, p, &c->members[target]);
 }
 
 /* One step for one partition: begin a copy, or end a seat that is not wanted any more. A replica
@@ -49,15 +68,12 @@ static bool move_replica(struct cluster_member *m, uint32_t p) {
     uint32_t missing = 0;
     for (uint8_t i = 0; i < config->target.count; i++) {
         uint32_t number = config->target.members[i];
-        uint32_t slot = slot_of(c, number);
         if (member_set_has(&config->in_sync, number))
             continue;
         missing++;
-        if (slot == UINT32_MAX || c->members[slot].state != MEMBER_ACTIVE ||
-            member_set_has(&config->learners, number) ||
-            m->coordinator.copies[slot] >= m->options.moves_max)
+        if (!may_begin_copy(m, p, number))
             continue;
-        m->coordinator.copies[slot]++;
+        note_copy(m, config->primary, number);
         return coordinator_propose_change(m, CONFIG_ADD_LEARNER, p, number);
     }
     for (uint8_t i = 0; i < config->learners.count; i++)
@@ -120,7 +136,7 @@ void coordinator_review_replicas(struct cluster_member *m) {
     if (coordinator->placement == NULL &&
         placement_create(c, m->allocator, &coordinator->placement) != LARDER_OK)
         return;
-    if (!review_targets(m))
+    if (!review_targets(m) || !coordinator_review_moves(m))
         return;
     count_copies(m);
     /* those that lack the most replicas come first */

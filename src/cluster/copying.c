@@ -115,6 +115,14 @@ uint64_t copying_unsynced(const struct copying *c) {
     return c->unsynced_units + c->keys.unsynced_count;
 }
 
+uint64_t copying_left(const struct copying *c) {
+    uint64_t here = c->assembly.is_active ? c->assembly.image.size : 0;
+    uint64_t whole = (uint64_t)1 << 32;
+    return copying_unsynced(c) * whole - (copying_unsynced(c) == 0 ? 0
+                                          : here < whole           ? here
+                                                                   : whole - 1);
+}
+
 /* ---- becoming unsynced ---- */
 
 void copying_drop_assembly(struct copying *c) {

@@ -149,6 +149,8 @@ bool copying_takes_rest(struct copying *copying, uint64_t sequence);
 bool copying_is_complete(const struct copying *copying, uint64_t *out_sequence);
 /* Buckets and keys that are unsynced, for people. */
 uint64_t copying_unsynced(const struct copying *copying);
+/* How much is still to come, in no unit: less is nearer to the end, also within a long entry. */
+uint64_t copying_left(const struct copying *copying);
 const struct copying_counters *copying_counters(const struct copying *copying);
 void copying_set_rate(struct copying *copying, uint64_t bytes_per_second);
 

@@ -20,6 +20,8 @@ static void set_defaults(struct member_options *o) {
     o->recovery_wait_us = o->recovery_wait_us == 0 ? 10000000 : o->recovery_wait_us;
     o->calm_us = o->calm_us == 0 ? 5000000 : o->calm_us;
     o->moves_max = o->moves_max == 0 ? 2 : o->moves_max;
+    o->moves_max = o->moves_max < MEMBER_COPIES_MAX ? o->moves_max : MEMBER_COPIES_MAX;
+    o->copy_timeout_us = o->copy_timeout_us == 0 ? 60000000 : o->copy_timeout_us;
 }
 
 enum larder_status member_create_core(const struct cluster_member *m, uint16_t generation,

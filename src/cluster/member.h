@@ -59,6 +59,9 @@ struct member_host {
     /* Asked for each partition that has no in-sync member, of which this was one: what is still
      * here? False: nothing that could be restored. */
     bool (*offer)(void *context, uint32_t partition, struct log_position *out_end);
+    /* Asked for each partition that this is a learner of: how much is still to be copied, in any
+     * unit; 0: nothing (partition_copy_left). NULL: not known, every copy has the same time. */
+    uint64_t (*copy_left)(void *context, uint32_t partition);
 };
 
 struct member_options {
@@ -74,7 +77,8 @@ struct member_options {
     int64_t remove_after_us;       /* members without a disk that are down are removed; 0: 30 s */
     int64_t recovery_wait_us; /* a lost partition waits for the rest of its last set; 0: 10 s */
     int64_t calm_us;    /* nothing is moved for balance sooner after a change of members; 0: 5 s */
-    uint32_t moves_max; /* copies to one member at a time; 0: 2 */
+    uint32_t moves_max; /* copies from and to one member at a time; 0: 2; at most 16 */
+    int64_t copy_timeout_us; /* a copy without progress is given up after; 0: 60 s */
 };
 
 struct member_start {

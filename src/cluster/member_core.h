@@ -12,6 +12,7 @@ enum {
     MEMBER_PROPOSALS_MAX = 512, /* that wait to be sent or appended */
     MEMBER_HISTORY = 256,       /* entries kept for those who lag a little */
     MEMBER_SUSPECTS_MAX = 16,   /* told in one heartbeat */
+    MEMBER_COPIES_MAX = 16,     /* likewise: copies to it that are under way */
 };
 
 struct member_proposal {
@@ -70,6 +71,23 @@ struct coordinator_loss {
     struct member_offer best;
 };
 
+/* A copy to a learner, or one that was given up. */
+struct coordinator_move {
+    uint32_t partition, member;
+    uint64_t incarnation;
+    bool is_seen, was_seen; /* as a learner, in this review and in the last one */
+    uint64_t term;          /* of the partition, in which its time began */
+    int64_t since_us;       /* of the last progress */
+    uint64_t least_left;    /* that was ever told in this term */
+    uint32_t failures;
+    int64_t retry_us; /* it is not tried again before */
+};
+
+struct coordinator_moves {
+    uint32_t count;
+    struct coordinator_move *lines;
+};
+
 struct coordinator {
     bool is_leading; /* this member leads the config group and knows all that was committed */
     uint64_t term;
@@ -82,7 +100,8 @@ struct coordinator {
     int64_t transferred_us;
     struct coordinator_loss *losses; /* per partition */
     struct placement *placement;     /* NULL: to be made anew */
-    uint32_t *copies;                /* scratch, per member: copies under way to it */
+    uint32_t *copies;                /* scratch, per member: copies under way from and to it */
+    struct coordinator_moves moves;
 };
 
 struct cluster_member {
@@ -219,6 +238,16 @@ bool coordinator_review_lost(struct cluster_member *m);
 enum { MEMBER_OFFER_BYTES = 4 + 3 * 8, MEMBER_OFFERS_IN_FRAME = 256 };
 void coordinator_take_offers(struct cluster_member *m, const struct member *from,
                              struct slice body);
+
+/* coordinator_moves.c: copies that make no progress are given up */
+enum larder_status coordinator_moves_create(struct cluster_member *m);
+void coordinator_moves_destroy(struct cluster_member *m);
+/* A learner says how much of its copy is left. */
+void coordinator_note_left(struct cluster_member *m, const struct member *from, uint32_t partition,
+                           uint64_t left);
+/* False as above. */
+bool coordinator_review_moves(struct cluster_member *m);
+bool coordinator_may_copy(struct cluster_member *m, uint32_t partition, const struct member *to);
 
 /* coordinator_replicas.c */
 void coordinator_review_replicas(struct cluster_member *m);

@@ -90,6 +90,7 @@ static void change_over(struct cluster_member *m, struct configuration *c, struc
     m->leases->config.ahead_count = 0;
     leading->is_leading = false;
     leading->term = leading->proposed_index = 0;
+    leading->moves.count = 0;
     memset(leading->losses, 0, m->options.partition_count * sizeof(*leading->losses));
 }
 

@@ -26,6 +26,21 @@ bool member_has_seat(const struct cluster_member *m) {
     return seat_of(m) != NULL;
 }
 
+/* How far the copies are that come here. */
+static void write_copies(struct cluster_member *m, struct byte_writer *w) {
+    uint8_t *count = w->at++;
+    *count = 0;
+    for (uint32_t p = 0; p < m->configuration->partition_count && m->host->copy_left != NULL &&
+                         *count < MEMBER_COPIES_MAX;
+         p++) {
+        if (!member_set_has(&m->configuration->partitions[p].learners, m->number))
+            continue;
+        write_unsigned(w, p, 4);
+        write_unsigned(w, m->host->copy_left(m->host->context, p), 8);
+        ++*count;
+    }
+}
+
 static size_t write_heartbeat(struct cluster_member *m) {
     uint8_t *body = member_body(m);
     struct byte_writer w = {body};
@@ -41,6 +56,7 @@ static size_t write_heartbeat(struct cluster_member *m) {
             write_unsigned(&w, m->peers[i].number, 4);
             ++*count;
         }
+    write_copies(m, &w);
     return (size_t)(w.at - body);
 }
 
@@ -134,6 +150,16 @@ static void take_suspects(struct cluster_member *m, struct member_peer *peer, st
         peer->deaf_since_us = m->now_us;
 }
 
+static void take_copies(struct cluster_member *m, const struct member *from,
+                        struct byte_reader *r) {
+    for (uint64_t count = read_unsigned(r, 1); count > 0; count--) {
+        uint32_t p = (uint32_t)read_unsigned(r, 4);
+        uint64_t left = read_unsigned(r, 8);
+        if (m->coordinator.is_leading && !r->is_failed)
+            coordinator_note_left(m, from, p, left);
+    }
+}
+
 void member_take_heartbeat(struct cluster_member *m, const struct member *from, struct slice body) {
     struct byte_reader r = byte_reader_of(body);
     int64_t sent_us = (int64_t)read_unsigned(&r, 8);
@@ -142,11 +168,12 @@ void member_take_heartbeat(struct cluster_member *m, const struct member *from, 
     bool votes = read_flag(&r);
     uint64_t count = read_unsigned(&r, 1);
     struct member_peer *peer = member_find_peer(m, from->number);
-    if (r.is_failed || count > MEMBER_SUSPECTS_MAX || r.left != 4 * count || peer == NULL ||
+    if (r.is_failed || count > MEMBER_SUSPECTS_MAX || r.left < 4 * count || peer == NULL ||
         peer->incarnation != from->incarnation)
         return;
     failure_detector_heard(m->detector, from->number, from->incarnation, m->now_us);
     take_suspects(m, peer, &r, (uint32_t)count);
+    take_copies(m, from, &r);
     peer->reported_us = m->now_us;
     peer->pressure = pressure;
     peer->is_voter = votes;

@@ -173,6 +173,9 @@ enum cluster_mutant {
     MUTANT_REFUSAL_AT_ZERO = 284,        /* an older term is told a position that is not true */
     MUTANT_QUESTION_NOT_AWAITED = 285,   /* who never answers a term's first question stays */
     MUTANT_OFFER_OF_ANY_PROCESS = 290,   /* what a process offered counts for the one after it */
+    MUTANT_COPY_FOR_EVER = 291,          /* a copy without progress keeps its place */
+    MUTANT_COPY_AGAIN_AT_ONCE = 292,     /* a copy that was given up is tried again at once */
+    MUTANT_SOURCES_UNLIMITED = 293,      /* copies count where they go to, not where from */
     MUTANT_SCRIPT_STOPPED_KEEPS = 268,   /* a script that was stopped leaves what it changed */
 };
 

@@ -327,6 +327,13 @@ const struct partition_replica *partition_replica(const struct cluster_partition
     return p->replica;
 }
 
+/* Data that is known to be of no use is not yet known to be unsynced before the first question. */
+uint64_t partition_copy_left(const struct cluster_partition *p) {
+    const struct partition_replica *r = partition_replica(p);
+    uint64_t left = copying_left(partition_copying(p));
+    return left == 0 && r->is_unsynced && !r->is_copied ? UINT64_MAX : left;
+}
+
 const struct copying *partition_copying(const struct cluster_partition *p) {
     return p->copying;
 }

@@ -211,6 +211,8 @@ enum larder_status partition_step(struct cluster_partition *partition,
 /* Its parts, to look at. */
 const struct partition_replica *partition_replica(const struct cluster_partition *partition);
 const struct copying *partition_copying(const struct cluster_partition *partition);
+/* Of a learner, for member_host.copy_left. */
+uint64_t partition_copy_left(const struct cluster_partition *partition);
 const struct locks *partition_locks(const struct cluster_partition *partition);
 /* Of the configuration as seen here; what WATCH remembers. */
 uint64_t partition_term(const struct cluster_partition *partition);

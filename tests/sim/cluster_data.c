@@ -454,6 +454,10 @@ bool cluster_data_offer(const struct cluster_data *d, uint32_t partition,
     return !r->is_unsynced;
 }
 
+uint64_t cluster_data_copy_left(const struct cluster_data *d, uint32_t partition) {
+    return d->store == NULL ? UINT64_MAX : partition_copy_left(d->partitions[partition]);
+}
+
 void cluster_data_hand_off(struct cluster_data *d, uint32_t partition, uint32_t to) {
     if (d->store != NULL)
         (void)step(d, partition,

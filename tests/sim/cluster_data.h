@@ -24,6 +24,8 @@ void cluster_data_view(struct cluster_data *data, struct cluster_member *member,
 void cluster_data_tick(struct cluster_data *data);
 /* A sync ended. False: the ticket is somebody else's. */
 bool cluster_data_synced(struct cluster_data *data, uint64_t ticket, enum larder_status status);
+/* member_host.copy_left */
+uint64_t cluster_data_copy_left(const struct cluster_data *data, uint32_t partition);
 /* member_host.offer. Where data is in memory only, a cache, it is not waited for. */
 bool cluster_data_offer(const struct cluster_data *data, uint32_t partition,
                         struct log_position *out_end);

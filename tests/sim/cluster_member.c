@@ -141,6 +141,11 @@ static bool host_offer(void *context, uint32_t partition, struct log_position *o
     return cluster_data_offer(p->data, partition, out_end);
 }
 
+static uint64_t host_copy_left(void *context, uint32_t partition) {
+    const struct cluster_process *p = context;
+    return cluster_data_copy_left(p->data, partition);
+}
+
 static const struct member_host HOST = {
     .send = host_send,
     .store = host_store,
@@ -150,6 +155,7 @@ static const struct member_host HOST = {
     .hand_off = host_hand_off,
     .partition_frame = host_partition_frame,
     .offer = host_offer,
+    .copy_left = host_copy_left,
 };
 
 /* ---- what the storage says ---- */
@@ -225,6 +231,7 @@ static void begin(void *owner) {
         .entries_per_snapshot = 200,
         .recovery_wait_us = 3000000,
         .calm_us = 1000000,
+        .copy_timeout_us = 2000000,
     };
     p->is_creating = true;
     enum larder_status status =

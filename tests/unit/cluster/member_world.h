@@ -33,6 +33,7 @@ static struct {
     int64_t now_us;
     struct configuration *configuration; /* that all begin with */
     struct member_options options;       /* of all; self and seed are filled in */
+    uint64_t left;                       /* of every copy */
 } world;
 
 static struct member_address world_address(uint32_t at) {
@@ -82,6 +83,12 @@ static bool world_offer(void *context, uint32_t partition, struct log_position *
     const struct world_place *place = context;
     *out_end = (struct log_position){1, place->sequence + partition % 2};
     return place->has_data;
+}
+
+static uint64_t world_copy_left(void *context, uint32_t partition) {
+    (void)context;
+    (void)partition;
+    return world.left;
 }
 
 /* A process at that place: the first one there, or another after world_stop. */
@@ -136,7 +143,8 @@ static void world_found(uint32_t members, uint32_t partitions,
                                                     .view = world_view,
                                                     .hand_off = world_hand_off,
                                                     .partition_frame = world_partition_frame,
-                                                    .offer = world_offer};
+                                                    .offer = world_offer,
+                                                    .copy_left = world_copy_left};
     for (uint32_t i = 0; i < members; i++) {
         founders[i] = world_self(i);
         founders[i].incarnation = 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a coordinator does about lost partitions. */
+/* What a coordinator does about lost partitions and about copies. */
 #include "unit/cluster/member_world.h"
 
 static struct cluster_settings settings_of(uint32_t replicas) {
@@ -91,6 +91,117 @@ static void what_a_process_offered_goes_with_it(void **state) {
         assert_int_equal(c->partitions[p].in_sync.members[0], 2);
 }
 
+/* Of all partitions from the first one on, as many as `count` have only their primary in sync. */
+static void leave_primaries(uint32_t count) {
+    for (uint32_t p = 0; p < count; p++) {
+        struct partition_config *config = &world.configuration->partitions[p];
+        config->in_sync = (struct member_set){.count = 1, .members = {config->primary}};
+        config->state = PARTITION_DEGRADED;
+    }
+}
+
+static void start_all(uint32_t count) {
+    for (uint32_t i = 0; i < count; i++)
+        world_start(i);
+}
+
+static const struct configuration *view(void) {
+    return member_configuration(world.places[0].member);
+}
+
+/* What becomes of the only learner there is, in tenths of a second since it was first seen. */
+static void watch_learner(struct golden *golden, int64_t ms) {
+    static int64_t first_us;
+    bool is_there = false;
+    first_us = 0;
+    for (int64_t end_us = world.now_us + ms * 1000; world.now_us < end_us;) {
+        world_run(10);
+        bool was_there = is_there;
+        is_there = view()->partitions[0].learners.count > 0;
+        first_us = first_us == 0 && is_there ? world.now_us : first_us;
+        if (is_there != was_there)
+            golden_say(golden, "%.1f %s\n", (double)((world.now_us - first_us) / 100000) / 10,
+                       is_there ? "copied to" : "given up");
+    }
+}
+
+static void a_copy_without_progress_is_given_up_and_tried_again_ever_later(void **state) {
+    (void)state;
+    struct golden golden = {0};
+    const struct cluster_settings settings = settings_of(2);
+    world_found(2, 1, &settings);
+    leave_primaries(1);
+    world.options.copy_timeout_us = 4000000;
+    world.left = 77;
+    start_all(2);
+    watch_learner(&golden, 50000);
+    golden_expect(&golden, "0.0 copied to\n"
+                           "4.1 given up\n"
+                           "6.1 copied to\n"
+                           "10.2 given up\n"
+                           "14.2 copied to\n"
+                           "18.3 given up\n"
+                           "26.3 copied to\n"
+                           "30.4 given up\n"
+                           "38.4 copied to\n"
+                           "42.5 given up\n");
+}
+
+static void a_copy_has_time_while_less_is_left_than_ever(void **state) {
+    (void)state;
+    const struct cluster_settings settings = settings_of(2);
+    world_found(2, 1, &settings);
+    leave_primaries(1);
+    world.options.copy_timeout_us = 4000000;
+    world.left = 100;
+    start_all(2);
+    for (uint32_t i = 0; i < 10; i++) {
+        world_run(3000);
+        assert_int_equal(view()->partitions[0].learners.count, 1);
+        world.left--;
+    }
+    world_run(3900);
+    assert_int_equal(view()->partitions[0].learners.count, 1);
+    world_run(300);
+    assert_int_equal(view()->partitions[0].learners.count, 0);
+}
+
+/* One source of everything: two copies at a time go out, although three could come in. */
+static void copies_are_limited_where_they_come_from_too(void **state) {
+    (void)state;
+    const struct cluster_settings settings = settings_of(4);
+    world_found(4, 6, &settings);
+    for (uint32_t p = 0; p < 6; p++)
+        world.configuration->partitions[p].primary = 1;
+    leave_primaries(6);
+    start_all(4);
+    for (uint32_t i = 0; i < 300; i++) {
+        world_run(10);
+        uint32_t copies = 0;
+        for (uint32_t p = 0; p < 6; p++)
+            copies += view()->partitions[p].learners.count;
+        assert_true(copies <= 2 && (copies == 2 || i < 200));
+    }
+}
+
+/* Whose last replica is in danger comes before who lacks one of three. */
+static void the_barest_partitions_are_copied_first(void **state) {
+    (void)state;
+    const struct cluster_settings settings = settings_of(3);
+    world_found(3, 3, &settings);
+    leave_primaries(3);
+    for (uint32_t p = 0; p < 2; p++) {
+        struct partition_config *config = &world.configuration->partitions[p];
+        member_set_add(&config->in_sync, config->primary == 1 ? 2 : 1);
+    }
+    world.options.moves_max = 1;
+    start_all(3);
+    world_run(2000);
+    const struct configuration *c = view();
+    assert_int_equal(c->partitions[2].learners.count, 1);
+    assert_int_equal(c->partitions[0].learners.count + c->partitions[1].learners.count, 0);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, world_end)
 
 int main(void) {
@@ -98,6 +209,10 @@ int main(void) {
         TEST(after_a_total_restart_every_partition_finds_its_source),
         TEST(of_several_sources_the_longest_log_is_taken),
         TEST(what_a_process_offered_goes_with_it),
+        TEST(a_copy_without_progress_is_given_up_and_tried_again_ever_later),
+        TEST(a_copy_has_time_while_less_is_left_than_ever),
+        TEST(copies_are_limited_where_they_come_from_too),
+        TEST(the_barest_partitions_are_copied_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
