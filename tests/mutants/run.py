@@ -9,12 +9,12 @@
 One build with LARDER_MUTANTS holds all mistakes of src/raft/mutants.h and src/cluster/mutants.h; the
 variable LARDER_MUTANT chooses. Before any mutant the same runs without one must pass: else a failure
 would mean nothing. Results are kept in the build folder by program: an interrupted run goes on where
-it was, and what was rebuilt runs again.
+it was, and what was rebuilt runs again, first what noticed the mistake before.
 
 Stages: unit     golden traces and other tests with a script of their own
         random   tests that draw their inputs
-        seeds    random seeds of the simulator, nothing aimed at the mistake
-        scenarios  scripts of the simulator, for what the seeds did not notice
+        seeds    random seeds of the simulator, nothing aimed at the mistake, for what those did not notice
+        scenarios  scripts of the simulator, for what is not noticed at random
 """
 import argparse
 import concurrent.futures
@@ -30,6 +30,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "consistency.md"
+SAVE_EVERY_S = 5
 STAGES = ["unit", "random", "seeds", "scenarios"]
 SCENARIO_ONLY_MAX = 8
 
@@ -63,7 +64,7 @@ def programs(subject):
 def build(folder, jobs):
     targets = ["larder-sim", "test_cluster_placement"] + [p for subject in SUBJECTS for p in programs(subject)]
     configure = ["cmake", "-S", str(ROOT), "-B", str(folder), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
-                 "-DCMAKE_C_FLAGS_DEBUG=-O1", "-DLARDER_TESTS=ON", "-DLARDER_MUTANTS=ON", "--log-level=WARNING"]
+                 "-DCMAKE_C_FLAGS_DEBUG=-O2", "-DLARDER_TESTS=ON", "-DLARDER_MUTANTS=ON", "--log-level=WARNING"]
     for command in (configure, ["cmake", "--build", str(folder), "--parallel", str(jobs), "--target", *targets, "--", "--quiet"]):
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
@@ -79,9 +80,24 @@ class Runner:
         self.lock = threading.Lock()
         self.file = folder / "results.json"
         self.results = json.loads(self.file.read_text()) if self.file.exists() else {}
+        self.saved = time.monotonic()
         self.digests = {}
+        self.hints = self.found_before()
         self.scenarios = {}
         self.programs = {subject["tests"]: programs(subject) for subject in SUBJECTS}
+
+    def found_before(self):
+        """By mutant: what noticed it in an older build, to be tried first."""
+        hints = {}
+        for key, (status, _) in self.results.items():
+            number, *run, _ = key.split()
+            if status != 0:
+                hints.setdefault(int(number), []).append(" ".join(run))
+        return hints
+
+    def hinted_first(self, mutant, choices, is_hint):
+        hints = self.hints.get(mutant["number"], [])
+        return sorted(choices, key=lambda choice: not any(is_hint(hint, choice) for hint in hints))
 
     def digest(self, program):
         if program not in self.digests:
@@ -104,14 +120,20 @@ class Runner:
             result = [None, f"no end within {timeout} s"]
         with self.lock:
             self.results[key] = result
-            partial = self.file.with_suffix(".new")
-            partial.write_text(json.dumps(self.results))
-            partial.replace(self.file)
+            if time.monotonic() - self.saved > SAVE_EVERY_S:
+                self.save()
         return result
+
+    def save(self):
+        partial = self.file.with_suffix(".new")
+        partial.write_text(json.dumps(self.results))
+        partial.replace(self.file)
+        self.saved = time.monotonic()
 
     def tests(self, mutant, is_random):
         order = self.programs[mutant["of"]["tests"]]
-        for program in [p for p in order if p.endswith("_random") == is_random]:
+        chosen = [p for p in order if p.endswith("_random") == is_random]
+        for program in self.hinted_first(mutant, chosen, lambda hint, p: hint.split()[0] == p):
             status, text = self.run(mutant["number"], program)
             if status != 0:
                 # what noticed one mistake is likely to notice the next one too
@@ -122,7 +144,8 @@ class Runner:
 
     def seeds(self, mutant):
         ends = time.monotonic() + self.chosen.patience
-        for seed in range(1, self.chosen.seeds + 1):
+        seeds = range(1, self.chosen.seeds + 1)
+        for seed in self.hinted_first(mutant, seeds, lambda hint, n: f"--seed {n} " in hint):
             if time.monotonic() > ends:
                 break
             status, _ = self.run(mutant["number"], "larder-sim", "--subject", mutant["of"]["subject"], "--seed", str(seed),
@@ -138,7 +161,8 @@ class Runner:
         return self.scenarios[subject]
 
     def scenario(self, mutant):
-        for name in self.scripts(mutant["of"]["subject"]):
+        scripts = self.scripts(mutant["of"]["subject"])
+        for name in self.hinted_first(mutant, scripts, lambda hint, n: hint.endswith(f"--scenario {n}")):
             status, _ = self.run(mutant["number"], "larder-sim", "--subject", mutant["of"]["subject"], "--scenario", name)
             if status != 0:
                 return name
@@ -151,9 +175,9 @@ class Runner:
                 found[stage] = self.tests(mutant, False)
             elif stage == "random":
                 found[stage] = self.tests(mutant, True)
-            elif stage == "seeds":
+            elif stage == "seeds" and not found["random"]:
                 found[stage] = self.seeds(mutant)
-            elif not found["seeds"]:
+            elif stage == "scenarios" and not found["random"] and not found["seeds"]:
                 found[stage] = self.scenario(mutant)
         return found
 
@@ -247,6 +271,7 @@ def main():
             elif not found["random"] and not found["seeds"] and mutant["number"] not in EQUIVALENT:
                 aimed.append(mutant["number"])
             print(f"{done}/{len(todo)} {rows[mutant['number']]}", flush=True)
+    runner.save()
     equivalent = [m["number"] for m in todo if m["number"] in EQUIVALENT]
     caught = len(todo) - len(survivors) - len(equivalent)
     is_complete = set(chosen.stages) == set(STAGES)
