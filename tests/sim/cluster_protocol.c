@@ -345,7 +345,7 @@ static void describe_request(struct slice body, char *out, size_t size) {
 
 void cluster_protocol_describe(struct slice frame, char *out, size_t size) {
     static const char *const ANSWERS[] = {"?", "ok", "not here", "failed", "unknown"};
-    snprintf(out, size, "?");
+    snprintf(out, size, "%zu bytes that make no sense", frame.size);
     if (frame.size > 0 && frame.data[0] == 'Q')
         describe_request(slice_of(frame.data + 1, frame.size - 1), out, size);
     if (frame.size < CLUSTER_REPLY_HEADER_BYTES || frame.data[0] != 'R')
