@@ -203,12 +203,17 @@ static enum config_outcome check_drain(const struct configuration *c,
         return CONFIG_UNKNOWN_MEMBER;
     if (m->incarnation != entry->drain.incarnation)
         return CONFIG_STALE;
-    bool is_news = m->departure != entry->drain.departure;
-    return is_news && m->state != MEMBER_DOWN ? CONFIG_APPLIED : CONFIG_REFUSED;
+    if (m->departure == entry->drain.departure)
+        return CONFIG_REFUSED;
+    bool is_given_up =
+        m->departure == DEPARTURE_RESTART && entry->drain.departure == DEPARTURE_NONE;
+    return m->state != MEMBER_DOWN || is_given_up ? CONFIG_APPLIED : CONFIG_REFUSED;
 }
 
 static void apply_drain(struct member *m, enum member_departure departure) {
     m->departure = departure;
+    if (m->state == MEMBER_DOWN)
+        return;
     m->state = departure == DEPARTURE_NONE ? MEMBER_ACTIVE : MEMBER_DRAINING;
 }
 

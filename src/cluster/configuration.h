@@ -32,8 +32,9 @@ enum member_state {
 /* Why a member drains, and what it was about when it went down. */
 enum member_departure {
     DEPARTURE_NONE,
-    DEPARTURE_LEAVE,  /* for good, as soon as its replicas are elsewhere */
-    DEPARTURE_FORCED, /* for good, also if fewer replicas are left than there should be */
+    DEPARTURE_RESTART, /* comes back soon, with its data: its place in targets is kept */
+    DEPARTURE_LEAVE,   /* for good, as soon as its replicas are elsewhere */
+    DEPARTURE_FORCED,  /* for good, also if fewer replicas are left than there should be */
     DEPARTURE_END,
 };
 
@@ -103,7 +104,7 @@ struct forced_generation {
 enum config_entry_type {
     CONFIG_JOIN = 1,
     CONFIG_DOWN,
-    CONFIG_DRAIN, /* or, with DEPARTURE_NONE, drain no more */
+    CONFIG_DRAIN, /* or, with DEPARTURE_NONE, drain no more, or come back no more */
     CONFIG_REMOVE,
     CONFIG_SETTINGS,
     CONFIG_CEILING, /* raise the token ceiling */

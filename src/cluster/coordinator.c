@@ -122,6 +122,13 @@ static bool is_to_be_removed(const struct cluster_member *m, const struct member
             m->now_us - peer->down_since_us >= m->options.remove_after_us);
 }
 
+/* Its place was kept for long enough. */
+static bool is_given_up(const struct cluster_member *m, const struct member *member) {
+    const struct member_peer *peer = member_find_peer(m, member->number);
+    return member->state == MEMBER_DOWN && departure_keeps_place(member) && peer != NULL &&
+           m->now_us - peer->down_since_us >= m->options.restart_keep_us;
+}
+
 static bool review_members(struct cluster_member *m) {
     struct configuration *c = m->configuration;
     uint32_t living = count_living(c);
@@ -134,6 +141,10 @@ static bool review_members(struct cluster_member *m) {
             entry.type = CONFIG_DOWN;
         else if (is_to_be_removed(m, member))
             entry.type = CONFIG_REMOVE;
+        else if (is_given_up(m, member))
+            entry = (struct config_entry){
+                .type = CONFIG_DRAIN,
+                .drain = {member->number, member->incarnation, DEPARTURE_NONE}};
         else
             continue;
         if (!coordinator_propose(m, &entry))
@@ -198,7 +209,8 @@ static void begin(struct cluster_member *m, uint64_t term) {
     c->term = term;
     c->since_us = c->transferred_us = m->now_us;
     c->ceiling_us = m->now_us - CEILING_EVERY_US;
-    c->changed_us = m->now_us;
+    c->changed_us = c->unrest_us = m->now_us;
+    c->is_calm = false;
     c->proposed_index = 0;
     c->reviewed_us = m->now_us;
     c->moves.count = 0;

@@ -12,12 +12,66 @@ static bool same_set(const struct member_set *a, const struct member_set *b) {
            memcmp(a->members, b->members, a->count * sizeof(a->members[0])) == 0;
 }
 
-static bool review_targets(struct cluster_member *m) {
+/* Who could hold a replica, or will when it is back. */
+static bool is_place(const struct member *member) {
+    return member != NULL && member->weight > 0 &&
+           (member->state == MEMBER_ACTIVE || departure_keeps_place(member));
+}
+
+static uint32_t count_wanted(const struct configuration *c) {
+    uint32_t places = 0;
+    for (uint32_t i = 0; i < c->member_count; i++)
+        places += is_place(&c->members[i]);
+    return places < c->settings.replica_count ? places : c->settings.replica_count;
+}
+
+/* Whether replicas are to be elsewhere for other reasons than balance. */
+static bool is_target_due(const struct configuration *c, uint32_t p, uint32_t wanted) {
+    const struct member_set *target = &c->partitions[p].target;
+    for (uint8_t i = 0; i < target->count; i++)
+        if (!is_place(configuration_find_member(c, target->members[i])))
+            return true;
+    return target->count != wanted;
+}
+
+/* Nobody goes or is awaited, nothing is lost, and every partition has as many in sync as it can
+ * have and no more on their way. */
+static bool is_healthy(const struct configuration *c) {
+    uint32_t wanted = count_wanted(c);
+    for (uint32_t i = 0; i < c->member_count; i++)
+        if (c->members[i].state == MEMBER_DRAINING || departure_keeps_place(&c->members[i]))
+            return false;
+    for (uint32_t p = 0; p < c->partition_count; p++)
+        if (c->partitions[p].in_sync.count < wanted || c->partitions[p].learners.count > 0)
+            return false;
+    return true;
+}
+
+/* When it becomes calm the placement is made anew: the one there is began from what was there amid
+ * changes. */
+static bool note_calm(struct cluster_member *m) {
+    struct coordinator *c = &m->coordinator;
+    bool was_calm = c->is_calm;
+    if (!is_healthy(m->configuration))
+        c->unrest_us = m->now_us;
+    int64_t since_us = c->changed_us > c->unrest_us ? c->changed_us : c->unrest_us;
+    c->is_calm =
+        m->now_us - since_us >= m->options.calm_us || CLUSTER_MUTATED(MUTANT_BALANCE_AT_ONCE);
+    if (c->is_calm && !was_calm) {
+        placement_destroy(c->placement);
+        c->placement = NULL;
+    }
+    return c->is_calm;
+}
+
+static bool review_targets(struct cluster_member *m, bool is_calm) {
     const struct placement *placement = m->coordinator.placement;
+    uint32_t wanted = count_wanted(m->configuration);
     uint32_t proposed = 0;
     for (uint32_t p = 0; p < m->configuration->partition_count; p++) {
         struct config_entry entry = coordinator_change(m, CONFIG_TARGET, p, CLUSTER_NOBODY);
-        if (same_set(&m->configuration->partitions[p].target, &placement->targets[p]))
+        if (same_set(&m->configuration->partitions[p].target, &placement->targets[p]) ||
+            (!is_calm && !is_target_due(m->configuration, p, wanted)))
             continue;
         entry.change.target = placement->targets[p];
         if (!coordinator_propose(m, &entry) || ++proposed == ENTRIES_PER_REVIEW)
@@ -115,7 +169,9 @@ static bool may_be_primary(const struct cluster_member *m, const struct partitio
 static void move_primary(struct cluster_member *m, uint32_t p, bool is_calm) {
     const struct partition_config *config = &m->configuration->partitions[p];
     uint32_t best = m->coordinator.placement->primaries[p];
-    bool is_wanted = member_set_has(&config->target, config->primary);
+    const struct member *primary = configuration_find_member(m->configuration, config->primary);
+    bool is_wanted = member_set_has(&config->target, config->primary) && primary != NULL &&
+                     primary->state == MEMBER_ACTIVE;
     if (config->primary == CLUSTER_NOBODY || config->primary == best || (is_wanted && !is_calm))
         return;
     if (may_be_primary(m, config, best)) {
@@ -132,11 +188,11 @@ static void move_primary(struct cluster_member *m, uint32_t p, bool is_calm) {
 void coordinator_review_replicas(struct cluster_member *m) {
     const struct configuration *c = m->configuration;
     struct coordinator *coordinator = &m->coordinator;
-    bool is_calm = m->now_us - coordinator->changed_us >= m->options.calm_us;
+    bool is_calm = note_calm(m);
     if (coordinator->placement == NULL &&
         placement_create(c, m->allocator, &coordinator->placement) != LARDER_OK)
         return;
-    if (!review_targets(m) || !coordinator_review_moves(m))
+    if (!review_targets(m, is_calm) || !coordinator_review_moves(m))
         return;
     count_copies(m);
     /* those that lack the most replicas come first */

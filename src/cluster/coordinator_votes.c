@@ -50,12 +50,31 @@ static bool is_vote_replaceable(const struct cluster_member *m) {
     return is_anybody || voters > wanted_voters(m);
 }
 
-/* Nothing is left to be given up. Who leaves by force does not wait for another voter. */
+/* Whether the voters that live are a majority without it. */
+static bool is_majority_without(const struct cluster_member *m, const struct member *member) {
+    const struct raft_configuration *core = raft_get_configuration(m->raft);
+    uint32_t voters = 0, living = 0;
+    for (uint32_t i = 0; i < core->count; i++) {
+        const struct member *other = configuration_find_node(m->configuration, core->members[i].id);
+        voters += core->members[i].is_voter;
+        living += core->members[i].is_voter && other != NULL && other != member &&
+                  other->state != MEMBER_DOWN &&
+                  !failure_detector_suspects(m->detector, other->number, m->now_us);
+    }
+    return living > voters / 2;
+}
+
+/* Nothing is left to be given up. Who leaves by force does not wait for another voter, and nobody
+ * goes without whom the others could decide nothing any more. */
 bool coordinator_has_departed(const struct cluster_member *m, const struct member *member) {
-    if (!departure_is_empty(m->configuration, member))
+    const struct configuration *c = m->configuration;
+    bool is_free = departure_is_for_good(member) ? departure_is_empty(c, member)
+                                                 : departure_may_pause(c, member);
+    if (!is_free || !is_core_voter(m, member->node) || CLUSTER_MUTATED(MUTANT_LEAVER_KEEPS_VOTE))
+        return is_free;
+    if (!is_majority_without(m, member) && !CLUSTER_MUTATED(MUTANT_LEAVER_STOPS_GROUP))
         return false;
-    return member->departure == DEPARTURE_FORCED || !is_core_voter(m, member->node) ||
-           !is_vote_replaceable(m) || CLUSTER_MUTATED(MUTANT_LEAVER_KEEPS_VOTE);
+    return member->departure != DEPARTURE_LEAVE || !is_vote_replaceable(m);
 }
 
 /* ---- the core's members ---- */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Who may go, and when: pure functions of the configuration.
  *
- *      ACTIVE -- DRAIN -->  DRAINING   leads nothing new; the coordinator moves what it leads and
- *                              |       holds to others
- *                              |       no seat is left, and nothing waits for its vote
+ *      ACTIVE -- DRAIN -->  DRAINING   leads nothing new; the coordinator moves what it leads to
+ *                              |       others, and what it holds unless it only restarts
+ *                              |       it may go: see below
  *                            DOWN      the process may end
  *                              |
- *                           removed
+ *           removed; or, RESTART, back as ACTIVE by JOIN, or given up by DRAIN with NONE
  *
  * What would leave a partition with fewer replicas than it should have and could have waits: for
  * another member, or for the operator who insists (DEPARTURE_FORCED). */
@@ -22,10 +22,24 @@
 bool departure_leaves_enough(const struct configuration *configuration,
                              const struct partition_config *partition, uint32_t number);
 
-/* It drains, and no partition has it as a replica any more. */
+/* It drains, and no partition has it as a replica any more, nor, unless it leaves by force, waits
+ * for the data that it may still have. */
 bool departure_is_empty(const struct configuration *configuration, const struct member *member);
+
+/* It drains to restart, leads nothing, and whatever it holds another in-sync member holds too: so
+ * many others as min-insync asks for, or as there are. */
+bool departure_may_pause(const struct configuration *configuration, const struct member *member);
 
 /* It is not expected to come back. */
 bool departure_is_for_good(const struct member *member);
+
+/* It restarts: nobody else gets its replicas. */
+bool departure_keeps_place(const struct member *member);
+
+/* Whether any one member may be lost without any effect but a failover: every partition has all its
+ * replicas, in sync and where they should be, nobody is about to go or to come back, and the voters
+ * that live are a majority without any one of them. A single voter is never safe. */
+bool cluster_is_safe(const struct configuration *configuration,
+                     const struct raft_configuration *core);
 
 #endif

@@ -3,6 +3,7 @@
  * before the next input. What is asked for while an output is being used waits in a queue. */
 #include "cluster/member.h"
 
+#include "cluster/departures.h"
 #include "cluster/member_core.h"
 #include "raft/bytes.h"
 #include "raft/codec.h"
@@ -18,7 +19,8 @@ static void set_defaults(struct member_options *o) {
     o->entries_per_snapshot = o->entries_per_snapshot == 0 ? 1000 : o->entries_per_snapshot;
     o->remove_after_us = o->remove_after_us == 0 ? 30000000 : o->remove_after_us;
     o->recovery_wait_us = o->recovery_wait_us == 0 ? 10000000 : o->recovery_wait_us;
-    o->calm_us = o->calm_us == 0 ? 5000000 : o->calm_us;
+    o->calm_us = o->calm_us == 0 ? 30000000 : o->calm_us;
+    o->restart_keep_us = o->restart_keep_us == 0 ? 300000000 : o->restart_keep_us;
     o->moves_max = o->moves_max == 0 ? 2 : o->moves_max;
     o->moves_max = o->moves_max < MEMBER_COPIES_MAX ? o->moves_max : MEMBER_COPIES_MAX;
     o->copy_timeout_us = o->copy_timeout_us == 0 ? 60000000 : o->copy_timeout_us;
@@ -352,7 +354,8 @@ void member_receive(struct cluster_member *m, struct slice bytes, int64_t now_us
 }
 
 void member_drain(struct cluster_member *m, enum member_departure departure) {
-    m->departure = departure;
+    bool keeps_nothing = departure == DEPARTURE_RESTART && !m->options.self.is_durable;
+    m->departure = keeps_nothing ? DEPARTURE_LEAVE : departure;
 }
 
 /* ---- questions ---- */
@@ -383,4 +386,9 @@ uint64_t member_applied(const struct cluster_member *m) {
 
 bool member_may_leave(const struct cluster_member *m) {
     return m->departure != DEPARTURE_NONE && m->has_configuration && m->number == CLUSTER_NOBODY;
+}
+
+bool member_is_safe(const struct cluster_member *m) {
+    return m->has_configuration && m->number != CLUSTER_NOBODY && m->applied >= m->known_index &&
+           cluster_is_safe(m->configuration, raft_get_configuration(m->raft));
 }

@@ -76,8 +76,10 @@ struct member_options {
     uint32_t entries_per_snapshot; /* 0: 1,000 */
     int64_t remove_after_us;       /* members without a disk that are down are removed; 0: 30 s */
     int64_t recovery_wait_us; /* a lost partition waits for the rest of its last set; 0: 10 s */
-    int64_t calm_us;    /* nothing is moved for balance sooner after a change of members; 0: 5 s */
-    uint32_t moves_max; /* copies from and to one member at a time; 0: 2; at most 16 */
+    int64_t calm_us; /* so long everybody was there and every partition had all its replicas before
+                        anything is moved for balance; 0: 30 s */
+    int64_t restart_keep_us; /* the place of a member that restarts is kept; 0: 5 min */
+    uint32_t moves_max;      /* copies from and to one member at a time; 0: 2; at most 16 */
     int64_t copy_timeout_us; /* a copy without progress is given up after; 0: 60 s */
 };
 
@@ -117,9 +119,14 @@ enum larder_status member_storage(struct cluster_member *member, const struct ra
 /* Nobody listens at the address of a member: its process is gone. */
 void member_refused(struct cluster_member *member, const struct member_address *address,
                     int64_t now_us);
-/* Give up all seats, then go down; member_may_leave says when that is done. Unless it is FORCED it
- * waits while a partition would have fewer replicas than it should have and could have. Another
- * departure replaces the one before; NONE takes it back: it joins again if it was let go. */
+/* Depart; member_may_leave says when the process may end.
+ *   RESTART  for a member with a disk: hands its primaries off and waits until others hold what it
+ *            holds. Its place is kept for restart_keep_us. In memory the same as LEAVE.
+ *   LEAVE    gives up everything, its vote too; waits while a partition would have fewer replicas
+ *            than it should have and could have
+ *   FORCED   the same without waiting for that
+ *   NONE     takes it back; it joins again if it was let go
+ * How long the caller waits before it ends the process anyway is its own affair. */
 void member_drain(struct cluster_member *member, enum member_departure departure);
 
 /* The operator says that the majority of the config group is gone for ever: this member begins a
@@ -150,8 +157,10 @@ const struct raft *member_raft(const struct cluster_member *member);
 bool member_is_coordinator(const struct cluster_member *member);
 /* Index up to which the configuration is applied. */
 uint64_t member_applied(const struct cluster_member *member);
-/* All seats are given up and it is no member any more. */
+/* It departs, and was let go. */
 bool member_may_leave(const struct cluster_member *member);
+/* Any one member may be lost, as far as is known here: see cluster_is_safe (departures.h). */
+bool member_is_safe(const struct cluster_member *member);
 /* How full the fullest other machine with a replica of the partition is, as it last told. */
 uint32_t member_pressure(const struct cluster_member *member, uint32_t partition);
 /* The median of what the wall clocks of the members show now. */

@@ -94,6 +94,8 @@ struct coordinator {
     int64_t since_us;
     uint64_t proposed_index; /* of its own newest entry: it decides again when that is applied */
     int64_t changed_us;      /* when members last changed */
+    int64_t unrest_us;       /* when somebody or a replica was last missing, or on its way */
+    bool is_calm;            /* neither for calm_us */
     uint64_t members_hash;
     int64_t ceiling_us; /* when the ceiling was last raised */
     int64_t reviewed_us;

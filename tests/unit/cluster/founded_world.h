@@ -32,7 +32,8 @@ static struct frame frames[FRAMES_MAX];
 static size_t frame_first, frame_count;
 static uint32_t cut; /* bit per member: it is cut off from all others */
 static int64_t now_us;
-static bool has_partitions;
+static bool has_partitions, are_durable;
+static int64_t calm_us;
 static struct cluster_settings settings;
 static const struct allocator *allocator;
 
@@ -98,7 +99,8 @@ static inline struct member self_of(uint32_t at, uint64_t incarnation) {
     return (struct member){.node = {{7, at + 1 + 100 * incarnation}},
                            .incarnation = incarnation,
                            .address = address_of(at),
-                           .weight = 100};
+                           .weight = 100,
+                           .is_durable = are_durable};
 }
 
 static inline enum larder_status start(uint32_t at, uint64_t incarnation, uint32_t founder_count) {
@@ -136,7 +138,8 @@ static inline enum larder_status start(uint32_t at, uint64_t incarnation, uint32
                                            .seed = at + 1,
                                            .entries_per_snapshot = 50,
                                            .remove_after_us = 3000000,
-                                           .calm_us = 500000};
+                                           .calm_us = calm_us,
+                                           .restart_keep_us = 5000000};
     return member_create(&options, &how, &place->host, now_us, allocator, &place->member);
 }
 
@@ -173,7 +176,8 @@ static inline int begin(void **state) {
     (void)state;
     now_us = 1000000;
     cut = 0;
-    has_partitions = false;
+    has_partitions = are_durable = false;
+    calm_us = 500000;
     settings = CLUSTER_DEFAULT_SETTINGS;
     allocator = &ALLOCATOR_SYSTEM;
     memset(places, 0, sizeof(places));

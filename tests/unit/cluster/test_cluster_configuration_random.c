@@ -202,8 +202,14 @@ static enum config_outcome model_drain(struct model *m, const struct config_entr
     struct model_member *member = &m->members[entry->drain.number];
     if (member->incarnation != entry->drain.incarnation)
         return CONFIG_STALE;
-    if (member->state == MEMBER_DOWN || member->departure == entry->drain.departure)
+    if (member->departure == entry->drain.departure)
         return CONFIG_REFUSED;
+    if (member->state == MEMBER_DOWN) {
+        if (member->departure != DEPARTURE_RESTART || entry->drain.departure != DEPARTURE_NONE)
+            return CONFIG_REFUSED;
+        member->departure = DEPARTURE_NONE;
+        return CONFIG_APPLIED;
+    }
     member->departure = entry->drain.departure;
     member->state = member->departure == DEPARTURE_NONE ? MEMBER_ACTIVE : MEMBER_DRAINING;
     return CONFIG_APPLIED;

@@ -193,6 +193,241 @@ static void the_only_voter_is_replaced_before_it_leaves(void **state) {
                            "  2 active, leads some, holds 8, votes\n");
 }
 
+/* Of three voters one is dead: without another one the third could decide nothing. */
+static void nobody_goes_without_whom_there_is_no_majority(void **state) {
+    static const enum member_departure WAYS[] = {DEPARTURE_LEAVE, DEPARTURE_FORCED,
+                                                 DEPARTURE_RESTART};
+    for (uint32_t way = 0; way < 3; way++) {
+        begin_with_partitions(state);
+        are_durable = true;
+        found(3);
+        uint32_t dead = coordinator() == 2 ? 1 : 2, leaving = 3 - coordinator() - dead;
+        stop(dead);
+        run(2000);
+        assert_true(has_voter(leaving));
+        drain(leaving, WAYS[way]);
+        run(5000);
+        assert_false(member_may_leave(places[leaving].member));
+        end(state);
+    }
+}
+
+/* A member that has the last data of a lost partition stays for it, unless it is forced. */
+static void a_source_stays_until_its_data_is_taken(void **state) {
+    (void)state;
+    found(3);
+    struct configuration *c = NULL;
+    assert_int_equal(configuration_create((struct raft_id){{1, 2}}, 1, 1, 4, &ALLOCATOR_SYSTEM, &c),
+                     LARDER_OK);
+    const struct member founder = self_of(0, 1);
+    assert_int_equal(configuration_found(c, &founder, 1, &settings), LARDER_OK);
+    c->members[0].state = MEMBER_DRAINING;
+    c->members[0].departure = DEPARTURE_LEAVE;
+    c->partitions[0].last = c->partitions[0].in_sync;
+    c->partitions[0].in_sync = (struct member_set){0};
+    assert_false(departure_is_empty(c, &c->members[0]));
+    c->members[0].departure = DEPARTURE_FORCED;
+    assert_true(departure_is_empty(c, &c->members[0]));
+    configuration_destroy(c);
+}
+
+/* ---- restarts ---- */
+
+static void say_targets(const char *what) {
+    const struct configuration *c = configuration_at(coordinator());
+    golden_say(&golden, "%s:", what);
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        const struct member_set *target = &c->partitions[p].target;
+        for (uint8_t i = 0; i < target->count; i++)
+            golden_say(&golden, "%s%u", i == 0 ? " " : "+", (unsigned)target->members[i]);
+    }
+    golden_say(&golden, "\n");
+}
+
+static void a_member_that_restarts_keeps_its_place(void **state) {
+    (void)state;
+    are_durable = true;
+    found(4);
+    run(2000);
+    say_targets("before");
+    drain(3, DEPARTURE_RESTART);
+    run_until_it_may_leave(3);
+    say("it has stopped");
+    run(3000);
+    say_targets("three seconds later");
+    drain(3, DEPARTURE_NONE);
+    run(2000);
+    say_targets("it is back");
+    say("it is back");
+    golden_expect(&golden, "before: 1+2 1+3 2+4 3+4 1+2 3+4 1+3 2+4\n"
+                           "it has stopped\n"
+                           "  1 active, leads some, holds 4, votes\n"
+                           "  2 active, leads some, holds 4, votes\n"
+                           "  3 active, leads some, holds 4, votes\n"
+                           "  4 down, leads none, holds 0\n"
+                           "three seconds later: 1+2 1+3 2+4 3+4 1+2 3+4 1+3 2+4\n"
+                           "it is back: 1+2 1+3 2+4 3+4 1+2 3+4 1+3 2+4\n"
+                           "it is back\n"
+                           "  1 active, leads some, holds 4, votes\n"
+                           "  2 active, leads some, holds 4, votes\n"
+                           "  3 active, leads some, holds 4, votes\n"
+                           "  4 active, leads none, holds 4\n");
+}
+
+static void the_place_of_one_that_does_not_come_back_is_given_away(void **state) {
+    (void)state;
+    are_durable = true;
+    found(4);
+    run(2000);
+    drain(3, DEPARTURE_RESTART);
+    run_until_it_may_leave(3);
+    run(8000);
+    say("eight seconds later");
+    say_targets("targets");
+    golden_expect(&golden, "eight seconds later\n"
+                           "  1 active, leads some, holds 6, votes\n"
+                           "  2 active, leads some, holds 5, votes\n"
+                           "  3 active, leads some, holds 5, votes\n"
+                           "  4 down, leads none, holds 0\n"
+                           "targets: 1+2 1+3 1+2 2+3 1+2 1+3 1+3 2+3\n");
+}
+
+static void in_memory_a_restart_is_a_leave(void **state) {
+    (void)state;
+    found(4);
+    drain(3, DEPARTURE_RESTART);
+    run_until_it_may_leave(3);
+    run(500);
+    assert_null(configuration_find_member(configuration_at(coordinator()), 4));
+}
+
+/* One after the other: what both hold would have nobody. */
+static void the_second_waits_until_the_first_is_back(void **state) {
+    (void)state;
+    are_durable = true;
+    found(3);
+    run(8000);
+    drain(1, DEPARTURE_RESTART);
+    run_until_it_may_leave(1);
+    drain(2, DEPARTURE_RESTART);
+    run(3000);
+    assert_false(member_may_leave(places[2].member));
+    say("the second waits");
+    drain(1, DEPARTURE_NONE);
+    run_until_it_may_leave(2);
+    say("the first is back");
+    golden_expect(&golden, "the second waits\n"
+                           "  1 active, leads some, holds 6, votes\n"
+                           "  2 down, leads none, holds 0, votes\n"
+                           "  3 draining, leads some, holds 5, votes\n"
+                           "the first is back\n"
+                           "  1 active, leads some, holds 6, votes\n"
+                           "  2 active, leads some, holds 5, votes\n"
+                           "  3 down, leads none, holds 0, votes\n");
+}
+
+/* With two of three left all writes go on; with one they would be refused. */
+static void who_restarts_leaves_as_many_as_min_insync_asks_for(void **state) {
+    (void)state;
+    struct configuration *c = NULL;
+    struct member founders[3];
+    settings.replica_count = 3;
+    settings.min_insync = 2;
+    for (uint32_t i = 0; i < 3; i++)
+        founders[i] = self_of(i, 1);
+    assert_int_equal(configuration_create((struct raft_id){{1, 2}}, 1, 1, 4, &ALLOCATOR_SYSTEM, &c),
+                     LARDER_OK);
+    assert_int_equal(configuration_found(c, founders, 3, &settings), LARDER_OK);
+    struct partition_config *p = &c->partitions[0];
+    struct member *m = &c->members[p->primary == 3 ? 1 : 2];
+    assert_false(departure_may_pause(c, m));
+    m->state = MEMBER_DRAINING;
+    m->departure = DEPARTURE_RESTART;
+    assert_true(departure_may_pause(c, m));
+    uint32_t other = 6 - m->number - p->primary;
+    member_set_remove(&p->in_sync, other);
+    assert_false(departure_may_pause(c, m)); /* the other could be in sync: it waits for that */
+    c->members[other - 1].state = MEMBER_DOWN;
+    assert_true(departure_may_pause(c, m));
+    p->primary = m->number;
+    assert_false(departure_may_pause(c, m));
+    configuration_destroy(c);
+}
+
+/* ---- safety ---- */
+
+static bool is_safe(uint32_t at) {
+    return member_is_safe(places[at].member);
+}
+
+static void safe_is_what_survives_the_loss_of_any_one(void **state) {
+    (void)state;
+    are_durable = true;
+    found(3);
+    run(2000);
+    assert_true(is_safe(0) && is_safe(1) && is_safe(2));
+    drain(2, DEPARTURE_RESTART);
+    run_until_it_may_leave(2);
+    assert_false(is_safe(0) || is_safe(1) || is_safe(2));
+    drain(2, DEPARTURE_NONE);
+    run(2000);
+    assert_true(is_safe(0) && is_safe(1) && is_safe(2));
+    drain(2, DEPARTURE_LEAVE);
+    run(5000);
+    assert_int_equal(configuration_at(0)->member_count, 2);
+    assert_false(is_safe(0) || is_safe(1)); /* one of them has the only vote */
+}
+
+static void replicas_that_are_missing_are_not_safe(void **state) {
+    (void)state;
+    settings.replica_count = 3;
+    found(3);
+    run(2000);
+    assert_true(is_safe(0));
+    const struct configuration *c = configuration_at(0);
+    uint32_t p = 0;
+    while (c->partitions[p].primary == 3)
+        p++;
+    has_partitions = false; /* nobody adds it again */
+    const struct config_entry shrink = {
+        .type = CONFIG_SHRINK,
+        .change = {.partition = p, .epoch = c->partitions[p].epoch, .member = 3}};
+    member_propose(places[0].member, &shrink);
+    run(1000);
+    assert_false(is_safe(0));
+}
+
+/* ---- balance ---- */
+
+static uint32_t count_held(uint32_t number) {
+    const struct configuration *c = configuration_at(coordinator());
+    uint32_t held = 0;
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        held += member_set_has(&c->partitions[p].in_sync, number);
+    return held;
+}
+
+/* A newcomer waits until nothing was amiss for long enough; whatever is missing does not. */
+static void for_balance_nothing_moves_before_it_is_calm(void **state) {
+    (void)state;
+    calm_us = 4000000;
+    found(3);
+    run(6000);
+    assert_int_equal(start(3, 1, 0), LARDER_OK);
+    run(3000);
+    assert_int_equal(count_held(4), 0);
+    cut = 1u << (coordinator() == 2 ? 1 : 2);
+    run(1500);
+    assert_true(count_held(4) > 0); /* for those that had lost one */
+    uint32_t held = count_held(4);
+    cut = 0;
+    run(2500);
+    assert_int_equal(count_held(4), held);
+    run(6000);
+    golden_say(&golden, "needed %u, balanced %u\n", (unsigned)held, (unsigned)count_held(4));
+    golden_expect(&golden, "needed 5, balanced 4\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin_with_partitions, end)
 
 int main(void) {
@@ -207,6 +442,16 @@ int main(void) {
         TEST(another_votes_before_a_voter_leaves),
         TEST(the_coordinator_hands_leadership_over_and_leaves),
         TEST(the_only_voter_is_replaced_before_it_leaves),
+        TEST(nobody_goes_without_whom_there_is_no_majority),
+        TEST(a_source_stays_until_its_data_is_taken),
+        TEST(a_member_that_restarts_keeps_its_place),
+        TEST(the_place_of_one_that_does_not_come_back_is_given_away),
+        TEST(in_memory_a_restart_is_a_leave),
+        TEST(the_second_waits_until_the_first_is_back),
+        TEST(who_restarts_leaves_as_many_as_min_insync_asks_for),
+        TEST(safe_is_what_survives_the_loss_of_any_one),
+        TEST(replicas_that_are_missing_are_not_safe),
+        TEST(for_balance_nothing_moves_before_it_is_calm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
