@@ -145,17 +145,17 @@ enum cluster_mutant {
     /* what was found by random worlds of replicas */
     MUTANT_NEW_LOG_SAYS_MOVED = 282, /* a write is MOVED if a log that began anew lacks it */
     MUTANT_WORD_BEFORE_SEAT = 283,   /* complete is who said so before it lost its seat */
-    /* who leaves */
-    MUTANT_DRAIN_BELOW_COUNT = 291,  /* a drain leaves fewer replicas than there should be */
-    MUTANT_FORCED_LEAVE_WAITS = 292, /* ... and one by force waits like any other */
-    MUTANT_LEAVER_KEEPS_VOTE = 293,  /* a voter goes before another votes in its place */
-    MUTANT_SOURCE_LEAVES = 295,      /* a member leaves with the data that a lost partition needs */
-    MUTANT_RESTART_ALONE = 296,      /* a member stops although it alone holds or leads something */
-    MUTANT_RESTART_LOSES_PLACE = 297, /* replicas of a member that restarts go elsewhere at once */
-    MUTANT_SAFE_WITH_ONE_VOTER = 298, /* safe although the loss of a voter stops the group */
-    MUTANT_BALANCE_AT_ONCE = 299,     /* replicas move for balance while others are missing */
-    MUTANT_LEAVER_STOPS_GROUP = 300,  /* a voter goes without which there is no majority */
-    MUTANT_LEAVER_LEADS_ON = 294,     /* a coordinator that departs hands leadership to nobody */
+    /* who leaves, and balance */
+    MUTANT_DRAIN_BELOW_COUNT = 330,  /* a drain leaves fewer replicas than there should be */
+    MUTANT_FORCED_LEAVE_WAITS = 331, /* ... and one by force waits like any other */
+    MUTANT_LEAVER_KEEPS_VOTE = 332,  /* a voter goes before another votes in its place */
+    MUTANT_LEAVER_LEADS_ON = 333,    /* a coordinator that departs hands leadership to nobody */
+    MUTANT_LEAVER_STOPS_GROUP = 334, /* a voter goes without which there is no majority */
+    MUTANT_SOURCE_LEAVES = 335,      /* a member leaves with the data that a lost partition needs */
+    MUTANT_RESTART_ALONE = 336,      /* a member stops although it alone holds or leads something */
+    MUTANT_RESTART_LOSES_PLACE = 337, /* replicas of a member that restarts go elsewhere at once */
+    MUTANT_SAFE_WITH_ONE_VOTER = 338, /* safe although the loss of a voter stops the group */
+    MUTANT_BALANCE_AT_ONCE = 339,     /* replicas move for balance while others are missing */
     /* requests of several commands, recovery by force, memory */
     MUTANT_STALE_ACK_SYNCED = 260,      /* an old acknowledgement says that a replica is complete */
     MUTANT_TOKEN_BELOW_RESET = 261,     /* new tokens are below what a reset partition takes */
