@@ -16,6 +16,7 @@ enum {
     REPORT_US = 500000, /* a suspicion counts for so long */
     DEAF_US = 500000,   /* a link that works one way only is noticed after */
     CEILING_EVERY_US = 30000000,
+    PARTITIONS_TOUCHED_MAX = 2000000, /* by entries proposed at once, each of which touches all */
 };
 
 enum larder_status coordinator_create(struct cluster_member *m) {
@@ -26,12 +27,19 @@ enum larder_status coordinator_create(struct cluster_member *m) {
     return c->losses == NULL || c->copies == NULL ? LARDER_NO_MEMORY : coordinator_moves_create(m);
 }
 
+void coordinator_forget_placement(struct coordinator *c) {
+    placement_destroy(c->placement);
+    placement_abandon(c->plan);
+    c->placement = NULL;
+    c->plan = NULL;
+}
+
 void coordinator_destroy(struct cluster_member *m) {
     struct coordinator *c = &m->coordinator;
     allocator_release(m->allocator, c->losses, m->options.partition_count * sizeof(*c->losses));
     allocator_release(m->allocator, c->copies, m->options.members_max * sizeof(*c->copies));
     coordinator_moves_destroy(m);
-    placement_destroy(c->placement);
+    coordinator_forget_placement(c);
 }
 
 bool coordinator_propose(struct cluster_member *m, const struct config_entry *entry) {
@@ -133,6 +141,7 @@ static bool review_members(struct cluster_member *m) {
     struct configuration *c = m->configuration;
     uint32_t living = count_living(c);
     uint32_t others = living > 2 ? living - 2 : 0;
+    uint32_t touched = 0;
     for (uint32_t i = 0; i < c->member_count; i++) {
         const struct member *member = &c->members[i];
         struct config_entry entry = {
@@ -147,7 +156,8 @@ static bool review_members(struct cluster_member *m) {
                 .drain = {member->number, member->incarnation, DEPARTURE_NONE}};
         else
             continue;
-        if (!coordinator_propose(m, &entry))
+        touched += c->partition_count;
+        if (!coordinator_propose(m, &entry) || touched >= PARTITIONS_TOUCHED_MAX)
             return false;
     }
     return true;
@@ -187,8 +197,7 @@ void coordinator_view(struct cluster_member *m) {
         return;
     c->members_hash = hash;
     c->changed_us = m->now_us;
-    placement_destroy(c->placement);
-    c->placement = NULL;
+    coordinator_forget_placement(c);
 }
 
 /* ---- the rest ---- */
@@ -215,8 +224,7 @@ static void begin(struct cluster_member *m, uint64_t term) {
     c->reviewed_us = m->now_us;
     c->moves.count = 0;
     memset(c->losses, 0, m->options.partition_count * sizeof(*c->losses));
-    placement_destroy(c->placement);
-    c->placement = NULL;
+    coordinator_forget_placement(c);
     m->is_round_open = false;
 }
 

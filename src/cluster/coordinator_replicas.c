@@ -5,7 +5,10 @@
 #include "cluster/mutants.h"
 #include "raft/bytes.h"
 
-enum { ENTRIES_PER_REVIEW = 32 }; /* targets that are changed at once */
+enum {
+    ENTRIES_PER_REVIEW = 32,    /* targets that are changed at once */
+    PLACEMENT_EFFORT = 4000000, /* about 10 ms */
+};
 
 static bool same_set(const struct member_set *a, const struct member_set *b) {
     return a->count == b->count &&
@@ -57,10 +60,8 @@ static bool note_calm(struct cluster_member *m) {
     int64_t since_us = c->changed_us > c->unrest_us ? c->changed_us : c->unrest_us;
     c->is_calm =
         m->now_us - since_us >= m->options.calm_us || CLUSTER_MUTATED(MUTANT_BALANCE_AT_ONCE);
-    if (c->is_calm && !was_calm) {
-        placement_destroy(c->placement);
-        c->placement = NULL;
-    }
+    if (c->is_calm && !was_calm)
+        coordinator_forget_placement(c);
     return c->is_calm;
 }
 
@@ -185,14 +186,24 @@ static void move_primary(struct cluster_member *m, uint32_t p, bool is_calm) {
         }
 }
 
+/* A part at a time: whoever leads has voters to answer. */
+static bool make_placement(struct cluster_member *m) {
+    struct coordinator *c = &m->coordinator;
+    if (c->placement != NULL)
+        return true;
+    if (c->plan == NULL && placement_begin(m->configuration, m->allocator, &c->plan) != LARDER_OK)
+        return false;
+    if (!placement_continue(c->plan, m->configuration, PLACEMENT_EFFORT))
+        return false;
+    c->placement = placement_end(c->plan);
+    c->plan = NULL;
+    return true;
+}
+
 void coordinator_review_replicas(struct cluster_member *m) {
     const struct configuration *c = m->configuration;
-    struct coordinator *coordinator = &m->coordinator;
     bool is_calm = note_calm(m);
-    if (coordinator->placement == NULL &&
-        placement_create(c, m->allocator, &coordinator->placement) != LARDER_OK)
-        return;
-    if (!review_targets(m, is_calm) || !coordinator_review_moves(m))
+    if (!make_placement(m) || !review_targets(m, is_calm) || !coordinator_review_moves(m))
         return;
     count_copies(m);
     /* those that lack the most replicas come first */

@@ -102,6 +102,7 @@ struct coordinator {
     int64_t transferred_us;
     struct coordinator_loss *losses; /* per partition */
     struct placement *placement;     /* NULL: to be made anew */
+    struct placement_plan *plan;     /* ... and it is being made; NULL: not begun */
     uint32_t *copies;                /* scratch, per member: copies under way from and to it */
     struct coordinator_moves moves;
 };
@@ -219,6 +220,7 @@ void member_take_read(struct cluster_member *m, const struct raft_read_state *st
 enum larder_status coordinator_create(struct cluster_member *m);
 void coordinator_destroy(struct cluster_member *m);
 void coordinator_tick(struct cluster_member *m);
+void coordinator_forget_placement(struct coordinator *c);
 void coordinator_view(struct cluster_member *m);
 uint32_t coordinator_count_reports(const struct cluster_member *m, uint32_t suspect);
 /* The partition's present epoch, term and the member's incarnation are filled in. */

@@ -217,15 +217,25 @@ struct member_peer *member_find_peer(const struct cluster_member *m, uint32_t nu
     return NULL;
 }
 
-static bool shares_partition(const struct configuration *c, uint32_t a, uint32_t b) {
+static void mark_close(struct cluster_member *m, const struct member_set *set) {
+    for (uint8_t i = 0; i < set->count; i++) {
+        struct member_peer *peer = member_find_peer(m, set->members[i]);
+        if (peer != NULL)
+            peer->is_close = true;
+    }
+}
+
+/* One pass over the partitions for all peers: there may be thousands of either. */
+static void mark_who_shares_a_partition(struct cluster_member *m) {
+    const struct configuration *c = m->configuration;
     for (uint32_t p = 0; p < c->partition_count; p++) {
         const struct partition_config *config = &c->partitions[p];
-        bool has_a = member_set_has(&config->in_sync, a) || member_set_has(&config->learners, a);
-        bool has_b = member_set_has(&config->in_sync, b) || member_set_has(&config->learners, b);
-        if (has_a && has_b)
-            return true;
+        if (!member_set_has(&config->in_sync, m->number) &&
+            !member_set_has(&config->learners, m->number))
+            continue;
+        mark_close(m, &config->in_sync);
+        mark_close(m, &config->learners);
     }
-    return false;
 }
 
 static bool is_voter(const struct cluster_member *m, struct raft_id node) {
@@ -238,6 +248,7 @@ static bool is_voter(const struct cluster_member *m, struct raft_id node) {
 
 static void set_peers(struct cluster_member *m) {
     const struct configuration *c = m->configuration;
+    bool votes = is_voter(m, m->options.self.node);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < m->peer_count; i++)
         if (configuration_find_member(c, m->peers[i].number) != NULL)
@@ -258,10 +269,10 @@ static void set_peers(struct cluster_member *m) {
                                          .reported_us = INT64_MIN / 2,
                                          .deaf_since_us = INT64_MAX,
                                          .down_since_us = INT64_MAX};
-        peer->is_close = c->member_count <= CLOSE_MEMBERS || is_voter(m, other->node) ||
-                         is_voter(m, m->options.self.node) ||
-                         shares_partition(c, other->number, m->number);
+        peer->is_close = c->member_count <= CLOSE_MEMBERS || votes || is_voter(m, other->node);
     }
+    if (c->member_count > CLOSE_MEMBERS && !votes)
+        mark_who_shares_a_partition(m);
 }
 
 static void set_leases(struct cluster_member *m) {

@@ -25,6 +25,23 @@ struct placement {
 LARDER_NODISCARD
 enum larder_status placement_create(const struct configuration *configuration,
                                     const struct allocator *allocator, struct placement **out);
+/* The same in parts, for who must not be away for long; `configuration` may change meanwhile, but
+ * for its members, their states and weights, the number of replicas and of partitions: then abandon
+ * it. Effort is counted in seats or partitions that are looked at: some nanoseconds each. */
+struct placement_plan;
+
+/* Returns owned in *out. Errors: as placement_create. */
+LARDER_NODISCARD
+enum larder_status placement_begin(const struct configuration *configuration,
+                                   const struct allocator *allocator, struct placement_plan **out);
+/* True: it is done. A little more than `effort` at most. */
+bool placement_continue(struct placement_plan *plan, const struct configuration *configuration,
+                        int64_t effort);
+/* Of one that is done. Takes ownership of `plan`, returns owned. */
+struct placement *placement_end(struct placement_plan *plan);
+/* NULL is allowed. */
+void placement_abandon(struct placement_plan *plan);
+
 /* NULL is allowed. */
 void placement_destroy(struct placement *placement);
 

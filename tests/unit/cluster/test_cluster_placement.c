@@ -4,6 +4,7 @@
  * table. */
 #include "cluster/placement.h"
 
+#include "support/test_allocator.h"
 #include "unit/cluster/golden.h"
 
 #include <stdlib.h>
@@ -142,11 +143,62 @@ static void a_draining_member_gets_nothing(void **state) {
     configuration_destroy(c);
 }
 
+static struct configuration *make_with_losses(void) {
+    struct configuration *c = make(60, 600, 3, 4, true);
+    for (uint32_t number = 1; number <= 6; number++) {
+        struct config_entry down = {.type = CONFIG_DOWN, .member = {number, 1}};
+        apply(c, &down);
+    }
+    return c;
+}
+
+static void in_parts_the_same_comes_of_it(void **state) {
+    (void)state;
+    struct configuration *c = make_with_losses();
+    struct placement_figures figures;
+    struct placement *whole = place(c, &figures);
+    struct placement_plan *plan;
+    assert_int_equal(placement_begin(c, &ALLOCATOR_SYSTEM, &plan), LARDER_OK);
+    uint32_t parts = 1;
+    while (!placement_continue(plan, c, 500))
+        parts++;
+    assert_true(parts > 100);
+    struct placement *pl = placement_end(plan);
+    assert_true(pl->moves > 0 && pl->moves == whole->moves);
+    assert_memory_equal(pl->targets, whole->targets, 600 * sizeof(*pl->targets));
+    assert_memory_equal(pl->primaries, whole->primaries, 600 * sizeof(*pl->primaries));
+    placement_destroy(pl);
+    placement_destroy(whole);
+    configuration_destroy(c);
+}
+
+static void what_is_abandoned_or_short_of_memory_gives_all_back(void **state) {
+    (void)state;
+    struct configuration *c = make_with_losses();
+    struct test_allocator limited;
+    struct placement_plan *plan;
+    enum larder_status status = LARDER_NO_MEMORY;
+    test_allocator_init(&limited);
+    for (uint64_t i = 1; status == LARDER_NO_MEMORY; i++) {
+        test_allocator_fail_in(&limited, i, 0);
+        status = placement_begin(c, &limited.base, &plan);
+        if (status != LARDER_OK)
+            assert_true(limited.heap_blocks == 0 && limited.heap_bytes == 0);
+    }
+    assert_int_equal(status, LARDER_OK);
+    assert_false(placement_continue(plan, c, 500));
+    placement_abandon(plan);
+    assert_true(limited.heap_blocks == 0 && limited.heap_bytes == 0);
+    configuration_destroy(c);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loads_are_fair_and_changes_move_little),
         cmocka_unit_test(with_too_few_members_each_holds_everything),
         cmocka_unit_test(a_draining_member_gets_nothing),
+        cmocka_unit_test(in_parts_the_same_comes_of_it),
+        cmocka_unit_test(what_is_abandoned_or_short_of_memory_gives_all_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
