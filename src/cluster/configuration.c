@@ -153,6 +153,7 @@ enum larder_status configuration_found(struct configuration *c, const struct mem
         partition->in_sync = partition->target;
         partition->primary = placement->primaries[p];
         partition->epoch = partition->term = 1;
+        partition->is_unleased = settings->quorum_policy == QUORUM_IN_SYNC;
         partition_config_settle(c, partition);
     }
     placement_destroy(placement);
@@ -256,6 +257,23 @@ enum config_outcome configuration_check(const struct configuration *c,
     }
 }
 
+/* Whoever does not hear that policy isr has ended goes on without the config lease. What was
+ * proposed before it began must not say that nobody does: it raises epochs. */
+static void apply_settings(struct configuration *c, const struct cluster_settings *settings) {
+    bool is_left_alone =
+        settings->quorum_policy == QUORUM_IN_SYNC && c->settings.quorum_policy != QUORUM_IN_SYNC;
+    c->settings = *settings;
+    note_leases(c);
+    for (uint32_t i = 0; i < c->partition_count; i++) {
+        struct partition_config *p = &c->partitions[i];
+        if (is_left_alone) {
+            p->is_unleased = true;
+            p->epoch += CLUSTER_MUTATED(MUTANT_POLICY_KEEPS_EPOCH) ? 0 : 1;
+        }
+        partition_config_settle(c, p);
+    }
+}
+
 static void apply(struct configuration *c, const struct config_entry *entry) {
     switch (entry->type) {
     case CONFIG_JOIN: apply_join(c, &entry->join); return;
@@ -267,12 +285,7 @@ static void apply(struct configuration *c, const struct config_entry *entry) {
         apply_drain(find_member(c, entry->drain.number), entry->drain.departure);
         return;
     case CONFIG_REMOVE: remove_member(c, find_member(c, entry->member.number)); return;
-    case CONFIG_SETTINGS:
-        c->settings = entry->settings;
-        note_leases(c);
-        for (uint32_t p = 0; p < c->partition_count; p++)
-            partition_config_settle(c, &c->partitions[p]);
-        return;
+    case CONFIG_SETTINGS: apply_settings(c, &entry->settings); return;
     case CONFIG_CEILING: c->ceiling = entry->ceiling; return;
     default: partition_config_apply(c, entry->type, &entry->change);
     }
@@ -344,6 +357,8 @@ static bool partition_is_sound(const struct configuration *c, const struct parti
     for (uint8_t i = 0; i < p->learners.count; i++)
         if (member_set_has(&p->in_sync, p->learners.members[i]))
             return false;
+    if (c->settings.quorum_policy == QUORUM_IN_SYNC && !p->is_unleased)
+        return false;
     return p->term <= p->epoch && p->term_index <= c->index;
 }
 

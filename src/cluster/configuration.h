@@ -15,6 +15,8 @@
  * - The in-sync set grows only by EXPAND: a learner, by its present incarnation, in this term.
  * - Seats belong to a process: JOIN with another incarnation, and DOWN, take them all.
  * - Term, epoch, member numbers and the token ceiling never fall.
+ * - A partition is marked as unleased from when policy isr begins to hold until, under policy
+ *   majority, a primary whose term has opened says that it serves under the config lease.
  *
  * Memory is obtained by configuration_create: applying never fails for lack of it. One thread. */
 #ifndef LARDER_CLUSTER_CONFIGURATION_H
@@ -71,6 +73,8 @@ struct partition_config {
     enum partition_state state;
     uint32_t primary;
     bool is_released;       /* the previous primary had stopped serving before the term began */
+    bool is_unleased;       /* somebody may serve it without the config lease: policy isr holds, or
+                               held when the last primary that said LEASED was not yet heard */
     uint64_t reset_term;    /* of the last RESET: what is of an older term is not data; 0: none */
     uint64_t reset_ceiling; /* no lock token before that RESET was above it */
     struct member_set in_sync; /* LOST: empty */
@@ -119,6 +123,7 @@ enum config_entry_type {
     CONFIG_ADD_LEARNER,
     CONFIG_REMOVE_LEARNER,
     CONFIG_TARGET,
+    CONFIG_LEASED, /* the primary is open, and serves under the config lease from now on */
     CONFIG_ENTRY_TYPE_END,
 };
 
@@ -126,8 +131,8 @@ struct config_partition_change {
     uint32_t partition;
     uint64_t epoch; /* applies only if this is the partition's */
     uint32_t member;
-    uint64_t incarnation;     /* EXPAND, RESTORE, RESET, ADD_LEARNER: of the member */
-    uint64_t term;            /* EXPAND: in which the learner caught up */
+    uint64_t incarnation;     /* EXPAND, RESTORE, RESET, ADD_LEARNER, LEASED: of the member */
+    uint64_t term;            /* EXPAND: in which the learner caught up; LEASED: which is open */
     uint64_t ceiling;         /* RESET: the token ceiling is at least this from now on */
     struct member_set target; /* TARGET */
 };

@@ -7,7 +7,8 @@
  *              ports 2 x u16 | zone 32 | machine 32 | weight u32 | durable u8
  *   set        count u8 | count times u32, ascending
  *   partition  epoch u64 | term u64 | term index u64 | lost index u64 | state u8 | primary u32 |
- *              released u8 | reset term u64 | in sync, learners, target, last: sets
+ *              released u8 | unleased u8 | reset term u64 | reset ceiling u64 |
+ *              in sync, learners, target, last: sets
  *   snapshot   version u8 | cluster 16 | generation u16 | index u64 | ceiling u64 |
  *              last number u32 | settings 8 x u32 | longest leases 2 x u32 | members u32 |
  *              partitions u32 | members | partitions | crc u32
@@ -22,7 +23,7 @@ enum {
     SNAPSHOT_VERSION = 1,
     SETTINGS_BYTES = 8 * 4,
     MEMBER_BYTES = 4 + 2 * 1 + 16 + 8 + CLUSTER_HOST_BYTES + 4 + 2 * CLUSTER_LABEL_BYTES + 4 + 1,
-    PARTITION_BYTES_FIXED = 6 * 8 + 1 + 4 + 1,
+    PARTITION_BYTES_FIXED = 6 * 8 + 1 + 4 + 2,
     SNAPSHOT_HEADER_BYTES = 1 + 16 + 2 + 8 + 8 + 4 + SETTINGS_BYTES + 4 * 4,
 };
 
@@ -236,6 +237,7 @@ static void write_partition(struct byte_writer *w, const struct partition_config
     write_unsigned(w, p->state, 1);
     write_unsigned(w, p->primary, 4);
     write_unsigned(w, p->is_released, 1);
+    write_unsigned(w, p->is_unleased, 1);
     write_unsigned(w, p->reset_term, 8);
     write_unsigned(w, p->reset_ceiling, 8);
     write_set(w, &p->in_sync);
@@ -253,6 +255,7 @@ static struct partition_config read_partition(struct byte_reader *r) {
     p.state = (enum partition_state)read_enum(r, PARTITION_LOST);
     p.primary = (uint32_t)read_unsigned(r, 4);
     p.is_released = read_flag(r);
+    p.is_unleased = read_flag(r);
     p.reset_term = read_unsigned(r, 8);
     p.reset_ceiling = read_unsigned(r, 8);
     p.in_sync = read_set(r);
@@ -388,6 +391,7 @@ const char *config_entry_name(enum config_entry_type type) {
         [CONFIG_ADD_LEARNER] = "ADD_LEARNER",
         [CONFIG_REMOVE_LEARNER] = "REMOVE_LEARNER",
         [CONFIG_TARGET] = "TARGET",
+        [CONFIG_LEASED] = "LEASED",
     };
     return type > 0 && type < CONFIG_ENTRY_TYPE_END ? NAMES[type] : "?";
 }

@@ -91,6 +91,14 @@ static uint32_t find_new_home(const struct cluster_member *m, uint32_t p) {
     return found;
 }
 
+/* Somebody may go on by itself, however long it hears nothing. */
+static bool may_be_served(const struct cluster_member *m, uint32_t p) {
+    const struct configuration *c = m->configuration;
+    bool is_unleased =
+        c->partitions[p].is_unleased && !CLUSTER_MUTATED(MUTANT_RESET_FORGETS_POLICY);
+    return is_unleased || c->settings.quorum_policy != QUORUM_MAJORITY;
+}
+
 /* Data is given up when every lease that might still be held has run out, and never where a
  * minority may go on by itself. */
 static bool reset(struct cluster_member *m, uint32_t p, int64_t lost_us) {
@@ -99,8 +107,7 @@ static bool reset(struct cluster_member *m, uint32_t p, int64_t lost_us) {
     uint32_t longest_ms = CLUSTER_MUTATED(MUTANT_RESET_FORGETS_LEASES)
                               ? settings->config_lease_ms
                               : m->configuration->longest_config_lease_ms;
-    if (home == CLUSTER_NOBODY || settings->loss_policy != LOSS_RESET ||
-        settings->quorum_policy != QUORUM_MAJORITY ||
+    if (home == CLUSTER_NOBODY || settings->loss_policy != LOSS_RESET || may_be_served(m, p) ||
         lost_us < (int64_t)RESET_LEASES * longest_ms * 1000)
         return true;
     struct config_entry entry = coordinator_change(m, CONFIG_RESET, p, home);

@@ -182,7 +182,11 @@ enum cluster_mutant {
     MUTANT_COPY_FOR_EVER = 291,          /* a copy without progress keeps its place */
     MUTANT_COPY_AGAIN_AT_ONCE = 292,     /* a copy that was given up is tried again at once */
     MUTANT_SOURCES_UNLIMITED = 293,      /* copies count where they go to, not where from */
-    MUTANT_SCRIPT_STOPPED_KEEPS = 268,   /* a script that was stopped leaves what it changed */
+    /* changes of settings */
+    MUTANT_RESET_FORGETS_POLICY = 286, /* RESET while somebody may not know that isr has ended */
+    MUTANT_POLICY_KEEPS_EPOCH = 287,   /* LEASED of before applies after isr came and went */
+    MUTANT_LEASED_BEFORE_OPEN = 288,   /* LEASED of a primary whose term is not open */
+    MUTANT_SCRIPT_STOPPED_KEEPS = 268, /* a script that was stopped leaves what it changed */
 };
 
 #ifdef CLUSTER_MUTANT

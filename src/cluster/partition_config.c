@@ -10,6 +10,7 @@
  *   {A}             DOWN A            LOST, last {A}
  *   LOST            RESTORE A         {A}, term + 1
  *   LOST            RESET C           {C}, term + 1, empty
+ *   unleased        LEASED A          primary A serves under the config lease, and nobody else
  */
 #include "cluster/partition_config.h"
 
@@ -79,6 +80,17 @@ static enum config_outcome check_new_primary(const struct partition_config *p,
     return CONFIG_APPLIED;
 }
 
+/* Its term is open, so nobody serves in an older one. */
+static enum config_outcome check_leased(const struct configuration *c,
+                                        const struct partition_config *p,
+                                        const struct config_partition_change *change) {
+    if (change->term != p->term || !is_live(c, change->member, change->incarnation))
+        return CONFIG_STALE;
+    bool may_say = change->member == p->primary && p->is_unleased &&
+                   c->settings.quorum_policy == QUORUM_MAJORITY;
+    return may_say ? CONFIG_APPLIED : CONFIG_REFUSED;
+}
+
 enum config_outcome partition_config_check(const struct configuration *c,
                                            enum config_entry_type type,
                                            const struct config_partition_change *change) {
@@ -105,6 +117,7 @@ enum config_outcome partition_config_check(const struct configuration *c,
             if (configuration_find_member(c, change->target.members[i]) == NULL)
                 return CONFIG_UNKNOWN_MEMBER;
         return change->target.count > 0 ? CONFIG_APPLIED : CONFIG_REFUSED;
+    case CONFIG_LEASED: return check_leased(c, p, change);
     default: return CONFIG_APPLIED; /* NOP */
     }
 }
@@ -183,6 +196,7 @@ void partition_config_apply(struct configuration *c, enum config_entry_type type
     case CONFIG_RESTORE: begin_term(c, p, change->member); break;
     case CONFIG_RESET: apply_reset(c, p, change); break;
     case CONFIG_TARGET: p->target = change->target; break;
+    case CONFIG_LEASED: p->is_unleased = false; break;
     default: break;
     }
     partition_config_settle(c, p);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the primary asks of the config group: SHRINK of the silent, EXPAND of learners that caught
- * up, TRANSFER when drained. One proposal at a time. One whose outcome stays unknown is settled by
- * another at the same epoch that always applies if the first did not: SHRINK or NOP. */
+ * up, LEASED when policy isr has ended, TRANSFER when drained. One proposal at a time. One whose
+ * outcome stays unknown is settled by another at the same epoch that always applies if the first
+ * did not: SHRINK or NOP. */
 #include "cluster/mutants.h"
 #include "cluster/replica_core.h"
 
@@ -9,19 +10,21 @@ void primary_propose(struct partition_replica *r, enum config_entry_type type, u
     if (r->out->has_proposal)
         return;
     const struct replica_peer *peer = primary_find_peer(r, member);
+    uint64_t incarnation = member == r->options.self ? r->options.incarnation
+                           : peer != NULL            ? peer->incarnation
+                                                     : 0;
     r->proposal = (struct replica_proposal){.is_open = true,
                                             .type = type,
                                             .epoch = r->view.epoch,
                                             .member = member,
                                             .proposed_us = r->now_us};
     r->out->has_proposal = true;
-    r->out->proposal =
-        (struct config_entry){.type = type,
-                              .change = {.partition = r->options.partition,
-                                         .epoch = r->view.epoch,
-                                         .member = member,
-                                         .incarnation = peer == NULL ? 0 : peer->incarnation,
-                                         .term = r->view.term}};
+    r->out->proposal = (struct config_entry){.type = type,
+                                             .change = {.partition = r->options.partition,
+                                                        .epoch = r->view.epoch,
+                                                        .member = member,
+                                                        .incarnation = incarnation,
+                                                        .term = r->view.term}};
 }
 
 static bool is_silent(const struct partition_replica *r, const struct replica_peer *peer) {
@@ -102,6 +105,14 @@ static bool check_room(struct partition_replica *r) {
     return false;
 }
 
+/* This term is open, so no older one is; and this member's settings are those of its view. */
+static bool check_policy(struct partition_replica *r) {
+    if (!r->view.is_unleased || r->settings.quorum_policy != QUORUM_MAJORITY)
+        return false;
+    primary_propose(r, CONFIG_LEASED, r->options.self);
+    return true;
+}
+
 void primary_check_proposals(struct partition_replica *r) {
     if (check_room(r) || check_backups(r))
         return;
@@ -109,6 +120,8 @@ void primary_check_proposals(struct partition_replica *r) {
         check_outcome(r);
     else if (r->role == REPLICA_DRAINING)
         check_hand_off(r);
-    else if (r->role == REPLICA_OPEN)
+    else if (r->role == REPLICA_OPEN && !check_policy(r))
         check_learners(r);
+    else if (r->role == REPLICA_ELECTED && CLUSTER_MUTATED(MUTANT_LEASED_BEFORE_OPEN))
+        (void)check_policy(r);
 }

@@ -447,7 +447,7 @@ bool cluster_data_synced(struct cluster_data *d, uint64_t ticket, enum larder_st
 bool cluster_data_offer(const struct cluster_data *d, uint32_t partition,
                         struct log_position *out_end) {
     bool has_data = d->was_in_sync[partition] || CLUSTER_MUTATED(MUTANT_OFFER_NOTHING);
-    if (!d->settings->is_durable || d->store == NULL || !has_data)
+    if (d->store == NULL || !has_data)
         return false;
     const struct partition_replica *r = partition_replica(d->partitions[partition]);
     *out_end = replica_log_end(&r->log);

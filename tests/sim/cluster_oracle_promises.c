@@ -73,7 +73,7 @@ static void check_config(struct cluster_oracle *o, struct sim_machine *machine,
                          struct cluster_member *member, const struct partition_replica *r) {
     uint64_t next = member_applied(member) + 1;
     size_t at = next % ORACLE_INDEXES;
-    int64_t lease_us = (int64_t)r->settings.config_lease_ms * 1000;
+    int64_t lease_us = (int64_t)o->after->longest_config_lease_ms * 1000;
     if (r->settings.quorum_policy == QUORUM_MAJORITY && o->applied_index[at] == next &&
         o->applied[at] + lease_us < o->world->now_us)
         oracle_violate(o, machine, "I5: a primary serves that has not heard of the config group");

@@ -43,6 +43,18 @@ void cluster_world_draw(uint64_t seed, uint32_t machine_count, struct cluster_si
     out->copy_bytes_per_second = PICK(&random, 0, 0, 4000);
 }
 
+struct cluster_settings cluster_settings_draw(uint64_t draw, const struct configuration *c) {
+    struct random random = random_seeded(draw);
+    struct cluster_settings s = c->settings;
+    switch (random_below(&random, 4)) {
+    case 0: s.min_insync = least(PICK(&random, 1, 1, 2), s.replica_count); break;
+    case 1: draw_durations(&random, &s); break;
+    default:
+        s.quorum_policy = s.quorum_policy == QUORUM_MAJORITY ? QUORUM_IN_SYNC : QUORUM_MAJORITY;
+    }
+    return s;
+}
+
 /* ---- changes that must be refused ---- */
 
 static uint32_t any_of(const struct member_set *set, uint64_t draw) {

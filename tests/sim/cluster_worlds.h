@@ -13,4 +13,8 @@ void cluster_world_draw(uint64_t seed, uint32_t machine_count, struct cluster_si
 bool cluster_stray_draw(uint64_t draw, const struct configuration *configuration,
                         struct config_entry *out);
 
+/* Other settings for a cluster that runs: another policy, min-insync or duration. */
+struct cluster_settings cluster_settings_draw(uint64_t draw,
+                                              const struct configuration *configuration);
+
 #endif

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 enum { MACHINES = 5, REGISTER_CLIENTS = 6, LOCK_CLIENTS = 3, SCRIPT_PARTITIONS = 4 };
-enum { OPERATOR_US = 500000 };
+enum { OPERATOR_US = 500000, SETTINGS_MASK = 15 };
 
 struct cluster_subject {
     struct sim_world *world;
@@ -123,7 +123,7 @@ static int64_t last_loss_us(void *context) {
     return last_us;
 }
 
-/* ---- the operator of a cluster that does not give up by itself what is lost ---- */
+/* ---- the operator of partitions that are not given up by themselves when they are lost ---- */
 
 static bool is_in_memory(const struct cluster_subject *s, uint32_t machine) {
     return !s->settings.is_durable || s->world->machines[machine].is_diskless ||
@@ -135,8 +135,7 @@ static bool is_in_memory(const struct cluster_subject *s, uint32_t machine) {
 static bool still_serves(const struct cluster_subject *s, uint32_t machine, uint32_t p) {
     struct cluster_member *member = member_at(s, machine);
     const struct partition_config *config = cluster_oracle_partition(s->oracle, p);
-    return member != NULL && config != NULL &&
-           s->settings.cluster.quorum_policy != QUORUM_MAJORITY &&
+    return member != NULL && config != NULL && config->is_unleased &&
            member_applied(member) < config->lost_index;
 }
 
@@ -195,9 +194,10 @@ static void look_after(void *context, uint64_t stamp) {
     if (member == NULL || member_number(member) == CLUSTER_NOBODY)
         return;
     const struct configuration *c = member_configuration(member);
-    int64_t wait_us = 2 * (int64_t)s->settings.cluster.config_lease_ms * 1000;
+    int64_t wait_us = 2 * (int64_t)c->longest_config_lease_ms * 1000;
     for (uint32_t p = 0; p < c->partition_count; p++) {
-        if (c->partitions[p].state != PARTITION_LOST || may_come_back(s, c, p))
+        bool is_ours = s->settings.is_durable || c->partitions[p].is_unleased;
+        if (c->partitions[p].state != PARTITION_LOST || !is_ours || may_come_back(s, c, p))
             s->lost_since_us[p] = s->world->now_us;
         else if (s->world->now_us - s->lost_since_us[p] > wait_us)
             give_up(s, member, p);
@@ -207,8 +207,7 @@ static void look_after(void *context, uint64_t stamp) {
 static void attach(void *context, struct sim_world *world) {
     struct cluster_subject *s = context;
     s->world = world;
-    if (s->settings.is_durable || s->settings.cluster.quorum_policy != QUORUM_MAJORITY)
-        look_after(s, 0);
+    look_after(s, 0);
     cluster_oracle_attach(s->oracle, world);
     if (s->has_founding_faults)
         cluster_founding_faults_begin(&s->founding_faults, world, s->seed);
@@ -264,6 +263,12 @@ static void operate(void *context, uint64_t draw) {
         bool is_direct = (draw >> 50 & 1) != 0 && leader != UINT32_MAX;
         propose(s, is_direct ? leader : (uint32_t)(draw >> 52) % s->world->options.machine_count,
                 &stray);
+        return;
+    }
+    if ((draw & SETTINGS_MASK) == 1 && newest != NULL) {
+        const struct config_entry entry = {.type = CONFIG_SETTINGS,
+                                           .settings = cluster_settings_draw(draw >> 8, newest)};
+        propose(s, (uint32_t)(draw >> 52) % s->world->options.machine_count, &entry);
         return;
     }
     const struct partition_config *config = cluster_oracle_partition(s->oracle, partition);

@@ -62,7 +62,8 @@ static void say_partition(struct fixture *f, uint32_t partition) {
     say_set(&f->golden, &p->in_sync, "", p->primary);
     say_set(&f->golden, &p->learners, "+", 0);
     say_set(&f->golden, &p->last, "~", 0);
-    golden_say(&f->golden, "%s%s\n", p->is_released ? "!" : "", p->reset_term != 0 ? "0" : "");
+    golden_say(&f->golden, "%s%s%s\n", p->is_released ? "!" : "", p->reset_term != 0 ? "0" : "",
+               p->is_unleased ? "?" : "");
 }
 
 static enum config_outcome apply(struct fixture *f, const struct config_entry *entry) {
@@ -289,6 +290,39 @@ static void settings_and_the_ceiling_are_checked(void **state) {
     assert_int_equal(apply(f, &ceiling), CONFIG_STALE);
 }
 
+static void set_policy(struct fixture *f, enum quorum_policy policy) {
+    struct config_entry entry = {.type = CONFIG_SETTINGS, .settings = f->c->settings};
+    entry.settings.quorum_policy = policy;
+    assert_int_equal(apply(f, &entry), CONFIG_APPLIED);
+    golden_say(&f->golden, "%s -> ", policy == QUORUM_IN_SYNC ? "isr" : "majority");
+    say_partition(f, 0);
+}
+
+/* The mark (?) stays until the primary of the term that is open says that it knows. */
+static void who_may_not_know_that_policy_isr_has_ended_is_remembered(void **state) {
+    struct fixture *f = *state;
+    set_policy(f, QUORUM_IN_SYNC);
+    change(f, CONFIG_LEASED, 2, A, 11, 1);
+    set_policy(f, QUORUM_MAJORITY);
+    change(f, CONFIG_LEASED, 1, A, 11, 1); /* of before policy isr */
+    change(f, CONFIG_LEASED, 2, B, 12, 1);
+    change(f, CONFIG_LEASED, 2, A, 10, 1);
+    change(f, CONFIG_ELECT, 2, B, 0, 0);
+    change(f, CONFIG_LEASED, 3, B, 12, 1);
+    change(f, CONFIG_LEASED, 3, B, 12, 2);
+    change(f, CONFIG_LEASED, 4, B, 12, 2);
+    golden_expect(&f->golden, "isr -> 2/1 OK A*B?\n"
+                              "LEASED A@2: refused -> 2/1 OK A*B?\n"
+                              "majority -> 2/1 OK A*B?\n"
+                              "LEASED A@1: stale -> 2/1 OK A*B?\n"
+                              "LEASED B@2: refused -> 2/1 OK A*B?\n"
+                              "LEASED A@2: stale -> 2/1 OK A*B?\n"
+                              "ELECT B@2: applied -> 3/2 DEGRADED B*?\n"
+                              "LEASED B@3: stale -> 3/2 DEGRADED B*?\n"
+                              "LEASED B@3: applied -> 4/2 DEGRADED B*\n"
+                              "LEASED B@4: refused -> 4/2 DEGRADED B*\n");
+}
+
 static struct config_entry random_entry(struct random *random, const struct configuration *c) {
     struct config_entry entry = {0};
     entry.type = (enum config_entry_type)(1 + random_below(random, CONFIG_ENTRY_TYPE_END - 1));
@@ -302,6 +336,8 @@ static struct config_entry random_entry(struct random *random, const struct conf
     } else if (entry.type == CONFIG_SETTINGS) {
         entry.settings = CLUSTER_DEFAULT_SETTINGS;
         entry.settings.replica_count = 1 + (uint32_t)random_below(random, 3);
+        entry.settings.quorum_policy =
+            random_below(random, 3) == 0 ? QUORUM_IN_SYNC : QUORUM_MAJORITY;
     } else if (entry.type == CONFIG_CEILING) {
         entry.ceiling = random_below(random, 1000);
     } else {
@@ -405,6 +441,7 @@ int main(void) {
         TEST(a_member_is_removed_only_when_nothing_needs_it),
         TEST(what_holds_a_lost_partition_is_not_removed),
         TEST(settings_and_the_ceiling_are_checked),
+        TEST(who_may_not_know_that_policy_isr_has_ended_is_remembered),
         TEST(random_entries_keep_the_rules_and_all_copies_equal),
         TEST(damaged_entries_are_refused_whole),
     };

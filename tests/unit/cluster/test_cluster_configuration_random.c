@@ -24,7 +24,7 @@ struct model_member {
 struct model_partition {
     uint64_t epoch, term, term_index, lost_index, reset_term, reset_ceiling;
     unsigned primary; /* 0: nobody */
-    bool is_released;
+    bool is_released, is_unleased;
     uint64_t in_sync, learners, target, last; /* bit n: member n */
 };
 
@@ -301,6 +301,18 @@ static enum config_outcome model_target(const struct model *m, struct model_part
     return CONFIG_APPLIED;
 }
 
+/* Policy isr has ended, and whoever leads it in the present term knows. */
+static enum config_outcome model_leased(const struct model *m, struct model_partition *p,
+                                        const struct config_partition_change *c) {
+    if (c->term != p->term || !is_process(m, c->member, c->incarnation))
+        return CONFIG_STALE;
+    if (c->member != p->primary || !p->is_unleased || m->settings.quorum_policy == QUORUM_IN_SYNC)
+        return CONFIG_REFUSED;
+    p->is_unleased = false;
+    p->epoch++;
+    return CONFIG_APPLIED;
+}
+
 static enum config_outcome model_change(struct model *m, enum config_entry_type type,
                                         const struct config_partition_change *c) {
     if (c->partition >= m->partition_count)
@@ -318,8 +330,22 @@ static enum config_outcome model_change(struct model *m, enum config_entry_type 
     case CONFIG_RESTORE:
     case CONFIG_RESET: return model_lost(m, p, type, c);
     case CONFIG_TARGET: return model_target(m, p, &c->target);
+    case CONFIG_LEASED: return model_leased(m, p, c);
     default: p->epoch++; return CONFIG_APPLIED; /* NOP */
     }
+}
+
+static enum config_outcome model_settings(struct model *m, const struct cluster_settings *next) {
+    if (!settings_are_sound(next))
+        return CONFIG_REFUSED;
+    bool begins =
+        m->settings.quorum_policy != next->quorum_policy && next->quorum_policy == QUORUM_IN_SYNC;
+    m->settings = *next;
+    for (unsigned i = 0; begins && i < m->partition_count; i++) {
+        m->partitions[i].is_unleased = true;
+        m->partitions[i].epoch++;
+    }
+    return CONFIG_APPLIED;
 }
 
 static enum config_outcome model_apply(struct model *m, const struct config_entry *entry) {
@@ -328,11 +354,7 @@ static enum config_outcome model_apply(struct model *m, const struct config_entr
     case CONFIG_DOWN:
     case CONFIG_REMOVE: return model_member(m, entry);
     case CONFIG_DRAIN: return model_drain(m, entry);
-    case CONFIG_SETTINGS:
-        if (!settings_are_sound(&entry->settings))
-            return CONFIG_REFUSED;
-        m->settings = entry->settings;
-        return CONFIG_APPLIED;
+    case CONFIG_SETTINGS: return model_settings(m, &entry->settings);
     case CONFIG_CEILING:
         if (entry->ceiling <= m->ceiling)
             return CONFIG_STALE;
@@ -369,6 +391,8 @@ static const char *differs_in(const struct configuration *c) {
             return "state";
         if (real->primary != p->primary || real->is_released != p->is_released)
             return "primary or the mark of a hand-off";
+        if (real->is_unleased != p->is_unleased)
+            return "the mark of those who serve without the config lease";
         if (real->reset_term != p->reset_term || real->reset_ceiling != p->reset_ceiling)
             return "the last RESET";
         if (mask_of(&real->in_sync) != p->in_sync || mask_of(&real->learners) != p->learners ||
@@ -410,6 +434,7 @@ static uint32_t draw_whom(enum config_entry_type type, const struct model_partit
     case CONFIG_EXPAND:
     case CONFIG_REMOVE_LEARNER: return draw_of(p->learners);
     case CONFIG_RESTORE: return draw_of(p->last);
+    case CONFIG_LEASED: return p->primary;
     default: return draw_number();
     }
 }
@@ -445,7 +470,8 @@ static struct cluster_settings draw_settings(void) {
     struct cluster_settings s = CLUSTER_DEFAULT_SETTINGS;
     s.replica_count = (uint32_t)draw(4);
     s.min_insync = (uint32_t)draw(3);
-    s.voter_count = (uint32_t)draw(6);
+    s.voter_count = chance(80) ? 3 : (uint32_t)draw(6);
+    s.quorum_policy = chance(30) ? QUORUM_IN_SYNC : QUORUM_MAJORITY;
     s.lease_ms = draw(8) == 0 ? 5 : 250;
     s.config_lease_ms = draw(8) == 0 ? 100 : 2000;
     return s;
@@ -454,11 +480,11 @@ static struct cluster_settings draw_settings(void) {
 static struct config_entry draw_entry(void) {
     /* what makes seats comes more often: else all are soon lost */
     static const enum config_entry_type GROWTH[] = {CONFIG_JOIN, CONFIG_ADD_LEARNER, CONFIG_EXPAND,
-                                                    CONFIG_RESTORE};
+                                                    CONFIG_RESTORE, CONFIG_LEASED};
     struct config_entry entry = {.type =
                                      (enum config_entry_type)(1 + draw(CONFIG_ENTRY_TYPE_END - 1))};
     if (chance(45))
-        entry.type = GROWTH[draw(4)];
+        entry.type = GROWTH[draw(5)];
     if (entry.type == CONFIG_JOIN) {
         entry.join = draw_join();
     } else if (entry.type == CONFIG_DRAIN) {
@@ -500,11 +526,13 @@ static void begin_model(const struct configuration *c) {
                                   .weight = c->members[i].weight};
     for (uint32_t i = 0; i < c->partition_count; i++) {
         const struct partition_config *p = &c->partitions[i];
-        m->partitions[i] = (struct model_partition){.epoch = 1,
-                                                    .term = 1,
-                                                    .primary = p->primary,
-                                                    .in_sync = mask_of(&p->target),
-                                                    .target = mask_of(&p->target)};
+        m->partitions[i] =
+            (struct model_partition){.epoch = 1,
+                                     .term = 1,
+                                     .primary = p->primary,
+                                     .is_unleased = c->settings.quorum_policy == QUORUM_IN_SYNC,
+                                     .in_sync = mask_of(&p->target),
+                                     .target = mask_of(&p->target)};
     }
 }
 
@@ -527,6 +555,7 @@ static void begin(uint64_t seed) {
             (struct member){.node = {{i + 1, 0}}, .incarnation = 10 + draw(3), .weight = 1};
     struct cluster_settings settings = CLUSTER_DEFAULT_SETTINGS;
     settings.replica_count = 1 + (uint32_t)draw(3);
+    settings.quorum_policy = chance(30) ? QUORUM_IN_SYNC : QUORUM_MAJORITY;
     test.real = create(partitions);
     test.late = create(partitions);
     test.restored = create(partitions);

@@ -376,6 +376,86 @@ static void a_reset_waits_for_leases_of_former_settings(void **state) {
     assert_int_equal(count_lost(), 0);
 }
 
+/* ---- changes of the policy ---- */
+
+static void set_policy(uint32_t at, enum quorum_policy policy) {
+    struct config_entry entry = {.type = CONFIG_SETTINGS,
+                                 .settings = configuration_at(at)->settings};
+    entry.settings.quorum_policy = policy;
+    entry.settings.loss_policy = LOSS_RESET;
+    member_propose(places[at].member, &entry);
+    run(500);
+    assert_int_equal(configuration_at(at)->settings.quorum_policy, policy);
+}
+
+/* What the replicas of the partitions say, here for them. */
+static void say_leased(uint32_t at) {
+    for (uint32_t p = 0; p < PARTITIONS; p++) {
+        const struct configuration *c = configuration_at(at);
+        const struct partition_config *config = &c->partitions[p];
+        const struct member *primary = configuration_find_member(c, config->primary);
+        struct config_entry entry = {.type = CONFIG_LEASED,
+                                     .change = {.partition = p,
+                                                .epoch = config->epoch,
+                                                .member = primary->number,
+                                                .incarnation = primary->incarnation,
+                                                .term = config->term}};
+        member_propose(places[at].member, &entry);
+    }
+    run(500);
+}
+
+static uint32_t count_resets(uint32_t at) {
+    uint32_t resets = 0;
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        resets += configuration_at(at)->partitions[p].reset_term != 0;
+    return resets;
+}
+
+/* Two are cut off under policy isr and lead all that they are in sync with by themselves: they have
+ * not heard that the policy is another one now. */
+static void policy_isr_ends_while_somebody_serves_by_itself(void **state) {
+    (void)state;
+    found(5);
+    run(8000);
+    set_policy(0, QUORUM_IN_SYNC);
+    is_cut[3] = is_cut[4] = true;
+    run(50);
+    set_policy(0, QUORUM_MAJORITY);
+    run(30000);
+    assert_int_equal(configuration_at(3)->settings.quorum_policy, QUORUM_IN_SYNC);
+    assert_true(count_lost() > 0);
+    assert_int_equal(count_resets(0), 0);
+    struct config_entry by_hand = {.type = CONFIG_RESET};
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        if (configuration_at(0)->partitions[p].state == PARTITION_LOST) {
+            by_hand.change =
+                (struct config_partition_change){.partition = p,
+                                                 .epoch = configuration_at(0)->partitions[p].epoch,
+                                                 .member = member_number(places[0].member),
+                                                 .incarnation = 1};
+            member_propose(places[0].member, &by_hand);
+        }
+    run(1000);
+    assert_int_equal(count_lost(), 0);
+}
+
+static void policy_isr_has_ended_everywhere(void **state) {
+    (void)state;
+    found(5);
+    run(8000);
+    set_policy(0, QUORUM_IN_SYNC);
+    set_policy(0, QUORUM_MAJORITY);
+    say_leased(0);
+    for (uint32_t i = 2; i < 5; i++)
+        stop(i);
+    run(2500);
+    assert_true(count_lost() > 0);
+    run(10000);
+    assert_int_equal(count_lost(), 0);
+    assert_true(count_resets(0) > 0);
+}
+
 /* ---- observers ---- */
 
 /* The core has seats for 32; the others follow what is committed by asking for it. */
@@ -436,6 +516,8 @@ int main(void) {
         TEST(a_force_without_memory_changes_nothing),
         TEST(a_promise_counts_for_as_long_as_its_giver_said),
         TEST(a_reset_waits_for_leases_of_former_settings),
+        TEST(policy_isr_ends_while_somebody_serves_by_itself),
+        TEST(policy_isr_has_ended_everywhere),
         TEST(forty_members_follow_one_configuration),
         TEST(a_voter_of_a_large_cluster_is_replaced),
     };

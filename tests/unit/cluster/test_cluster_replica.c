@@ -599,6 +599,54 @@ static void an_answer_waits_for_min_insync(void **state) {
            "  A>B RECORDS t1 1.2 commit 2\n"); /* what B knows of the commit was lost */
 }
 
+static void set_policy(enum quorum_policy policy) {
+    struct config_entry entry = {.type = CONFIG_SETTINGS, .settings = fixture.group->settings};
+    entry.settings.quorum_policy = policy;
+    assert_int_equal(commit(&entry), CONFIG_APPLIED);
+}
+
+/* Who does not hear that policy isr has ended goes on alone, for ever; so the one who has says so,
+ * when its term is open. */
+static void the_primary_says_when_it_serves_under_the_config_lease(void **state) {
+    (void)state;
+    set_policy(QUORUM_IN_SYNC);
+    commit_change(CONFIG_SHRINK, B);
+    commit_change(CONFIG_SHRINK, C);
+    see(A);
+    lose_all();
+    set_policy(QUORUM_MAJORITY);
+    fixture.now_ms += 60000;
+    assert_int_equal(write_to(A, 1, "x"), LARDER_OK); /* it has not heard */
+    expect("  A reply 1 DONE\n");
+    see(A);
+    expect("  A proposes LEASED A@4\n");
+    assert_int_equal(write_to(A, 2, "y"), LARDER_DENIED);
+    hear_coordinator(A);
+    assert_int_equal(commit(&fixture.proposed), CONFIG_APPLIED);
+    see(A);
+    expect("");
+}
+
+static void who_is_elected_says_so_when_its_term_is_open(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    set_policy(QUORUM_IN_SYNC);
+    set_policy(QUORUM_MAJORITY);
+    commit_change(CONFIG_ELECT, B);
+    fixture.has_proposed = false;
+    see(C);
+    see(B);
+    deliver("A");
+    assert_int_equal(fixture.nodes[B].replica->role, REPLICA_ELECTED);
+    assert_false(fixture.has_proposed);
+    fixture.now_ms += 300; /* what it promised to A has run out */
+    tick(B);
+    assert_int_equal(fixture.nodes[B].replica->role, REPLICA_OPEN);
+    assert_true(fixture.has_proposed);
+    assert_string_equal(config_entry_name(fixture.proposed.type), "LEASED");
+    assert_int_equal(fixture.proposed.change.term, 2);
+}
+
 static void without_the_config_group_nothing_is_admitted(void **state) {
     (void)state;
     fixture.now_ms += 1799;
@@ -1282,6 +1330,8 @@ int main(void) {
         TEST(a_deposed_primary_answers_what_became_of_its_writes),
         TEST(a_write_cut_by_a_primary_that_never_opened_may_still_be_kept),
         TEST(an_answer_waits_for_min_insync),
+        TEST(the_primary_says_when_it_serves_under_the_config_lease),
+        TEST(who_is_elected_says_so_when_its_term_is_open),
         TEST(without_the_config_group_nothing_is_admitted),
         TEST(a_learner_must_acknowledge_from_before_it_is_added),
         TEST(a_backup_found_to_differ_is_removed_until_it_was_repaired),

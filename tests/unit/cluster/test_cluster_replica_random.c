@@ -9,7 +9,7 @@
 
 static struct rates { /* per mille and look, drawn per seed */
     unsigned cut, heal, slow_link, crash, pause, mute, sleep, hand_off, suspect, diverge, elect,
-        disk, nop, add, remove, settings, read, write, view, give_up;
+        disk, nop, add, remove, settings, policy, read, write, view, give_up;
 } rates;
 
 static int64_t coordinator_from_us; /* it sleeps until then */
@@ -59,8 +59,8 @@ static void look_after_lost(void) {
     if (number == CLUSTER_NOBODY || !chance(100))
         return;
     bool is_over = world.now_us - lost_from_us > 2 * world.config_lease_us * 100 / 95;
-    bool may_give_up = is_over && (world.group->settings.quorum_policy == QUORUM_MAJORITY ||
-                                   (world.is_calm && !world.is_durable));
+    bool is_leased = world.group->settings.quorum_policy == QUORUM_MAJORITY && !p->is_unleased;
+    bool may_give_up = is_over && (is_leased || (world.is_calm && !world.is_durable));
     if (world.is_durable && member_set_has(&p->last, number) && !chance(rates.give_up))
         (void)commit_change(CONFIG_RESTORE, number);
     else if (may_give_up && (!world.is_durable || chance(rates.give_up)))
@@ -95,6 +95,8 @@ static void act_as_coordinator(void) {
     if (chance(rates.settings)) {
         struct config_entry entry = {.type = CONFIG_SETTINGS, .settings = world.group->settings};
         entry.settings.min_insync = 1 + (uint32_t)draw(entry.settings.replica_count);
+        if (chance(rates.policy))
+            entry.settings.quorum_policy = chance(500) ? QUORUM_MAJORITY : QUORUM_IN_SYNC;
         (void)commit_entry(&entry);
     }
 }
@@ -196,6 +198,7 @@ static void draw_world(void) {
                            .add = draw_rate(10),
                            .remove = draw_rate(10),
                            .settings = draw_rate(6),
+                           .policy = draw_rate(600),
                            .read = 50 + (unsigned)draw(400),
                            .write = 20 + (unsigned)draw(300),
                            .view = 100 + (unsigned)draw(700),
