@@ -16,6 +16,7 @@ static void set_defaults(struct member_options *o) {
     o->members_max = o->members_max == 0 ? 64 : o->members_max;
     o->election_ms = o->election_ms == 0 ? 300 : o->election_ms;
     o->heartbeat_us = o->heartbeat_us == 0 ? 50000 : o->heartbeat_us;
+    o->entries_per_check = o->entries_per_check == 0 ? 1000 : o->entries_per_check;
     o->entries_per_snapshot = o->entries_per_snapshot == 0 ? 1000 : o->entries_per_snapshot;
     o->remove_after_us = o->remove_after_us == 0 ? 30000000 : o->remove_after_us;
     o->recovery_wait_us = o->recovery_wait_us == 0 ? 10000000 : o->recovery_wait_us;
@@ -112,6 +113,8 @@ void member_destroy(struct cluster_member *m) {
 
 void member_send(struct cluster_member *m, const struct member_address *to, struct raft_id node,
                  enum member_frame_type type, size_t body_bytes) {
+    if (m->has_diverged)
+        return;
     const struct member_frame frame = {.type = type,
                                        .cluster = m->options.cluster,
                                        .generation = m->options.generation,
@@ -220,6 +223,8 @@ static void enter(struct cluster_member *m, int64_t now_us) {
 }
 
 void member_propose(struct cluster_member *m, const struct config_entry *entry) {
+    if (m->has_diverged)
+        return;
     member_queue_proposal(m, entry);
     if (m->is_in_step)
         return;
@@ -239,6 +244,8 @@ static void tell_of_gone_leader(struct cluster_member *m) {
 }
 
 void member_tick(struct cluster_member *m, int64_t now_us, int64_t wall_us) {
+    if (m->has_diverged)
+        return;
     enter(m, now_us);
     m->wall_us = wall_us;
     failure_detector_tick(m->detector, now_us);
@@ -256,6 +263,8 @@ void member_tick(struct cluster_member *m, int64_t now_us, int64_t wall_us) {
 
 enum larder_status member_storage(struct cluster_member *m, const struct raft_input *answer,
                                   int64_t now_us) {
+    if (m->has_diverged)
+        return LARDER_OK;
     enter(m, now_us);
     struct raft_input input = *answer;
     enum larder_status status = member_raft_step(m, &input);
@@ -334,7 +343,7 @@ static void take_from_member(struct cluster_member *m, const struct member_frame
 
 void member_receive(struct cluster_member *m, struct slice bytes, int64_t now_us) {
     struct member_frame frame;
-    if (member_frame_decode(bytes, &frame) != LARDER_OK ||
+    if (m->has_diverged || member_frame_decode(bytes, &frame) != LARDER_OK ||
         !raft_id_equal(frame.cluster, m->options.cluster) ||
         frame.generation != m->options.generation ||
         raft_id_equal(frame.from, m->options.self.node) ||
@@ -377,7 +386,7 @@ const struct raft *member_raft(const struct cluster_member *m) {
 }
 
 bool member_is_coordinator(const struct cluster_member *m) {
-    return m->coordinator.is_leading;
+    return m->coordinator.is_leading && !m->has_diverged;
 }
 
 uint64_t member_applied(const struct cluster_member *m) {

@@ -74,8 +74,9 @@ struct member_options {
     int64_t election_ms;           /* 0: 300 */
     int64_t heartbeat_us;          /* 0: 50 ms */
     uint32_t entries_per_snapshot; /* 0: 1,000 */
-    int64_t remove_after_us;       /* members without a disk that are down are removed; 0: 30 s */
-    int64_t recovery_wait_us; /* a lost partition waits for the rest of its last set; 0: 10 s */
+    uint32_t entries_per_check; /* members compare their configurations; 0: 1,000; all the same */
+    int64_t remove_after_us;    /* members without a disk that are down are removed; 0: 30 s */
+    int64_t recovery_wait_us;   /* a lost partition waits for the rest of its last set; 0: 10 s */
     int64_t calm_us; /* so long everybody was there and every partition had all its replicas before
                         anything is moved for balance; 0: 30 s */
     int64_t restart_keep_us; /* the place of a member that restarts is kept; 0: 5 min */
@@ -157,6 +158,12 @@ const struct raft *member_raft(const struct cluster_member *member);
 bool member_is_coordinator(const struct cluster_member *member);
 /* Index up to which the configuration is applied. */
 uint64_t member_applied(const struct cluster_member *member);
+/* Most of the voters have another configuration than this member, which can't happen: it has
+ * stopped. It sends nothing, takes nothing and has no number any more. The view that showed that
+ * was the last; end the process at once, its partitions must not answer. */
+bool member_has_diverged(const struct cluster_member *member);
+/* How often another member was seen to have another configuration. Must stay 0. */
+uint64_t member_divergences(const struct cluster_member *member);
 /* It departs, and was let go. */
 bool member_may_leave(const struct cluster_member *member);
 /* Any one member may be lost, as far as is known here: see cluster_is_safe (departures.h). */

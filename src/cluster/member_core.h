@@ -25,19 +25,26 @@ struct member_history_entry {
     struct member_proposal entry; /* size 0: of the core's own */
 };
 
+/* Of the configuration as of an index; 0: none. */
+struct member_checkpoint {
+    uint64_t index, hash;
+};
+
 /* Another member, as this one knows it. */
 struct member_peer {
     uint32_t number;
     uint64_t incarnation;
-    bool is_close;          /* shares a partition, or votes: is sent heartbeats */
-    int64_t asked_us;       /* coordinator: newest heartbeat not yet in a round; INT64_MIN: none */
-    int64_t in_round_us;    /* coordinator: the one in the round under way */
-    int64_t deaf_since_us;  /* it says that it does not hear this member; INT64_MAX: it does */
-    int64_t down_since_us;  /* INT64_MAX: it is not down */
-    int64_t reported_us;    /* when it last told whom it suspects */
-    uint32_t pressure;      /* as it last told */
-    bool is_voter;          /* likewise */
-    int64_t wall_offset_us; /* its wall clock less this machine's clock */
+    bool is_close;         /* shares a partition, or votes: is sent heartbeats */
+    int64_t asked_us;      /* coordinator: newest heartbeat not yet in a round; INT64_MIN: none */
+    int64_t in_round_us;   /* coordinator: the one in the round under way */
+    int64_t deaf_since_us; /* it says that it does not hear this member; INT64_MAX: it does */
+    int64_t down_since_us; /* INT64_MAX: it is not down */
+    int64_t reported_us;   /* when it last told whom it suspects */
+    uint32_t pressure;     /* as it last told */
+    bool is_voter;         /* likewise */
+    struct member_checkpoint checkpoint; /* the newest that it told */
+    uint64_t differed_at;                /* the newest one that was counted as different */
+    int64_t wall_offset_us;              /* its wall clock less this machine's clock */
     bool has_wall;
     uint32_t suspect_count;
     uint32_t suspects[MEMBER_SUSPECTS_MAX];
@@ -127,8 +134,11 @@ struct cluster_member {
     bool is_in_step;  /* a call of the caller's is being done */
     bool is_stepping; /* the core's output is being used */
     bool is_view_due;
-    enum member_departure departure; /* that its host asked for */
-    uint64_t decided_term;           /* in which the last entry was applied */
+    enum member_departure departure;     /* that its host asked for */
+    uint64_t decided_term;               /* in which the last entry was applied */
+    struct member_checkpoint checkpoint; /* the newest of its own */
+    uint64_t divergences;
+    bool has_diverged; /* it does nothing any more */
     /* peers */
     uint32_t peer_count;
     struct member_peer *peers;
@@ -190,6 +200,7 @@ void member_join(struct cluster_member *m);
 /* member_links.c. Who has no seat in the core does not know who leads it: it asks voters, any of
  * which it hears. */
 bool member_has_seat(const struct cluster_member *m);
+bool member_votes(const struct cluster_member *m);
 bool member_hears_voter(const struct cluster_member *m, const struct member_peer *peer);
 
 /* member_view.c: following the configuration */
@@ -215,6 +226,11 @@ void member_take_promise(struct cluster_member *m, const struct member *from, ui
 void member_take_confirm(struct cluster_member *m, struct slice body);
 void member_confirm(struct cluster_member *m);
 void member_take_read(struct cluster_member *m, const struct raft_read_state *state);
+
+/* member_checkpoint.c */
+void member_note_checkpoint(struct cluster_member *m);
+void member_compare(struct cluster_member *m, struct member_peer *peer,
+                    struct member_checkpoint told);
 
 /* coordinator.c */
 enum larder_status coordinator_create(struct cluster_member *m);

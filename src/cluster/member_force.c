@@ -84,6 +84,7 @@ static void change_over(struct cluster_member *m, struct configuration *c, struc
     m->known_from = m->refused_leader = RAFT_NOBODY;
     m->lagging_since_us = INT64_MAX;
     m->proposal_count = m->proposal_first = 0;
+    m->checkpoint = (struct member_checkpoint){0};
     m->is_round_open = false;
     memset(m->history, 0, MEMBER_HISTORY * sizeof(*m->history));
     m->leases->config.counted.sent_us = INT64_MIN / 2;

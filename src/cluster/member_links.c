@@ -26,6 +26,11 @@ bool member_has_seat(const struct cluster_member *m) {
     return seat_of(m) != NULL;
 }
 
+bool member_votes(const struct cluster_member *m) {
+    const struct raft_member *seat = seat_of(m);
+    return seat != NULL && seat->is_voter;
+}
+
 /* How far the copies are that come here. */
 static void write_copies(struct cluster_member *m, struct byte_writer *w) {
     uint8_t *count = w->at++;
@@ -47,8 +52,9 @@ static size_t write_heartbeat(struct cluster_member *m) {
     write_unsigned(&w, (uint64_t)m->now_us, 8);
     write_unsigned(&w, (uint64_t)m->wall_us, 8);
     write_unsigned(&w, m->pressure, 2);
-    const struct raft_member *seat = seat_of(m);
-    write_unsigned(&w, seat != NULL && seat->is_voter, 1);
+    write_unsigned(&w, member_votes(m), 1);
+    write_unsigned(&w, m->checkpoint.index, 8);
+    write_unsigned(&w, m->checkpoint.hash, 8);
     uint8_t *count = w.at++;
     *count = 0;
     for (uint32_t i = 0; i < m->peer_count && *count < MEMBER_SUSPECTS_MAX; i++)
@@ -166,6 +172,8 @@ void member_take_heartbeat(struct cluster_member *m, const struct member *from, 
     int64_t wall_us = (int64_t)read_unsigned(&r, 8);
     uint32_t pressure = (uint32_t)read_unsigned(&r, 2);
     bool votes = read_flag(&r);
+    struct member_checkpoint checkpoint = {.index = read_unsigned(&r, 8)};
+    checkpoint.hash = read_unsigned(&r, 8);
     uint64_t count = read_unsigned(&r, 1);
     struct member_peer *peer = member_find_peer(m, from->number);
     if (r.is_failed || count > MEMBER_SUSPECTS_MAX || r.left < 4 * count || peer == NULL ||
@@ -177,11 +185,12 @@ void member_take_heartbeat(struct cluster_member *m, const struct member *from, 
     peer->reported_us = m->now_us;
     peer->pressure = pressure;
     peer->is_voter = votes;
+    member_compare(m, peer, checkpoint);
     peer->has_wall = true;
     peer->wall_offset_us = wall_us - m->now_us;
     if (sent_us > peer->asked_us)
         peer->asked_us = sent_us;
-    if (m->number == CLUSTER_NOBODY ||
+    if (m->number == CLUSTER_NOBODY || m->has_diverged ||
         !lease_give(m->leases, from->number, from->incarnation, m->now_us))
         return;
     struct byte_writer w = {member_body(m)};

@@ -68,6 +68,7 @@ static void apply(struct cluster_member *m, uint64_t index, struct slice entry) 
     }
     remember(m, index, entry);
     m->applied = index;
+    member_note_checkpoint(m);
     m->is_view_due = true;
 }
 
@@ -325,7 +326,7 @@ static void set_durations(struct cluster_member *m) {
 void member_show_view(struct cluster_member *m) {
     const struct member *self = configuration_find_node(m->configuration, m->options.self.node);
     bool is_named = self != NULL && self->incarnation == m->options.self.incarnation &&
-                    self->state != MEMBER_DOWN;
+                    self->state != MEMBER_DOWN && !m->has_diverged;
     m->is_view_due = false;
     m->number = is_named ? self->number : CLUSTER_NOBODY;
     set_durations(m);
@@ -342,8 +343,9 @@ void member_show_view(struct cluster_member *m) {
 void member_snapshot(struct cluster_member *m) {
     struct raft_configuration voters;
     const struct raft_entry *last = raft_find_entry(m->raft, m->applied);
-    if (!m->has_configuration || m->applied < m->snapshot_index + m->options.entries_per_snapshot ||
-        last == NULL || raft_get_configuration_at(m->raft, m->applied, &voters) != LARDER_OK)
+    if (!m->has_configuration || m->has_diverged ||
+        m->applied < m->snapshot_index + m->options.entries_per_snapshot || last == NULL ||
+        raft_get_configuration_at(m->raft, m->applied, &voters) != LARDER_OK)
         return;
     struct raft_status status;
     raft_get_status(m->raft, &status);

@@ -182,6 +182,8 @@ enum cluster_mutant {
     MUTANT_COPY_FOR_EVER = 291,          /* a copy without progress keeps its place */
     MUTANT_COPY_AGAIN_AT_ONCE = 292,     /* a copy that was given up is tried again at once */
     MUTANT_SOURCES_UNLIMITED = 293,      /* copies count where they go to, not where from */
+    MUTANT_DIVERGED_GOES_ON = 350,       /* who has another configuration than most goes on */
+    MUTANT_DIVERGED_BY_ONE = 351,        /* who has another configuration than one voter stops */
     /* changes of settings */
     MUTANT_RESET_FORGETS_POLICY = 286, /* RESET while somebody may not know that isr has ended */
     MUTANT_POLICY_KEEPS_EPOCH = 287,   /* LEASED of before applies after isr came and went */

@@ -174,6 +174,8 @@ static void drain(struct cluster_process *p) {
     if (p->member == NULL || p->answers.is_giving)
         return;
     storage_answers_give(&p->answers);
+    if (member_divergences(p->member) > 0)
+        machine_violate(p->machine, "members have different configurations at one index");
     cluster_oracle_step(p->oracle, p->machine, p->member, p->data);
 }
 
@@ -229,6 +231,7 @@ static void begin(void *owner) {
         .seed = machine_random(p->machine),
         .heartbeat_us = p->settings->heartbeat_us,
         .entries_per_snapshot = 200,
+        .entries_per_check = 20,
         .recovery_wait_us = 3000000,
         .calm_us = 1000000,
         .copy_timeout_us = 2000000,

@@ -202,7 +202,7 @@ static uint32_t world_coordinator(void) {
     return at;
 }
 
-static const struct configuration *world_view_of_coordinator(void) {
+__attribute__((unused)) static const struct configuration *world_view_of_coordinator(void) {
     return member_configuration(world.places[world_coordinator()].member);
 }
 
