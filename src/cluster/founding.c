@@ -252,9 +252,10 @@ static void take_break(struct founding *f, uint32_t link) {
 }
 
 static void take_membership(struct founding *f, const struct founding_input *input) {
-    bool is_news = !f->is_member;
+    bool is_news = !f->is_member || f->cluster_generation != input->formed.generation;
     f->is_member = true;
-    if (!raft_id_equal(f->plan.cluster, input->formed.cluster))
+    if (!raft_id_equal(f->plan.cluster, input->formed.cluster) ||
+        f->plan.generation != input->formed.generation)
         f->plan = (struct founding_plan){0};
     f->state = FOUNDING_FORMED;
     f->cluster = input->formed.cluster;

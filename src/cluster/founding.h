@@ -221,7 +221,7 @@ enum founding_state founding_state(const struct founding *founding);
 uint32_t founding_strangers(const struct founding *founding);
 
 /* What this node holds or has held a configuration of. False: it is not FORMED. *out_plan: the plan
- * that it began with, borrowed until the next step; NULL: it joined. */
+ * that it began with, borrowed until the next step; NULL: it joined, or a new generation began. */
 bool founding_formed(const struct founding *founding, struct raft_id *out_cluster,
                      uint16_t *out_generation, const struct founding_plan **out_plan);
 

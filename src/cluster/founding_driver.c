@@ -25,6 +25,7 @@ struct founding_driver {
     /* where others may join, as was last told */
     struct member_address addresses[FOUNDING_ADDRESSES_MAX];
     uint32_t address_count;
+    uint16_t generation;       /* that it answers for */
     bool is_member;            /* and said so */
     struct founding_plan plan; /* of the message that is being read */
     uint8_t mark[FOUNDING_BYTES_MAX];
@@ -90,6 +91,7 @@ static void be_member(struct founding_driver *d, struct raft_id cluster, uint16_
     struct founding_input input = {.type = FOUNDING_MEMBER,
                                    .formed = {.cluster = cluster, .generation = generation}};
     d->is_member = true;
+    d->generation = generation;
     d->address_count = count < FOUNDING_ADDRESSES_MAX ? count : FOUNDING_ADDRESSES_MAX;
     memmove(d->addresses, addresses, d->address_count * sizeof(d->addresses[0]));
     input.formed.addresses = d->addresses;
@@ -199,9 +201,9 @@ static bool addresses_are_equal(const struct member_address *a, const struct mem
            a->peer_port == b->peer_port;
 }
 
-static bool is_news(const struct founding_driver *d, const struct member_address *addresses,
-                    uint32_t count) {
-    if (!d->is_member || count != d->address_count)
+static bool is_news(const struct founding_driver *d, uint16_t generation,
+                    const struct member_address *addresses, uint32_t count) {
+    if (!d->is_member || generation != d->generation || count != d->address_count)
         return true;
     for (uint32_t i = 0; i < count; i++)
         if (!addresses_are_equal(&addresses[i], &d->addresses[i]))
@@ -218,7 +220,7 @@ void founding_driver_view(struct founding_driver *d, const struct configuration 
     for (uint32_t i = 0; i < c->member_count && count < FOUNDING_ADDRESSES_MAX; i++)
         if (c->members[i].state != MEMBER_DOWN)
             addresses[count++] = c->members[i].address;
-    if (is_named && is_news(d, addresses, count))
+    if (is_named && is_news(d, c->generation, addresses, count))
         be_member(d, c->cluster, c->generation, addresses, count);
 }
 

@@ -44,7 +44,8 @@ struct founding_driver_host {
     /* Make these bytes durable in place of the former ones, then founding_driver_stored. Not called
      * again before that. May be NULL if the options say that there is no disk. */
     void (*store)(void *context, struct slice mark);
-    /* Be a member from now on. */
+    /* Be a member from now on. If what is durable is of a newer generation of that cluster, of that
+     * one and without the plan: it was begun by force, and the mark was not stored any more. */
     void (*begin)(void *context, const struct founding_entry *entry);
     /* Be none any more: nobody answered. Another `begin` follows, maybe of another cluster. */
     void (*withdraw)(void *context);

@@ -107,8 +107,13 @@ static void host_begin(void *context, const struct founding_entry *entry) {
         memcpy(f->contacts, entry->contacts, entry->contact_count * sizeof(f->contacts[0]));
     f->is_begin_due = true;
     enum larder_status status = find_cluster(f, &found);
-    if (status == LARDER_OK &&
-        (!raft_id_equal(found.cluster, entry->cluster) || found.generation != entry->generation))
+    bool is_same = status == LARDER_OK && raft_id_equal(found.cluster, entry->cluster);
+    if (is_same && found.generation > entry->generation)
+        f->entry = (struct founding_entry){.cluster = entry->cluster,
+                                           .generation = found.generation,
+                                           .contacts = f->contacts,
+                                           .contact_count = entry->contact_count};
+    if (status == LARDER_OK && (!is_same || found.generation < entry->generation))
         empty_files(f);
     else if (status != LARDER_OK && status != LARDER_NOT_FOUND)
         fail(f, status);

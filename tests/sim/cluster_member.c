@@ -78,7 +78,7 @@ static struct slice host_load_snapshot(void *context) {
 /* The oracle of the core sees every step first. */
 static void host_store(void *context, const struct raft_output *out) {
     struct cluster_process *p = context;
-    struct raft_oracle *core = cluster_oracle_core(p->oracle);
+    struct raft_oracle *core = p->answers.oracle;
     const struct raft *raft = member_raft(p->member);
     if (out->has_install) {
         struct raft_status status;
@@ -113,6 +113,23 @@ static void host_take_snapshot(void *context, const struct raft_snapshot *snapsh
     uint8_t *copy = sim_resize(NULL, bytes.size + 1);
     memcpy(copy, bytes.data, bytes.size);
     raft_storage_take_snapshot(&p->storage, snapshot, voters, keep_from, copy);
+}
+
+static void listen_to_storage(struct cluster_process *p);
+
+static enum larder_status host_begin_generation(void *context, uint16_t generation,
+                                                const struct raft_hard_state *hard_state,
+                                                const struct raft_snapshot *snapshot,
+                                                const struct raft_configuration *voters,
+                                                struct slice bytes) {
+    struct cluster_process *p = context;
+    enum larder_status status =
+        raft_storage_begin_generation(&p->storage, generation, hard_state, snapshot, voters, bytes);
+    if (status != LARDER_OK)
+        return status;
+    storage_answers_free(&p->answers);
+    listen_to_storage(p);
+    return LARDER_OK;
 }
 
 static void host_view(void *context, const struct configuration *configuration) {
@@ -151,6 +168,7 @@ static const struct member_host HOST = {
     .store = host_store,
     .take_snapshot = host_take_snapshot,
     .load_snapshot = host_load_snapshot,
+    .begin_generation = host_begin_generation,
     .view = host_view,
     .hand_off = host_hand_off,
     .partition_frame = host_partition_frame,
@@ -168,6 +186,15 @@ static void answered(void *owner, const struct raft_input *input) {
 static enum larder_status step(void *owner, struct raft_input *input) {
     struct cluster_process *p = owner;
     return member_storage(p->member, input, machine_now_us(p->machine));
+}
+
+static void listen_to_storage(struct cluster_process *p) {
+    p->answers =
+        (struct storage_answers){.storage = &p->storage,
+                                 .oracle = cluster_oracle_core(p->oracle, p->storage.generation),
+                                 .number = machine_node_id(p->machine).words[1],
+                                 .step = step,
+                                 .owner = p};
 }
 
 static void drain(struct cluster_process *p) {
@@ -210,6 +237,11 @@ static void add_contact(struct cluster_process *p, const struct member_address *
         p->contacts[p->contact_count++] = *address;
 }
 
+static void begin_watching(struct cluster_process *p, const struct raft_restored *restored) {
+    raft_oracle_start(p->answers.oracle, p->answers.number, member_raft(p->member), restored,
+                      raft_oracle_state(p->answers.oracle, restored->snapshot.index));
+}
+
 /* The storage made durable what it found: take part. */
 static void begin(void *owner) {
     struct cluster_process *p = owner;
@@ -246,9 +278,7 @@ static void begin(void *owner) {
         fail(p, status);
         return;
     }
-    raft_oracle_start(cluster_oracle_core(p->oracle), p->answers.number, member_raft(p->member),
-                      &restored,
-                      raft_oracle_state(cluster_oracle_core(p->oracle), restored.snapshot.index));
+    begin_watching(p, &restored);
     raft_storage_release(&p->storage);
     if (member_configuration(p->member) != NULL)
         host_view(p, member_configuration(p->member));
@@ -286,11 +316,7 @@ static void enter(void *context, const struct founding_entry *entry) {
                                        .cluster = entry->cluster,
                                        .generation = entry->generation,
                                        .last_ticket = p->storage.last_ticket};
-    p->answers = (struct storage_answers){.storage = &p->storage,
-                                          .oracle = cluster_oracle_core(p->oracle),
-                                          .number = machine_node_id(p->machine).words[1],
-                                          .step = step,
-                                          .owner = p};
+    listen_to_storage(p);
     enum larder_status status = raft_storage_open(&p->storage, &voters);
     if (status != LARDER_OK)
         machine_exit(p->machine, larder_status_text(status));
@@ -476,4 +502,23 @@ enum founding_state cluster_process_founding(const void *process) {
 struct cluster_data *cluster_process_data(const void *process) {
     const struct cluster_process *p = process;
     return p->data;
+}
+
+enum larder_status cluster_process_force(void *process, struct forced_generation *out) {
+    struct cluster_process *p = process;
+    struct raft_restored restored;
+    if (p->member == NULL)
+        return LARDER_DENIED;
+    enum larder_status status = member_force_generation(p->member, machine_now_us(p->machine),
+                                                        machine_wall_us(p->machine), out);
+    if (status != LARDER_OK)
+        return status;
+    machine_trace(p->machine, out->generation, out->kept_count,
+                  "generation %" PRIu16 " begins by force: %" PRIu32 " partitions kept, %" PRIu32
+                  " lost",
+                  out->generation, out->kept_count, out->lost_count);
+    raft_storage_restored(&p->storage, &restored);
+    begin_watching(p, &restored);
+    drain(p);
+    return LARDER_OK;
 }

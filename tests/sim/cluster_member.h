@@ -44,6 +44,9 @@ extern const struct sim_process_type CLUSTER_MEMBER_PROCESS;
 /* NULL until it has entered a cluster and its storage has recovered. */
 struct cluster_member *cluster_process_member(const void *process);
 struct cluster_data *cluster_process_data(const void *process);
+/* As member_force_generation. */
+LARDER_NODISCARD
+enum larder_status cluster_process_force(void *process, struct forced_generation *out);
 /* 0: its mark is being read. */
 enum founding_state cluster_process_founding(const void *process);
 /* An address as members know it, and back. */

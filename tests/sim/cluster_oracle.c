@@ -21,14 +21,14 @@ struct cluster_oracle *cluster_oracle_create(void) {
     o->applied = sim_resize(NULL, ORACLE_INDEXES * sizeof(*o->applied));
     o->applied_index = sim_resize(NULL, ORACLE_INDEXES * sizeof(*o->applied_index));
     memset(o->applied_index, 0, ORACLE_INDEXES * sizeof(*o->applied_index));
-    o->core = raft_oracle_create(violate_core, o);
     return o;
 }
 
 void cluster_oracle_destroy(struct cluster_oracle *o) {
     if (o == NULL)
         return;
-    raft_oracle_destroy(o->core);
+    for (uint32_t i = 0; i < ORACLE_GENERATIONS; i++)
+        raft_oracle_destroy(o->cores[i]);
     free(o->hashes);
     free(o->hashed);
     free(o->applied);
@@ -42,8 +42,11 @@ void cluster_oracle_attach(struct cluster_oracle *o, struct sim_world *world) {
     o->world = world;
 }
 
-struct raft_oracle *cluster_oracle_core(const struct cluster_oracle *o) {
-    return o->core;
+struct raft_oracle *cluster_oracle_core(struct cluster_oracle *o, uint16_t generation) {
+    struct raft_oracle **core = &o->cores[generation % ORACLE_GENERATIONS];
+    if (*core == NULL)
+        *core = raft_oracle_create(violate_core, o);
+    return *core;
 }
 
 /* ---- configurations ---- */
@@ -167,8 +170,12 @@ void cluster_oracle_view(struct cluster_oracle *o, struct sim_machine *machine,
         o->cluster = c->cluster;
     if (!raft_id_equal(o->cluster, c->cluster))
         oracle_violate(o, machine, "I15: two clusters were founded");
-    check_hash(o, machine, c);
     check_monotone(o, machine, c);
+    if (c->generation < o->generation)
+        return;
+    if (c->generation > o->generation)
+        oracle_begin_generation(o, machine, c);
+    check_hash(o, machine, c);
     if (o->before == NULL)
         oracle_begin_entries(o, c);
     for (uint64_t index = o->index + 1; index <= c->index; index++) {
@@ -230,6 +237,10 @@ void cluster_oracle_step(struct cluster_oracle *o, struct sim_machine *machine,
                          struct cluster_member *member, const struct cluster_data *data) {
     struct watched_process *seen = &o->processes[machine->address];
     uint64_t steps = cluster_data_steps(data);
+    if (oracle_is_old(o, machine)) {
+        oracle_check_old(o, machine, member, data);
+        return;
+    }
     if (seen->steps == steps && seen->index == o->index)
         return;
     seen->steps = steps;
@@ -289,7 +300,7 @@ void cluster_oracle_time(struct cluster_oracle *o, struct sim_machine *machine, 
     const struct partition_replica *r = oracle_replica(o, machine->address, p);
     struct watched_partition *w = &o->partitions[p];
     struct watched_time *seen = &o->processes[machine->address].times[p];
-    if (r == NULL)
+    if (r == NULL || oracle_is_old(o, machine))
         return;
     const struct watched_time now = {.term = is_running ? r->view.term : 0,
                                      .time_us = time_us,
@@ -308,6 +319,10 @@ void cluster_oracle_time(struct cluster_oracle *o, struct sim_machine *machine, 
 
 void cluster_oracle_tick(struct cluster_oracle *o, struct sim_machine *machine,
                          struct cluster_member *member, const struct cluster_data *data) {
+    if (oracle_is_old(o, machine)) {
+        oracle_check_old(o, machine, member, data);
+        return;
+    }
     for (uint32_t p = 0; p < o->partition_count; p++) {
         const struct partition_replica *r = cluster_data_replica(data, p);
         if (r == NULL)

@@ -13,6 +13,7 @@
  *   I13  the time of a partition goes on evenly and never back
  *   I14  nothing leaves a member before it is true: effects, stale reads, reads by a round
  *   I15  all members ever are of one cluster
+ *   I16  when a generation has begun by force, members of older ones answer nobody
  * The rest is found in what clients saw (I8, I9, I10) and by the simulator's memory (I12). */
 #ifndef LARDER_TESTS_SIM_CLUSTER_ORACLE_H
 #define LARDER_TESTS_SIM_CLUSTER_ORACLE_H
@@ -44,7 +45,8 @@ void cluster_oracle_destroy(struct cluster_oracle *oracle);
 /* Before any process starts. */
 void cluster_oracle_attach(struct cluster_oracle *oracle, struct sim_world *world);
 
-struct raft_oracle *cluster_oracle_core(const struct cluster_oracle *oracle);
+/* Of a generation of the cluster: no other has anything to do with it. Borrowed. */
+struct raft_oracle *cluster_oracle_core(struct cluster_oracle *oracle, uint16_t generation);
 void cluster_oracle_view(struct cluster_oracle *oracle, struct sim_machine *machine,
                          const struct configuration *configuration);
 void cluster_oracle_step(struct cluster_oracle *oracle, struct sim_machine *machine,

@@ -92,6 +92,11 @@ void cluster_oracle_answer(struct cluster_oracle *o, struct sim_machine *machine
     const struct partition_replica *r = oracle_replica(o, machine->address, p);
     if (r == NULL)
         return;
+    if (oracle_is_old(o, machine)) {
+        if (reply->answer == PARTITION_DONE && asked->mode != PARTITION_READ_STALE)
+            oracle_violate(o, machine, "I16: a member of an old generation answered");
+        return;
+    }
     bool is_refused = reply->answer == PARTITION_MOVED || reply->answer == PARTITION_REFUSED ||
                       reply->answer == PARTITION_CLOSED || reply->answer == PARTITION_BUSY ||
                       reply->answer == PARTITION_WATCH_BROKEN;

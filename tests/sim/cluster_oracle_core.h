@@ -11,6 +11,7 @@ enum {
     ORACLE_RESETS_MAX = 4096,
     ORACLE_RECORDS = 4096,
     ORACLE_WATCHES = 256,
+    ORACLE_GENERATIONS = 8, /* that a run may have */
 };
 
 /* Who opened a term. */
@@ -85,8 +86,9 @@ struct held_log {
 
 struct cluster_oracle {
     struct sim_world *world;
-    struct raft_oracle *core;
-    struct raft_id cluster; /* of the first configuration */
+    uint16_t generation;                           /* the newest that any member showed; 0: none */
+    struct raft_oracle *cores[ORACLE_GENERATIONS]; /* by generation; NULL: none yet */
+    struct raft_id cluster;                        /* of the first configuration */
     uint32_t partition_count;
     uint64_t index;   /* of the newest configuration */
     uint64_t *hashes; /* of configurations, by index modulo ORACLE_INDEXES */
@@ -160,6 +162,17 @@ void oracle_check_promises(struct cluster_oracle *oracle, struct sim_machine *ma
 void oracle_check_answer(struct cluster_oracle *oracle, struct sim_machine *machine,
                          struct cluster_member *member, uint32_t partition,
                          const struct partition_replica *replica);
+
+/* cluster_oracle_generations.c */
+/* A member shows the first configuration of a newer generation: nothing is expected of the old one
+ * any more, but that what was committed is where the survivor was in sync. */
+void oracle_begin_generation(struct cluster_oracle *oracle, struct sim_machine *machine,
+                             const struct configuration *first);
+/* Whether the machine's process is of a generation that is no more. */
+bool oracle_is_old(const struct cluster_oracle *oracle, const struct sim_machine *machine);
+/* Such a process may not count on promises. */
+void oracle_check_old(struct cluster_oracle *oracle, struct sim_machine *machine,
+                      struct cluster_member *member, const struct cluster_data *data);
 
 /* cluster_oracle_answers.c: a record of that term is committed. */
 void oracle_check_watch(struct cluster_oracle *oracle, const struct sim_machine *machine,

@@ -116,7 +116,7 @@ void cluster_oracle_entry(struct cluster_oracle *o, struct sim_machine *machine,
                           const struct raft_entry *raft) {
     struct config_entry entry;
     enum config_outcome outcome;
-    if (o->after == NULL || raft->index != o->after->index + 1)
+    if (o->after == NULL || raft->index != o->after->index + 1 || oracle_is_old(o, machine))
         return;
     if (raft->type != RAFT_ENTRY_COMMAND || config_entry_decode(raft->data, &entry) != LARDER_OK) {
         configuration_advance(o->after, raft->index);

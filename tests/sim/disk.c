@@ -195,8 +195,7 @@ static void apply_sync(struct sim_disk *disk, const struct sim_sync *sync, bool 
                    sync->bytes + i * SIM_SECTOR_BYTES, SIM_SECTOR_BYTES);
 }
 
-enum larder_status disk_end_sync(struct sim_disk *disk) {
-    const struct sim_sync *sync = &disk->syncs[0];
+static enum larder_status end_sync(struct sim_disk *disk, const struct sim_sync *sync) {
     struct sim_file *file = &disk->files[sync->file];
     enum larder_status status = LARDER_OK;
     if (disk->is_broken || disk_chance(disk, disk->error_rate + disk->sync_error_rate, 100000)) {
@@ -211,7 +210,20 @@ enum larder_status disk_end_sync(struct sim_disk *disk) {
     } else {
         apply_sync(disk, sync, true);
     }
+    return status;
+}
+
+enum larder_status disk_end_sync(struct sim_disk *disk) {
+    enum larder_status status = end_sync(disk, &disk->syncs[0]);
     forget_syncs(disk, 1);
+    return status;
+}
+
+enum larder_status disk_sync_now(struct sim_disk *disk, uint32_t number) {
+    struct sim_sync sync = sync_of(&disk->files[number], number);
+    enum larder_status status = end_sync(disk, &sync);
+    free(sync.sectors);
+    free(sync.bytes);
     return status;
 }
 

@@ -127,6 +127,9 @@ enum larder_status disk_resize(struct sim_disk *disk, uint32_t file, size_t size
  * they end in order. A failed one leaves the file as it reads, but what of it survives is unknown
  * and no later sync tells. */
 void disk_sync(struct sim_disk *disk, uint32_t file, uint64_t ticket);
+/* The same, and wait for it: for what may block. Not while another sync of the file is under way.
+ * Errors: LARDER_IO, as above. */
+enum larder_status disk_sync_now(struct sim_disk *disk, uint32_t file) LARDER_NODISCARD;
 
 /* ---- for oracles inside processes ---- */
 

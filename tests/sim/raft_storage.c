@@ -42,6 +42,11 @@ static enum larder_status write_again(struct raft_storage *storage, uint32_t fil
     return status;
 }
 
+/* Whether a log file is of this generation of the cluster. */
+static bool is_of_generation(const struct raft_storage *storage, uint64_t log_generation) {
+    return log_generation >> LOG_GENERATION_SHIFT == storage->generation;
+}
+
 static uint32_t other_log_file(const struct raft_storage *storage) {
     return storage->log_file == STORAGE_LOG_FILE ? STORAGE_LOG_FILE + 1 : STORAGE_LOG_FILE;
 }
@@ -108,11 +113,16 @@ static enum larder_status find_log(struct raft_storage *storage) {
         return status;
     uint32_t newer = generations[1] > generations[0];
     for (uint32_t i = 0; i < 2; i++) {
-        storage->log_file = STORAGE_LOG_FILE + (i == 0 ? newer : 1 - newer);
+        uint32_t file = i == 0 ? newer : 1 - newer;
+        storage->log_file = STORAGE_LOG_FILE + file;
+        if (!is_of_generation(storage, generations[file]))
+            continue;
         status = log_contents_load(storage->disk, storage->log_file, &storage->log);
         if (status != LARDER_NOT_FOUND)
             return status;
     }
+    storage->log =
+        (struct log_contents){.generation = (uint64_t)storage->generation << LOG_GENERATION_SHIFT};
     return LARDER_OK;
 }
 
@@ -193,6 +203,79 @@ void raft_storage_restored(const struct raft_storage *storage, struct raft_resto
 
 void raft_storage_release(struct raft_storage *storage) {
     log_contents_finish(&storage->log);
+}
+
+/* ---- a new generation ---- */
+
+static enum larder_status begin_snapshot(struct raft_storage *storage, struct storage_job *job) {
+    enum larder_status status = raft_storage_put_snapshot(storage, job);
+    return status == LARDER_OK ? disk_sync_now(storage->disk, job->file) : status;
+}
+
+static enum larder_status begin_log(struct raft_storage *storage, uint64_t index,
+                                    struct log_contents *log) {
+    size_t size;
+    uint32_t file = other_log_file(storage);
+    uint8_t *record = log_record_encode(true, index, NULL, 0, &size);
+    enum larder_status status = log_begin(storage->disk, file, log, slice_of(record, size));
+    free(record);
+    return status == LARDER_OK ? disk_sync_now(storage->disk, file) : status;
+}
+
+/* Both slots: with the first one it has begun. */
+static enum larder_status begin_hard_state(struct raft_storage *storage,
+                                           const struct raft_hard_state *state) {
+    enum larder_status status = LARDER_OK;
+    storage->hard_state_sequence++;
+    for (uint32_t slot = 0; slot < 2 && status == LARDER_OK; slot++) {
+        status = write_hard_state(storage, slot, state);
+        if (status == LARDER_OK)
+            status = disk_sync_now(storage->disk, STORAGE_HARD_STATE_FILE);
+    }
+    if (status != LARDER_OK)
+        machine_exit(storage->machine, "the disk failed");
+    return status;
+}
+
+/* What is written before the hard state is of a generation that does not count yet. */
+enum larder_status raft_storage_begin_generation(struct raft_storage *storage, uint16_t generation,
+                                                 const struct raft_hard_state *hard_state,
+                                                 const struct raft_snapshot *snapshot,
+                                                 const struct raft_configuration *configuration,
+                                                 struct slice bytes) {
+    uint16_t former = storage->generation;
+    if (storage->is_recovering || storage->job_count > 0)
+        return LARDER_BUSY;
+    struct storage_job job = {.type = STORAGE_OWN_SNAPSHOT,
+                              .bytes = sim_resize(NULL, bytes.size + 1),
+                              .size = bytes.size,
+                              .snapshot = *snapshot,
+                              .configuration = *configuration};
+    memcpy(job.bytes, bytes.data, bytes.size);
+    struct log_contents log = {.generation = (uint64_t)generation << LOG_GENERATION_SHIFT};
+    storage->generation = generation;
+    storage->taken_file = -1; /* whose place in a file may be needed */
+    enum larder_status status = begin_snapshot(storage, &job);
+    free(job.bytes);
+    if (status == LARDER_OK)
+        status = begin_log(storage, snapshot->index, &log);
+    if (status == LARDER_OK)
+        status = begin_hard_state(storage, hard_state);
+    if (status != LARDER_OK) {
+        storage->generation = former;
+        return status;
+    }
+    storage->hard_state = *hard_state;
+    storage->snapshot = *snapshot;
+    storage->configuration = *configuration;
+    storage->snapshot_file = (int32_t)job.file;
+    storage->arriving_file = -1;
+    storage->first_index = snapshot->index + 1;
+    storage->rewrite_at = STORAGE_LOG_REWRITE_BYTES;
+    storage->log_file = other_log_file(storage);
+    storage->log = log;
+    storage->is_full = false;
+    return LARDER_OK;
 }
 
 /* ---- jobs ---- */

@@ -3,13 +3,16 @@
  *
  *   file 0      hard state: two slots a sector apart, written and synced one after the other
  *   file 1, 2   log: the newer complete one counts.  header | record | record ...
- *                 header  magic u32 | generation u64 | size of the first record u32 | crc u32
- *                 record  size u32 | crc u32 | reset u8 | after index u64 | entries as in codec.h
- *               each crc continues the one before, so nothing of an older use or behind a torn
+ *                 header  magic u32 | which u64: generation of the cluster, then number | size of
+ * the first record u32 | crc u32 record  size u32 | crc u32 | reset u8 | after index u64 | entries
+ * as in codec.h each crc continues the one before, so nothing of an older use or behind a torn
  *               record can pass for a part of it
  *   file 3-5    snapshots: the complete one of the highest index counts
- *                 header  magic u32 | index u64 | term u64 | size u64 | checksum u32 |
- *                         configuration size u32 | configuration | crc u32, then the bytes at 1024
+ *                 header  magic u32 | generation u16 | index u64 | term u64 | size u64 | checksum
+ * u32 | configuration size u32 | configuration | crc u32, then the bytes at 1024
+ *
+ * Logs and snapshots of another generation than the hard state's are not there: with that a new
+ * generation begins, all of it at once.
  *
  * What a new process finds may not be durable: it may only be in the cache, and after a sync that
  * failed no later sync tells. So before it takes part it writes all of it over itself and syncs.
@@ -31,6 +34,7 @@ enum {
     STORAGE_SNAPSHOT_FILES = 3,
     STORAGE_SNAPSHOT_AT = 1024,            /* where its bytes begin */
     STORAGE_LOG_REWRITE_BYTES = 32 * 1024, /* of a file, or twice what the last rewrite left */
+    LOG_GENERATION_SHIFT = 48,             /* of the cluster's generation in that of log_contents */
 };
 
 enum storage_job_type { STORAGE_WRITE, STORAGE_OWN_SNAPSHOT, STORAGE_CHUNK };
@@ -129,6 +133,16 @@ uint8_t *raft_storage_load_snapshot(struct raft_storage *storage);
 /* The core installed the snapshot that arrived. */
 void raft_storage_installed(struct raft_storage *storage, const struct raft_snapshot *snapshot,
                             uint64_t first_index);
+
+/* A new generation of the cluster takes the place of all, durably when this returns. Errors:
+ * LARDER_BUSY (something is being stored: try again), as disk_write; nothing has changed then.
+ * After LARDER_IO of the last step it is unknown which one a new process finds, and this one ends.
+ */
+enum larder_status raft_storage_begin_generation(struct raft_storage *storage, uint16_t generation,
+                                                 const struct raft_hard_state *hard_state,
+                                                 const struct raft_snapshot *snapshot,
+                                                 const struct raft_configuration *configuration,
+                                                 struct slice bytes) LARDER_NODISCARD;
 
 void raft_storage_synced(struct raft_storage *storage, uint64_t ticket, enum larder_status status);
 /* Now and then: look for space if there was none. */

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { SNAPSHOT_MAGIC = 0x4c52534e, HEADER_BYTES = 36 };
+enum { SNAPSHOT_MAGIC = 0x4c52534e, HEADER_BYTES = 38 };
 
 static enum larder_status write_header(struct raft_storage *storage, uint32_t file,
                                        const struct raft_snapshot *snapshot,
@@ -16,6 +16,7 @@ static enum larder_status write_header(struct raft_storage *storage, uint32_t fi
     uint8_t bytes[STORAGE_SNAPSHOT_AT] = {0};
     struct byte_writer writer = {bytes};
     write_unsigned(&writer, SNAPSHOT_MAGIC, 4);
+    write_unsigned(&writer, storage->generation, 2);
     write_unsigned(&writer, snapshot->index, 8);
     write_unsigned(&writer, snapshot->term, 8);
     write_unsigned(&writer, snapshot->size, 8);
@@ -27,10 +28,11 @@ static enum larder_status write_header(struct raft_storage *storage, uint32_t fi
     return disk_write(storage->disk, file, 0, slice_of(bytes, sizeof(bytes)));
 }
 
-static bool read_header(struct slice file, struct raft_snapshot *out,
+static bool read_header(struct slice file, uint16_t generation, struct raft_snapshot *out,
                         struct raft_configuration *out_configuration) {
     struct byte_reader reader = byte_reader_of(file);
-    uint64_t magic = read_unsigned(&reader, 4);
+    bool is_ours = read_unsigned(&reader, 4) == SNAPSHOT_MAGIC;
+    is_ours &= read_unsigned(&reader, 2) == generation;
     out->index = read_unsigned(&reader, 8);
     out->term = read_unsigned(&reader, 8);
     out->size = read_unsigned(&reader, 8);
@@ -38,8 +40,7 @@ static bool read_header(struct slice file, struct raft_snapshot *out,
     struct slice configuration = read_bytes(&reader, read_unsigned(&reader, 4));
     size_t size = HEADER_BYTES + configuration.size;
     uint32_t crc = (uint32_t)read_unsigned(&reader, 4);
-    return !reader.is_failed && magic == SNAPSHOT_MAGIC &&
-           crc32c(slice_of(file.data, size)) == crc &&
+    return !reader.is_failed && is_ours && crc32c(slice_of(file.data, size)) == crc &&
            raft_configuration_decode(configuration, out_configuration) == LARDER_OK;
 }
 
@@ -51,7 +52,8 @@ static uint8_t *load_file(struct raft_storage *storage, uint32_t file, struct ra
     uint8_t *bytes = sim_resize(NULL, size + 1);
     *out_status = disk_read(storage->disk, file, 0, bytes, size, &size);
     if (*out_status == LARDER_OK && size >= STORAGE_SNAPSHOT_AT &&
-        read_header(slice_of(bytes, STORAGE_SNAPSHOT_AT), out, out_configuration) &&
+        read_header(slice_of(bytes, STORAGE_SNAPSHOT_AT), storage->generation, out,
+                    out_configuration) &&
         out->size <= size - STORAGE_SNAPSHOT_AT &&
         crc32c(slice_of(bytes + STORAGE_SNAPSHOT_AT, out->size)) == out->checksum)
         return bytes;

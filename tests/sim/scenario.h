@@ -29,6 +29,7 @@ extern const struct scenario_type MOVES_SCENARIOS[];
 extern const struct scenario_type FOUNDING_SCENARIOS[];
 extern const struct scenario_type DURABLE_SCENARIOS[];
 extern const struct scenario_type POLICY_SCENARIOS[];
+extern const struct scenario_type FORCED_SCENARIOS[];
 extern const struct scenario_type *const SCENARIO_SETS[];
 /* The n-th of all, from 0; NULL behind the last. */
 const struct scenario_type *scenario_find(size_t number);

@@ -30,6 +30,7 @@ struct place {
     bool is_writing;
     uint32_t begins, withdrawals;
     struct raft_id cluster;
+    uint16_t generation;
     bool has_plan;
     uint32_t contacts;
 };
@@ -68,7 +69,7 @@ static void host_begin(void *context, const struct founding_entry *entry) {
     p->cluster = entry->cluster;
     p->has_plan = entry->plan != NULL;
     p->contacts = entry->contact_count;
-    assert_int_equal(entry->generation, 1);
+    p->generation = entry->generation;
 }
 
 static void host_withdraw(void *context) {
@@ -273,6 +274,29 @@ static struct configuration *configuration_with(uint32_t number, struct raft_id 
     return c;
 }
 
+/* The members are the same; only the generation is another one. */
+static void test_a_new_generation_is_in_the_mark(void **state) {
+    (void)state;
+    struct forced_generation forced;
+    start_seeds();
+    run(2000000, true);
+    assert_int_equal(places[2].generation, 1);
+    struct configuration *c = configuration_with(2, places[2].cluster);
+    founding_driver_view(places[2].driver, c, true, now_us);
+    store(2);
+    assert_false(places[2].is_writing);
+    assert_true(configuration_force(c, 1, 0, &forced));
+    founding_driver_view(places[2].driver, c, true, now_us);
+    assert_true(places[2].is_writing);
+    store(2);
+    stop(2);
+    start(2, 2);
+    assert_int_equal(places[2].begins, 2);
+    assert_int_equal(places[2].generation, 2);
+    assert_false(places[2].has_plan); /* it is of the first generation */
+    configuration_destroy(c);
+}
+
 static void test_who_joins_gives_up_when_no_member_answers(void **state) {
     (void)state;
     start_seeds();
@@ -347,6 +371,7 @@ int main(void) {
         TEST(test_without_a_disk_it_begins_at_once),
         TEST(test_one_mark_is_stored_at_a_time),
         TEST(test_a_member_that_is_restarted_begins_at_once),
+        TEST(test_a_new_generation_is_in_the_mark),
         TEST(test_who_joins_gives_up_when_no_member_answers),
         TEST(test_damaged_frames_are_dropped),
         TEST(test_creation_gives_back_what_it_took_when_memory_runs_out),
