@@ -17,6 +17,7 @@ const struct cluster_settings CLUSTER_DEFAULT_SETTINGS = {
     .lease_ms = 250,
     .config_lease_ms = 2000,
     .node_timeout_ms = 2000,
+    .write_mode = WRITES_COMMITTED,
 };
 
 static void note_leases(struct configuration *c) {
@@ -107,7 +108,8 @@ bool cluster_settings_are_sound(const struct cluster_settings *s) {
            (s->loss_policy == LOSS_HOLD || s->loss_policy == LOSS_RESET) &&
            (s->quorum_policy == QUORUM_MAJORITY || s->quorum_policy == QUORUM_IN_SYNC) &&
            s->lease_ms >= 10 && s->config_lease_ms >= s->lease_ms &&
-           s->node_timeout_ms >= s->lease_ms;
+           s->node_timeout_ms >= s->lease_ms &&
+           (s->write_mode == WRITES_COMMITTED || s->write_mode == WRITES_EXECUTED);
 }
 
 static bool member_is_sound(const struct member *m) {

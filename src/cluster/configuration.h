@@ -86,6 +86,13 @@ struct partition_config {
 enum loss_policy { LOSS_HOLD = 1, LOSS_RESET };
 enum quorum_policy { QUORUM_MAJORITY = 1, QUORUM_IN_SYNC };
 
+/* When a write is answered. */
+enum write_mode {
+    WRITES_COMMITTED = 1, /* when all in sync have it */
+    WRITES_EXECUTED,      /* mode async: when the primary has it, on its disk if it waits for that;
+                             a failover may lose it, and what came after it */
+};
+
 struct cluster_settings {
     uint32_t replica_count; /* per partition, the primary included */
     uint32_t min_insync;
@@ -95,6 +102,7 @@ struct cluster_settings {
     uint32_t lease_ms;        /* of promises between members (L); 250 */
     uint32_t config_lease_ms; /* of the coordinator's answers (C); 2000 */
     uint32_t node_timeout_ms; /* 2000 */
+    enum write_mode write_mode;
 };
 
 /* What became of a cluster whose config group was given up. */

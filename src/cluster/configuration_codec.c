@@ -10,7 +10,7 @@
  *              released u8 | unleased u8 | reset term u64 | reset ceiling u64 |
  *              in sync, learners, target, last: sets
  *   snapshot   version u8 | cluster 16 | generation u16 | index u64 | ceiling u64 |
- *              last number u32 | settings 8 x u32 | longest leases 2 x u32 | members u32 |
+ *              last number u32 | settings 9 x u32 | longest leases 2 x u32 | members u32 |
  *              partitions u32 | members | partitions | crc u32
  */
 #include "base/crc32c.h"
@@ -21,7 +21,7 @@
 
 enum {
     SNAPSHOT_VERSION = 1,
-    SETTINGS_BYTES = 8 * 4,
+    SETTINGS_BYTES = 9 * 4,
     MEMBER_BYTES = 4 + 2 * 1 + 16 + 8 + CLUSTER_HOST_BYTES + 4 + 2 * CLUSTER_LABEL_BYTES + 4 + 1,
     PARTITION_BYTES_FIXED = 6 * 8 + 1 + 4 + 2,
     SNAPSHOT_HEADER_BYTES = 1 + 16 + 2 + 8 + 8 + 4 + SETTINGS_BYTES + 4 * 4,
@@ -122,7 +122,8 @@ static void read_member(struct byte_reader *r, struct member *m) {
 static void write_settings(struct byte_writer *w, const struct cluster_settings *s) {
     const uint32_t values[] = {
         s->replica_count,           s->min_insync, s->voter_count,     (uint32_t)s->loss_policy,
-        (uint32_t)s->quorum_policy, s->lease_ms,   s->config_lease_ms, s->node_timeout_ms};
+        (uint32_t)s->quorum_policy, s->lease_ms,   s->config_lease_ms, s->node_timeout_ms,
+        (uint32_t)s->write_mode};
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
         write_unsigned(w, values[i], 4);
 }
@@ -138,7 +139,8 @@ static struct cluster_settings read_settings(struct byte_reader *r) {
                                      .quorum_policy = (enum quorum_policy)values[4],
                                      .lease_ms = values[5],
                                      .config_lease_ms = values[6],
-                                     .node_timeout_ms = values[7]};
+                                     .node_timeout_ms = values[7],
+                                     .write_mode = (enum write_mode)values[8]};
 }
 
 static void write_change(struct byte_writer *w, const struct config_partition_change *change) {

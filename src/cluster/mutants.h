@@ -189,6 +189,14 @@ enum cluster_mutant {
     MUTANT_POLICY_KEEPS_EPOCH = 287,   /* LEASED of before applies after isr came and went */
     MUTANT_LEASED_BEFORE_OPEN = 288,   /* LEASED of a primary whose term is not open */
     MUTANT_SCRIPT_STOPPED_KEEPS = 268, /* a script that was stopped leaves what it changed */
+    /* writes that are answered before they are committed */
+    MUTANT_EARLY_WITHOUT_LEASE = 310, /* a deposed primary goes on answering them */
+    MUTANT_EARLY_BEFORE_SYNC = 311,   /* they do not wait for the primary's own disk */
+    MUTANT_EARLY_LOCKS = 312,         /* locks are granted before that is committed */
+    MUTANT_EARLY_FENCED = 313,        /* a token is taken for the newest before that is committed */
+    MUTANT_EARLY_ROUND = 314,         /* a read by a round, too, is answered early */
+    MUTANT_EARLY_ABANDON = 315,       /* a request counts as abandoned before that is committed */
+    MUTANT_EARLY_WITHOUT_MIN = 316,   /* they do not need enough in sync */
 };
 
 #ifdef CLUSTER_MUTANT

@@ -11,7 +11,9 @@
  * - One command is one record with one sequence: what it changed, what it answers, the time at
  *   which it did. Replicas apply records and decide nothing: expiry, eviction, the forgetting of
  *   sessions and what becomes of locks are records of the primary.
- * - A reply leaves when all it tells of is committed, and only then.
+ * - A reply leaves when all it tells of is committed, and only then. Where WRITES_EXECUTED is asked
+ *   for (configuration.h) commands, EXEC and WATCH do not wait for that; what has a fence, a lock,
+ *   ABANDON and a read by a round always do.
  * - A request is executed at most once, and a refused one never is.
  * - While the partition has a primary here that is not open yet, or hands off, requests are parked,
  *   at most for a second.
@@ -75,15 +77,16 @@ struct partition_watch {
     uint64_t term, sequence; /* of the reply to WATCH */
 };
 
-/* But for stale reads a reply is linearizable, whatever the request: a read is a request that
- * changed nothing. */
+/* But for stale reads and WRITES_EXECUTED a reply is linearizable, whatever the request: a read is
+ * a request that changed nothing. */
 struct partition_request {
     enum partition_request_kind kind;
     uint64_t context;            /* of the reply */
     int64_t deadline_us;         /* of this member's clock */
     const struct request_id *id; /* NULL: the client has no session */
     enum partition_read_mode read_mode;
-    uint64_t watched_term; /* refuse it in any other term; 0: no matter */
+    enum write_mode write_mode; /* 0: as it is set for the cluster */
+    uint64_t watched_term;      /* refuse it in any other term; 0: no matter */
     /* of different locks, PARTITION_FENCES_MAX at most; each must hold, or nothing is done */
     const struct partition_fence *fences;
     size_t fence_count;

@@ -26,6 +26,7 @@ struct partition_slot {
     enum partition_answer done; /* what to say when it is settled well */
     bool is_round;              /* a read that went as a record */
     bool is_known;              /* it was executed before */
+    bool is_early;              /* its answer does not wait for commit */
     uint8_t small[PARTITION_REPLY_SMALL];
     enum lock_answer lock_answer;
     uint64_t token;

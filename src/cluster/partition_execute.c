@@ -12,8 +12,10 @@ int64_t partition_time(struct cluster_partition *p) {
 
 static bool add(struct cluster_partition *p, enum replica_input_type type, uint64_t context,
                 int64_t deadline_us, struct slice payload, bool is_known) {
-    struct replica_input input = {
-        .type = type, .now_us = p->now_us, .request = {context, payload, deadline_us, is_known}};
+    bool is_early = context != 0 && p->slots[context - 1].is_early;
+    struct replica_input input = {.type = type,
+                                  .now_us = p->now_us,
+                                  .request = {context, payload, deadline_us, is_known, is_early}};
     return replica_add(p->replica, &input) == LARDER_OK;
 }
 
@@ -242,9 +244,27 @@ static enum partition_answer execute_once(struct cluster_partition *p, uint32_t 
     return run_command(p, slot, request);
 }
 
+/* What others rely on, a lock or the newest token of one, waits for commit however it is set: taken
+ * back it would be held twice. */
+static bool is_early(const struct cluster_partition *p, const struct partition_request *request) {
+    enum write_mode mode = request->write_mode;
+    if (mode == 0)
+        mode = p->replica->settings.write_mode;
+    if (mode != WRITES_EXECUTED)
+        return false;
+    switch (request->kind) {
+    case PARTITION_LOCK_REQUEST: return CLUSTER_MUTATED(MUTANT_EARLY_LOCKS);
+    case PARTITION_ABANDON: return CLUSTER_MUTATED(MUTANT_EARLY_ABANDON);
+    default: break;
+    }
+    return (request->fence_count == 0 || CLUSTER_MUTATED(MUTANT_EARLY_FENCED)) &&
+           (request->read_mode != PARTITION_READ_ROUND || CLUSTER_MUTATED(MUTANT_EARLY_ROUND));
+}
+
 enum partition_answer partition_execute(struct cluster_partition *p, uint32_t slot,
                                         const struct partition_request *request) {
     p->slots[slot].done = PARTITION_DONE;
+    p->slots[slot].is_early = is_early(p, request);
     p->slots[slot].is_round = p->slots[slot].is_known = false;
     if (CLUSTER_MUTATED(MUTANT_WATCH_BEFORE_RESULT) && partition_is_watch_broken(p, request))
         return PARTITION_WATCH_BROKEN;

@@ -18,6 +18,8 @@
  *   a common position. What is committed is never cut.
  * - A read is answered when all it may have seen is committed, and then only under a lease that
  *   holds at that moment (cluster/lease.h).
+ * - A request that need not be committed is answered under a lease, too: nobody else answers
+ *   meanwhile, so what is lost with this primary is what it answered last.
  * - Whoever is elected opens after what it promised to the former primary has run out.
  * - A proposal may apply until a configuration with a higher epoch is seen here: until then those
  *   being added count, and a partition being handed off stays closed.
@@ -91,6 +93,7 @@ struct replica_request {
     uint64_t context;
     bool is_read;
     bool is_known;         /* a read of what a write answered: needs enough in sync as that did */
+    bool is_early;         /* need not be committed, nor what it saw */
     bool is_covered;       /* a read: the lease held when it came */
     bool is_committed;     /* a write: its record is, for ever */
     bool is_cut;           /* a write: its record never will be */
@@ -212,6 +215,7 @@ struct replica_input {
             struct slice payload; /* WRITE; borrowed for the call */
             int64_t deadline_us;
             bool is_known; /* READ: the answer is that of a write that was executed before */
+            bool is_early; /* WRITES_EXECUTED: its answer does not wait for commit */
         } request;
         const struct replica_message *message;
         uint64_t number;

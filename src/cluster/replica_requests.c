@@ -4,8 +4,9 @@
  *   write  its record is committed        DONE, if enough are in sync when the answer leaves
  *          the log goes on without it     MOVED: surely not applied, a newer primary has begun
  *          its deadline comes first       IN_DOUBT, also after this member was deposed
- *   read   all it saw is committed and the lease holds now    DONE; if it is a write that was
- *                                                              executed before: enough in sync too
+ *          it is early: on the disk here, if that is waited for, and the lease holds now    DONE
+ *   read   all it saw is committed, unless it is early, and the lease holds now    DONE; if it is a
+ *                                        write that was executed before: enough in sync too
  *          or a record that was made after it is committed    DONE
  *          another term                   MOVED
  *          its deadline comes first       REFUSED
@@ -45,6 +46,7 @@ enum larder_status requests_add(struct partition_replica *r, const struct replic
         (struct replica_request){.context = input->request.context,
                                  .is_read = is_read,
                                  .is_known = is_read && input->request.is_known,
+                                 .is_early = input->request.is_early,
                                  .is_covered = is_read && is_covered(r) && requests_may_answer(r),
                                  .term = r->view.term,
                                  .sequence = r->log.last,
@@ -83,19 +85,36 @@ static bool has_enough(const struct partition_replica *r) {
            CLUSTER_MUTATED(MUTANT_MIN_INSYNC_AT_ENTRY);
 }
 
+static bool is_serving(const struct partition_replica *r) {
+    return r->role == REPLICA_OPEN || (r->role == REPLICA_DRAINING && !r->proposal.is_open);
+}
+
+/* All that it tells of is this primary's, on its disk if that is waited for. */
+static bool is_done_early(const struct partition_replica *r,
+                          const struct replica_request *request) {
+    return request->is_early &&
+           (replica_durable(r) >= request->sequence || CLUSTER_MUTATED(MUTANT_EARLY_BEFORE_SYNC));
+}
+
+/* Under a lease, as a read: else a deposed primary would go on taking writes that are lost. */
+static bool may_answer_early(const struct partition_replica *r,
+                             const struct replica_request *request) {
+    return is_serving(r) && r->view.term == request->term && is_done_early(r, request) &&
+           (is_covered(r) || CLUSTER_MUTATED(MUTANT_EARLY_WITHOUT_LEASE));
+}
+
 /* 0: wait on. */
 static enum replica_answer settle_read(const struct partition_replica *r,
                                        const struct replica_request *request) {
-    bool is_serving =
-        r->role == REPLICA_OPEN || (r->role == REPLICA_DRAINING && !r->proposal.is_open);
     if (!replica_is_primary(r) || r->view.term != request->term)
         return ANSWER_MOVED;
-    bool is_committed = r->commit >= request->sequence || CLUSTER_MUTATED(MUTANT_READ_SPECULATIVE);
+    bool is_committed = r->commit >= request->sequence || is_done_early(r, request) ||
+                        CLUSTER_MUTATED(MUTANT_READ_SPECULATIVE);
     bool is_held = CLUSTER_MUTATED(MUTANT_READ_CHECKED_EARLY)
                        ? request->is_covered
                        : (is_covered(r) || is_confirmed(r, request)) && requests_may_answer(r);
     bool is_enough = !request->is_known || has_enough(r);
-    if (is_serving && is_committed && is_held && is_enough)
+    if (is_serving(r) && is_committed && is_held && is_enough)
         return ANSWER_DONE;
     return r->now_us >= request->deadline_us ? ANSWER_REFUSED : 0;
 }
@@ -122,7 +141,10 @@ static enum replica_answer settle_write(const struct partition_replica *r,
                                         struct replica_request *request) {
     note_outcome(r, request);
     bool may_answer = !replica_is_primary(r) || requests_may_answer(r);
-    if (request->is_committed && has_enough(r) && may_answer)
+    bool is_settled = request->is_committed || may_answer_early(r, request);
+    bool is_enough =
+        has_enough(r) || (!request->is_committed && CLUSTER_MUTATED(MUTANT_EARLY_WITHOUT_MIN));
+    if (is_settled && is_enough && may_answer)
         return ANSWER_DONE;
     if (request->is_cut)
         return ANSWER_MOVED;

@@ -221,7 +221,8 @@ static bool settings_are_sound(const struct cluster_settings *s) {
     bool are_voters = s->voter_count == 1 || s->voter_count == 3 || s->voter_count == 5;
     bool are_times =
         s->lease_ms >= 10 && s->config_lease_ms >= s->lease_ms && s->node_timeout_ms >= s->lease_ms;
-    return are_counts && are_voters && are_times;
+    bool is_mode = s->write_mode == WRITES_COMMITTED || s->write_mode == WRITES_EXECUTED;
+    return are_counts && are_voters && are_times && is_mode;
 }
 
 /* What may happen to a partition that has nobody in sync. */
@@ -474,6 +475,7 @@ static struct cluster_settings draw_settings(void) {
     s.quorum_policy = chance(30) ? QUORUM_IN_SYNC : QUORUM_MAJORITY;
     s.lease_ms = draw(8) == 0 ? 5 : 250;
     s.config_lease_ms = draw(8) == 0 ? 100 : 2000;
+    s.write_mode = (enum write_mode)(1 + draw(draw(8) == 0 ? 3 : 2));
     return s;
 }
 
