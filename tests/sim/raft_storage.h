@@ -3,13 +3,15 @@
  *
  *   file 0      hard state: two slots a sector apart, written and synced one after the other
  *   file 1, 2   log: the newer complete one counts.  header | record | record ...
- *                 header  magic u32 | which u64: generation of the cluster, then number | size of
- * the first record u32 | crc u32 record  size u32 | crc u32 | reset u8 | after index u64 | entries
- * as in codec.h each crc continues the one before, so nothing of an older use or behind a torn
+ *                 header  magic u32 | generation u16, use u48 | size of the first record u32 |
+ *                         crc u32
+ *                 record  size u32 | crc u32 | reset u8 | after index u64 | entries as in codec.h
+ *               each crc continues the one before, so nothing of an older use or behind a torn
  *               record can pass for a part of it
  *   file 3-5    snapshots: the complete one of the highest index counts
- *                 header  magic u32 | generation u16 | index u64 | term u64 | size u64 | checksum
- * u32 | configuration size u32 | configuration | crc u32, then the bytes at 1024
+ *                 header  magic u32 | generation u16 | index u64 | term u64 | size u64 |
+ *                         checksum u32 | configuration size u32 | configuration | crc u32,
+ *                         then the bytes at 1024
  *
  * Logs and snapshots of another generation than the hard state's are not there: with that a new
  * generation begins, all of it at once.
