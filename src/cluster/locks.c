@@ -420,6 +420,10 @@ uint64_t locks_last_token(const struct locks *l) {
     return l->last;
 }
 
+uint64_t locks_floor(const struct locks *l) {
+    return l->floor;
+}
+
 const char *lock_answer_name(enum lock_answer type) {
     static const char *const NAMES[] = {"?",         "GRANTED",  "DONE",  "HELD",
                                         "TIMED OUT", "NOT HELD", "MOVED", "REFUSED"};

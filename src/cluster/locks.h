@@ -178,6 +178,8 @@ struct store_digest locks_digest(const struct locks *locks);
 bool locks_find(const struct locks *locks, struct slice name, struct lock_state *out);
 /* The newest token given here. */
 uint64_t locks_last_token(const struct locks *locks);
+/* The oldest token that a write may have of locks without a mark. */
+uint64_t locks_floor(const struct locks *locks);
 /* The oldest token of `name` that a write may have. */
 uint64_t locks_fence_of(const struct locks *locks, struct slice name);
 

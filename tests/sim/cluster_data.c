@@ -645,6 +645,10 @@ const struct partition_replica *cluster_data_replica(const struct cluster_data *
     return d->store == NULL ? NULL : partition_replica(d->partitions[partition]);
 }
 
+uint64_t cluster_data_floor(const struct cluster_data *d, uint32_t partition) {
+    return locks_floor(partition_locks(d->partitions[partition]));
+}
+
 struct store_digest cluster_data_digest(const struct cluster_data *d, uint32_t partition) {
     struct partition_store store = store_host_partition(d->store, partition);
     struct store_digest sum = {0};

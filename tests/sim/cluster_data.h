@@ -43,6 +43,8 @@ uint64_t cluster_data_steps(const struct cluster_data *data);
 /* NULL: the partitions have not begun. */
 const struct partition_replica *cluster_data_replica(const struct cluster_data *data,
                                                      uint32_t partition);
+/* The floor of its fence marks. */
+uint64_t cluster_data_floor(const struct cluster_data *data, uint32_t partition);
 /* Of everything that a partition holds. */
 struct store_digest cluster_data_digest(const struct cluster_data *data, uint32_t partition);
 uint64_t cluster_data_stored(const struct cluster_data *data, uint32_t partition);

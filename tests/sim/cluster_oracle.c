@@ -74,10 +74,8 @@ static void note_lost(struct cluster_oracle *o, struct watched_partition *w,
         oracle_violate(o, NULL, "the oracle has no room for another RESET");
         return;
     }
-    w->resets[w->reset_count++] = (struct given_up){.from_us = w->lost_us,
-                                                    .until_us = INT64_MAX,
-                                                    .term = next->reset_term,
-                                                    .ceiling = next->reset_ceiling};
+    w->resets[w->reset_count++] =
+        (struct given_up){.from_us = w->lost_us, .until_us = INT64_MAX, .term = next->reset_term};
 }
 
 /* Whether a process that was in the last in-sync set lives on. */
@@ -233,6 +231,14 @@ static void check_others(struct cluster_oracle *o, uint32_t p) {
     }
 }
 
+static void note_floor(struct cluster_oracle *o, struct watched_partition *w, uint64_t floor) {
+    if (floor <= w->floor)
+        return;
+    w->floor = floor;
+    if (w->floor_us > o->world->now_us)
+        w->floor_us = o->world->now_us;
+}
+
 void cluster_oracle_step(struct cluster_oracle *o, struct sim_machine *machine,
                          struct cluster_member *member, const struct cluster_data *data) {
     struct watched_process *seen = &o->processes[machine->address];
@@ -258,6 +264,7 @@ void cluster_oracle_step(struct cluster_oracle *o, struct sim_machine *machine,
         }
         check_lease(o, machine, member, w, r);
         oracle_check_log(o, machine, p, r);
+        note_floor(o, w, cluster_data_floor(data, p));
     }
 }
 
@@ -378,9 +385,12 @@ bool cluster_oracle_reset(const struct cluster_oracle *o, uint32_t partition, ui
     return true;
 }
 
-uint64_t cluster_oracle_reset_ceiling(const struct cluster_oracle *o, uint32_t partition,
-                                      uint64_t number) {
-    return o->partitions[partition].resets[number].ceiling;
+uint64_t cluster_oracle_take_floor(struct cluster_oracle *o, uint32_t partition,
+                                   int64_t *out_from_us) {
+    struct watched_partition *w = &o->partitions[partition];
+    *out_from_us = w->floor_us;
+    w->floor_us = INT64_MAX;
+    return w->floor;
 }
 
 void cluster_oracle_get_counters(const struct cluster_oracle *o,

@@ -91,9 +91,10 @@ const struct configuration *cluster_oracle_configuration(const struct cluster_or
  * if it never was. */
 bool cluster_oracle_reset(const struct cluster_oracle *oracle, uint32_t partition, uint64_t number,
                           int64_t *out_from_us, int64_t *out_until_us);
-/* The token ceiling that it left behind. */
-uint64_t cluster_oracle_reset_ceiling(const struct cluster_oracle *oracle, uint32_t partition,
-                                      uint64_t number);
+/* The highest floor of fence marks that any replica had, and when it first rose since the last
+ * call; INT64_MAX: it did not. */
+uint64_t cluster_oracle_take_floor(struct cluster_oracle *oracle, uint32_t partition,
+                                   int64_t *out_from_us);
 void cluster_oracle_get_counters(const struct cluster_oracle *oracle,
                                  struct cluster_oracle_counters *out);
 

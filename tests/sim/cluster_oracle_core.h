@@ -41,6 +41,8 @@ struct watched_partition {
     uint64_t newest_open;                 /* term */
     int64_t lost_us;                      /* when it was first seen to be lost */
     int64_t newest_time_us, newest_at_us; /* cluster time that anybody showed; when, true time */
+    uint64_t floor;                       /* of fence marks: the highest that anybody had */
+    int64_t floor_us; /* when it first rose since it was asked for; INT64_MAX: it did not */
     uint32_t reset_count;
     struct given_up resets[ORACLE_RESETS_MAX];
     struct committed_record records[ORACLE_RECORDS]; /* by sequence, since the last RESET */

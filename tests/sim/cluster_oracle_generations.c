@@ -18,10 +18,8 @@ static void give_up(struct cluster_oracle *o, struct watched_partition *w,
         oracle_violate(o, NULL, "the oracle has no room for another RESET");
         return;
     }
-    w->resets[w->reset_count++] = (struct given_up){.from_us = o->world->now_us,
-                                                    .until_us = INT64_MAX,
-                                                    .term = next->term,
-                                                    .ceiling = next->reset_ceiling};
+    w->resets[w->reset_count++] =
+        (struct given_up){.from_us = o->world->now_us, .until_us = INT64_MAX, .term = next->term};
 }
 
 /* Terms of the old generation that the survivor never heard of may come again. */

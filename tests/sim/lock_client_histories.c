@@ -51,18 +51,15 @@ static void note_newer(struct lock_event_list *list, uint32_t partition, int64_t
                                                .key = partition});
 }
 
-void lock_clients_note_reset(struct lock_clients *clients, uint32_t partition, int64_t from_us,
-                             uint64_t ceiling) {
-    clients->was_reset[partition] = clients->has_floor = true;
-    if (ceiling + 1 > clients->floors[partition])
-        clients->floors[partition] = ceiling + 1;
-    for (uint32_t i = 0; i < LOCK_CLIENT_LOCKS; i++)
-        for (uint32_t p = 0; p < clients->partition_count; p++) {
-            if (p != lock_clients_partition(clients, i))
-                note_newer(&clients->locks[i], p, from_us, UINT64_MAX);
-            else if (p == partition)
-                note_newer(&clients->locks[i], p, from_us, ceiling + 1);
-        }
+void lock_clients_note_reset(struct lock_clients *clients, uint32_t partition) {
+    clients->was_reset[partition] = true;
+}
+
+void lock_clients_note_floor(struct lock_clients *clients, uint32_t partition, int64_t from_us,
+                             uint64_t floor) {
+    clients->floors[partition] = floor;
+    for (uint32_t i = 0; i < LOCK_CLIENT_LOCKS && from_us != INT64_MAX; i++)
+        note_newer(&clients->locks[i], partition, from_us, floor);
 }
 
 static void note_token(struct lock_client *client, int64_t return_us) {
@@ -171,11 +168,8 @@ void lock_clients_recall(struct lock_clients *clients) {
                                        .key = p};
             if (event.token > 0)
                 lock_events_add(&clients->locks[l], &event);
-            bool is_own = p == lock_clients_partition(clients, l);
-            if (is_own && clients->floors[p] > 0)
+            if (clients->floors[p] > 0)
                 note_newer(&clients->locks[l], p, us, clients->floors[p]);
-            else if (!is_own && clients->has_floor)
-                note_newer(&clients->locks[l], p, us, UINT64_MAX);
         }
     }
 }

@@ -68,10 +68,7 @@ struct lock_clients {
     struct lock_event_list locks[LOCK_CLIENT_LOCKS];
     struct lock_event_list partitions[CLUSTER_SIM_PARTITIONS_MAX]; /* tokens given out there */
     bool was_reset[CLUSTER_SIM_PARTITIONS_MAX];                    /* in this round */
-    /* Ever: tokens of one partition went ahead of the others'. They leave marks elsewhere, which
-     * may become the floor there, but not for a lock's own partition. */
-    bool has_floor;
-    uint64_t floors[CLUSTER_SIM_PARTITIONS_MAX]; /* below are tokens from before a RESET; 0: none */
+    uint64_t floors[CLUSTER_SIM_PARTITIONS_MAX]; /* of fence marks: older tokens may be refused */
     uint64_t newest[CLUSTER_SIM_PARTITIONS_MAX]; /* token of earlier rounds */
     uint64_t newest_written[LOCK_CLIENT_LOCKS][CLUSTER_SIM_PARTITIONS_MAX];
     struct sim_subject_counters counters;
@@ -84,10 +81,12 @@ void lock_clients_init(struct lock_clients *clients, struct sim_world *world,
 void lock_clients_finish(struct lock_clients *clients);
 void lock_clients_begin(struct lock_clients *clients, uint64_t seed, bool is_hasty);
 void lock_clients_stop(struct lock_clients *clients);
-/* The data of the partition was given up at that time or later; tokens up to the ceiling are void
- * there. */
-void lock_clients_note_reset(struct lock_clients *clients, uint32_t partition, int64_t from_us,
-                             uint64_t ceiling);
+/* The data of the partition was given up in this round. */
+void lock_clients_note_reset(struct lock_clients *clients, uint32_t partition);
+/* The partition may refuse tokens below the floor, from that time of this round on; INT64_MAX:
+ * since before it. */
+void lock_clients_note_floor(struct lock_clients *clients, uint32_t partition, int64_t from_us,
+                             uint64_t floor);
 /* Check and forget the histories of the round. Violations go to the world. */
 void lock_clients_check(struct lock_clients *clients);
 

@@ -382,20 +382,20 @@ static void note_resets(struct cluster_subject *s) {
     }
 }
 
-static void note_lock_resets(struct cluster_subject *s) {
+static void note_lock_floors(struct cluster_subject *s) {
     for (uint32_t p = 0; p < s->settings.partition_count; p++) {
         int64_t from_us, until_us;
-        for (uint32_t n = s->resets_seen[p];
-             cluster_oracle_reset(s->oracle, p, n, &from_us, &until_us); n++)
-            lock_clients_note_reset(&s->locks, p, from_us,
-                                    cluster_oracle_reset_ceiling(s->oracle, p, n));
+        if (cluster_oracle_reset(s->oracle, p, s->resets_seen[p], &from_us, &until_us))
+            lock_clients_note_reset(&s->locks, p);
+        uint64_t floor = cluster_oracle_take_floor(s->oracle, p, &from_us);
+        lock_clients_note_floor(&s->locks, p, from_us, floor);
     }
 }
 
 static void end_round(void *context) {
     struct cluster_subject *s = context;
     note_resets(s);
-    note_lock_resets(s);
+    note_lock_floors(s);
     lock_clients_check(&s->locks);
     register_clients_check(&s->clients);
     cluster_oracle_compare(s->oracle);
