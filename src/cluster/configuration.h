@@ -229,6 +229,12 @@ void configuration_advance(struct configuration *configuration, uint64_t index);
 enum config_outcome configuration_check(const struct configuration *configuration,
                                         const struct config_entry *entry);
 
+/* Whether a partition that was LOST for so long, since the coordinator applied that, may be given
+ * up without an operator: every lease that might still be held has run out, and nobody may go on
+ * without one, under policy isr or because it has not heard that this has ended. */
+bool configuration_may_reset(const struct configuration *configuration, uint32_t partition,
+                             int64_t lost_us);
+
 /* NULL if there is none. Borrowed until the next entry is applied. */
 const struct member *configuration_find_member(const struct configuration *configuration,
                                                uint32_t number);

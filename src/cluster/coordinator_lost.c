@@ -5,8 +5,6 @@
 #include "cluster/mutants.h"
 #include "raft/bytes.h"
 
-enum { RESET_LEASES = 2 }; /* config leases to wait before data is given up */
-
 /* It may be lost again since the last look: then nothing of before counts. */
 static struct coordinator_loss *loss_of(struct cluster_member *m, uint32_t p) {
     struct coordinator_loss *loss = &m->coordinator.losses[p];
@@ -91,24 +89,11 @@ static uint32_t find_new_home(const struct cluster_member *m, uint32_t p) {
     return found;
 }
 
-/* Somebody may go on by itself, however long it hears nothing. */
-static bool may_be_served(const struct cluster_member *m, uint32_t p) {
-    const struct configuration *c = m->configuration;
-    bool is_unleased =
-        c->partitions[p].is_unleased && !CLUSTER_MUTATED(MUTANT_RESET_FORGETS_POLICY);
-    return is_unleased || c->settings.quorum_policy != QUORUM_MAJORITY;
-}
-
-/* Data is given up when every lease that might still be held has run out, and never where a
- * minority may go on by itself. */
 static bool reset(struct cluster_member *m, uint32_t p, int64_t lost_us) {
-    const struct cluster_settings *settings = &m->configuration->settings;
+    const struct configuration *c = m->configuration;
     uint32_t home = find_new_home(m, p);
-    uint32_t longest_ms = CLUSTER_MUTATED(MUTANT_RESET_FORGETS_LEASES)
-                              ? settings->config_lease_ms
-                              : m->configuration->longest_config_lease_ms;
-    if (home == CLUSTER_NOBODY || settings->loss_policy != LOSS_RESET || may_be_served(m, p) ||
-        lost_us < (int64_t)RESET_LEASES * longest_ms * 1000)
+    if (home == CLUSTER_NOBODY || c->settings.loss_policy != LOSS_RESET ||
+        !configuration_may_reset(c, p, lost_us))
         return true;
     struct config_entry entry = coordinator_change(m, CONFIG_RESET, p, home);
     entry.change.ceiling = (uint64_t)(m->wall_us + COORDINATOR_CEILING_AHEAD_US);

@@ -3,6 +3,8 @@
  * distance from it (as TCP estimates round trips, Jacobson 1988). */
 #include "cluster/failure_detector.h"
 
+#include "cluster/mutants.h"
+
 enum { DEVIATIONS = 6 };
 
 static void set_defaults(struct failure_detector_options *o) {
@@ -77,7 +79,9 @@ void failure_detector_forget(struct failure_detector *d, uint32_t member) {
 void failure_detector_heard(struct failure_detector *d, uint32_t member, uint64_t incarnation,
                             int64_t now_us) {
     struct observed_peer *peer = find_peer(d, member);
-    if (peer == NULL || peer->incarnation != incarnation || now_us < peer->heard_us)
+    if (peer == NULL || now_us < peer->heard_us)
+        return;
+    if (peer->incarnation != incarnation && !CLUSTER_MUTATED(MUTANT_HEARD_ANY_INCARNATION))
         return;
     int64_t gap_us = now_us - peer->heard_us;
     int64_t off_us = gap_us > peer->mean_us ? gap_us - peer->mean_us : peer->mean_us - gap_us;
@@ -97,12 +101,12 @@ void failure_detector_refused(struct failure_detector *d, uint32_t member, int64
 void failure_detector_tick(struct failure_detector *d, int64_t now_us) {
     int64_t late_us = now_us - d->ticked_us - d->options.tick_us;
     d->ticked_us = now_us;
-    if (late_us <= d->options.late_us)
+    if (late_us <= d->options.late_us || CLUSTER_MUTATED(MUTANT_STALLED_ACCUSES))
         return;
     for (uint32_t i = 0; i < d->peer_count; i++) {
         struct observed_peer *peer = &d->peers[i];
         peer->heard_us = peer->heard_us + late_us < now_us ? peer->heard_us + late_us : now_us;
-        if (peer->refused_since_us != INT64_MAX)
+        if (peer->refused_since_us != INT64_MAX && !CLUSTER_MUTATED(MUTANT_STALLED_EVIDENCE))
             peer->refused_since_us = now_us;
     }
 }
@@ -138,6 +142,8 @@ bool failure_detector_confirms(const struct failure_detector *d, uint32_t member
     if (peer == NULL || !failure_detector_suspects(d, member, now_us))
         return false;
     uint32_t members = others + 2;
+    if (CLUSTER_MUTATED(MUTANT_DOWN_UNCONFIRMED))
+        return true;
     return is_gone(d, peer, now_us) || reporting + 1 >= (members + 1) / 2 ||
            now_us - peer->heard_us >= d->options.most_us;
 }
@@ -157,5 +163,6 @@ void failure_detector_failed(struct failure_detector *d, uint32_t member, int64_
 
 bool failure_detector_may_lead(const struct failure_detector *d, uint32_t member, int64_t now_us) {
     const struct observed_peer *peer = find_peer(d, member);
-    return peer != NULL && now_us >= peer->calm_until_us;
+    return peer != NULL &&
+           (now_us >= peer->calm_until_us || CLUSTER_MUTATED(MUTANT_FLAPPING_LEADS));
 }

@@ -167,7 +167,8 @@ struct waiter *lock_find_waiter(const struct lock *lock, struct raft_id session,
 
 void locks_disconnect(struct locks *l, uint64_t connection) {
     for (uint32_t i = 0; i < l->options.waiters_max; i++)
-        if (l->waiters[i].is_used && l->waiters[i].connection == connection)
+        if (l->waiters[i].is_used && l->waiters[i].connection == connection &&
+            !CLUSTER_MUTATED(MUTANT_WAITER_STAYS))
             waiter_leave(l, &l->waiters[i]);
 }
 

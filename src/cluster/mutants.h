@@ -187,8 +187,6 @@ enum cluster_mutant {
     /* changes of settings */
     MUTANT_RESET_FORGETS_POLICY = 286, /* RESET while somebody may not know that isr has ended */
     MUTANT_POLICY_KEEPS_EPOCH = 287,   /* LEASED of before applies after isr came and went */
-    MUTANT_LEASED_BEFORE_OPEN = 288,   /* LEASED of a primary whose term is not open */
-    MUTANT_SCRIPT_STOPPED_KEEPS = 268, /* a script that was stopped leaves what it changed */
     /* writes that are answered before they are committed */
     MUTANT_EARLY_WITHOUT_LEASE = 310, /* a deposed primary goes on answering them */
     MUTANT_EARLY_BEFORE_SYNC = 311,   /* they do not wait for the primary's own disk */
@@ -197,6 +195,17 @@ enum cluster_mutant {
     MUTANT_EARLY_ROUND = 314,         /* a read by a round, too, is answered early */
     MUTANT_EARLY_ABANDON = 315,       /* a request counts as abandoned before that is committed */
     MUTANT_EARLY_WITHOUT_MIN = 316,   /* they do not need enough in sync */
+    MUTANT_RESET_AT_ONCE = 301,       /* RESET does not wait for any lease */
+    MUTANT_RESET_UNDER_ISR = 302,     /* RESET by itself under policy isr */
+    /* detection */
+    MUTANT_STALLED_ACCUSES = 303,       /* time in which the observer stood still is silence */
+    MUTANT_STALLED_EVIDENCE = 304,      /* ... or makes refused connections old enough */
+    MUTANT_HEARD_ANY_INCARNATION = 305, /* a heartbeat of a former process counts */
+    MUTANT_DOWN_UNCONFIRMED = 306,      /* what the coordinator alone suspects is down */
+    MUTANT_FLAPPING_LEADS = 307,        /* a member that comes back is given primaries at once */
+    MUTANT_CLOSED_ANSWERS_READS = 308,  /* a partition that may be handed over answers reads */
+    MUTANT_WAITER_STAYS = 309,          /* who waits for a lock stays when its connection closes */
+    MUTANT_SCRIPT_STOPPED_KEEPS = 268,  /* a script that was stopped leaves what it changed */
 };
 
 #ifdef CLUSTER_MUTANT

@@ -122,6 +122,4 @@ void primary_check_proposals(struct partition_replica *r) {
         check_hand_off(r);
     else if (r->role == REPLICA_OPEN && !check_policy(r))
         check_learners(r);
-    else if (r->role == REPLICA_ELECTED && CLUSTER_MUTATED(MUTANT_LEASED_BEFORE_OPEN))
-        (void)check_policy(r);
 }

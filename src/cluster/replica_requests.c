@@ -86,7 +86,9 @@ static bool has_enough(const struct partition_replica *r) {
 }
 
 static bool is_serving(const struct partition_replica *r) {
-    return r->role == REPLICA_OPEN || (r->role == REPLICA_DRAINING && !r->proposal.is_open);
+    return r->role == REPLICA_OPEN ||
+           (r->role == REPLICA_DRAINING &&
+            (!r->proposal.is_open || CLUSTER_MUTATED(MUTANT_CLOSED_ANSWERS_READS)));
 }
 
 /* All that it tells of is this primary's, on its disk if that is waited for. */

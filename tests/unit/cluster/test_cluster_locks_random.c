@@ -106,7 +106,7 @@ struct world {
     uint64_t contexts;
     struct lock_event events[LOCKS][EVENTS_MAX];
     size_t event_count[LOCKS];
-    uint32_t loss_per_mille;
+    uint32_t loss_per_mille, impatience_per_mille;
     bool has_losses; /* of all data: then holding in time is not promised */
     bool is_tight;   /* the ceiling is hardly ever above the last token */
     bool has_days;   /* cluster time jumps by a day */
@@ -694,6 +694,12 @@ static bool may_repeat(const struct world *w, const struct client *client) {
     return w->now_us < client->give_up_us && !client->is_write;
 }
 
+/* Its connection closes while it waits. */
+static bool loses_patience(struct world *w, const struct client *client) {
+    return client->asked.type == LOCK_REQUEST_ACQUIRE && !client->is_write &&
+           client->arrives_us == INT64_MAX && happens(w, w->impatience_per_mille);
+}
+
 static void act(struct world *w, struct client *client) {
     if (client->state == ASKING) {
         if (w->now_us >= client->arrives_us) {
@@ -707,7 +713,7 @@ static void act(struct world *w, struct client *client) {
             take_reply(w, client);
         else if (w->now_us >= client->repeat_us && may_repeat(w, client))
             send(w, client);
-        else if (w->now_us >= client->repeat_us)
+        else if (w->now_us >= client->repeat_us || loses_patience(w, client))
             give_up(w, client);
     } else if (w->now_us >= client->act_us) {
         if (client->state == HOLDING)
@@ -742,6 +748,7 @@ static void begin(uint64_t seed) {
     w->now_us = (int64_t)1000 * 1000 * MS;
     w->ceiling = (uint64_t)w->now_us + 120 * 1000 * MS;
     w->loss_per_mille = happens(w, 500) ? 0 : (uint32_t)pick(w, 200);
+    w->impatience_per_mille = happens(w, 500) ? 0 : (uint32_t)pick(w, 30);
     w->has_losses = happens(w, 250);
     w->is_tight = happens(w, 250);
     w->has_days = happens(w, 250);

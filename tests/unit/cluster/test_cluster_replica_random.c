@@ -9,12 +9,14 @@
 
 static struct rates { /* per mille and look, drawn per seed */
     unsigned cut, heal, slow_link, crash, pause, mute, sleep, hand_off, suspect, diverge, elect,
-        disk, nop, add, remove, settings, policy, read, write, view, give_up;
+        disk, nop, add, remove, settings, policy, exile, read, write, view, give_up;
 } rates;
 
 static int64_t coordinator_from_us; /* it sleeps until then */
-static int64_t lost_from_us;        /* by the entry ... */
-static uint64_t lost_index;         /* ... 0: not lost */
+static uint32_t exiles;             /* machines cut off from all others, as bits */
+static int64_t exiled_until_us;
+static int64_t lost_from_us; /* by the entry ... */
+static uint64_t lost_index;  /* ... 0: not lost */
 
 static unsigned draw_rate(unsigned most) {
     return chance(350) ? 0 : 1 + (unsigned)draw(most);
@@ -58,9 +60,8 @@ static void look_after_lost(void) {
     uint32_t number = any_living_outside(&NONE, &NONE);
     if (number == CLUSTER_NOBODY || !chance(100))
         return;
-    bool is_over = world.now_us - lost_from_us > 2 * world.config_lease_us * 100 / 95;
-    bool is_leased = world.group->settings.quorum_policy == QUORUM_MAJORITY && !p->is_unleased;
-    bool may_give_up = is_over && (is_leased || (world.is_calm && !world.is_durable));
+    bool may_give_up = configuration_may_reset(world.group, 0, world.now_us - lost_from_us) ||
+                       (world.is_calm && !world.is_durable);
     if (world.is_durable && member_set_has(&p->last, number) && !chance(rates.give_up))
         (void)commit_change(CONFIG_RESTORE, number);
     else if (may_give_up && (!world.is_durable || chance(rates.give_up)))
@@ -85,6 +86,12 @@ static void look_after_replicas(void) {
         (void)commit_change(CONFIG_NOP, CLUSTER_NOBODY);
 }
 
+static void set_policy(enum quorum_policy policy) {
+    struct config_entry entry = {.type = CONFIG_SETTINGS, .settings = world.group->settings};
+    entry.settings.quorum_policy = policy;
+    (void)commit_entry(&entry);
+}
+
 static void act_as_coordinator(void) {
     if (world.now_us < coordinator_from_us)
         return;
@@ -95,9 +102,9 @@ static void act_as_coordinator(void) {
     if (chance(rates.settings)) {
         struct config_entry entry = {.type = CONFIG_SETTINGS, .settings = world.group->settings};
         entry.settings.min_insync = 1 + (uint32_t)draw(entry.settings.replica_count);
-        if (chance(rates.policy))
-            entry.settings.quorum_policy = chance(500) ? QUORUM_MAJORITY : QUORUM_IN_SYNC;
         (void)commit_entry(&entry);
+        if (chance(rates.policy))
+            set_policy(chance(500) ? QUORUM_MAJORITY : QUORUM_IN_SYNC);
     }
 }
 
@@ -127,6 +134,29 @@ static void cut_links(void) {
         world.links[a][b].is_cut |= (which & 1) != 0 && !is_kept;
         world.links[b][a].is_cut |= (which & 2) != 0 && !is_kept;
     }
+}
+
+/* Those who are in sync are by themselves for longer than any lease lasts, and taken to be dead;
+ * meanwhile the policy may become another one. */
+static void begin_exile(void) {
+    const struct partition_config *p = group_partition();
+    for (uint8_t i = 0; i < p->in_sync.count; i++)
+        exiles |= 1u << (p->in_sync.members[i] - 1);
+    for (uint32_t n = 0; n < world.machine_count; n++)
+        world.machines[n].is_suspected |= (exiles >> n & 1) != 0;
+    exiled_until_us = world.now_us + (int64_t)draw(6 * (uint64_t)world.config_lease_us);
+    if (chance(rates.policy))
+        set_policy(QUORUM_MAJORITY);
+}
+
+static void keep_exiles(void) {
+    if (exiles != 0 && world.now_us >= exiled_until_us) {
+        exiles = 0;
+        set_links(false);
+    }
+    for (uint32_t a = 0; exiles != 0 && a <= MACHINES_MAX; a++)
+        for (uint32_t b = 0; b <= MACHINES_MAX; b++)
+            world.links[a][b].is_cut |= (exiles >> a & 1) != (exiles >> b & 1);
 }
 
 static void meddle_with_machine(uint32_t n) {
@@ -167,6 +197,9 @@ static void meddle(void) {
         coordinator_from_us = world.now_us + (int64_t)draw(2 * (uint64_t)world.config_lease_us);
     for (uint32_t n = 0; n < world.machine_count; n++)
         meddle_with_machine(n);
+    if (exiles == 0 && chance(rates.exile))
+        begin_exile();
+    keep_exiles();
 }
 
 /* ---- a run ---- */
@@ -199,6 +232,7 @@ static void draw_world(void) {
                            .remove = draw_rate(10),
                            .settings = draw_rate(6),
                            .policy = draw_rate(600),
+                           .exile = draw_rate(4),
                            .read = 50 + (unsigned)draw(400),
                            .write = 20 + (unsigned)draw(300),
                            .view = 100 + (unsigned)draw(700),
@@ -233,6 +267,8 @@ static void found_cluster(void) {
     settings.replica_count = 1 + (uint32_t)draw(world.machine_count);
     settings.replica_count = settings.replica_count > 3 ? 3 : settings.replica_count;
     settings.min_insync = 1 + (uint32_t)(settings.replica_count > 1 && chance(300));
+    settings.lease_ms = (uint32_t)(world.lease_us / 1000);
+    settings.config_lease_ms = (uint32_t)(world.config_lease_us / 1000);
     settings.quorum_policy = chance(850) ? QUORUM_MAJORITY : QUORUM_IN_SYNC;
     world.group = new_configuration();
     assert_int_equal(configuration_found(world.group, founders, world.machine_count, &settings),
@@ -249,6 +285,7 @@ static void begin(uint64_t seed) {
     for (uint32_t i = 0; i < FRAMES_MAX; i++)
         world.frames[i] = &world.pool[i];
     coordinator_from_us = 0;
+    exiles = 0;
     lost_index = 0;
     draw_world();
     oracle_begin();
@@ -323,6 +360,7 @@ static bool is_settled(void) {
 static void calm_down(void) {
     rates = (struct rates){.view = 1000, .give_up = rates.give_up == 0 ? 0 : 300};
     world.is_calm = true;
+    exiles = 0;
     world.slow = world.duplication = 0;
     coordinator_from_us = 0;
     world.disk_us = 1000;
