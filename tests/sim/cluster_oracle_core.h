@@ -23,7 +23,7 @@ struct opened_term {
 
 struct given_up {
     int64_t from_us, until_us; /* lost; the term after RESET opened, INT64_MAX: not yet */
-    uint64_t term, ceiling;    /* of RESET */
+    uint64_t term;             /* of RESET */
 };
 
 /* A record that is committed. */
