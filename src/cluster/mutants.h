@@ -178,6 +178,7 @@ enum cluster_mutant {
     MUTANT_CONFIRM_UNCOMMITTED = 269,    /* a read is answered before its round has ended */
     MUTANT_REFUSAL_AT_ZERO = 284,        /* an older term is told a position that is not true */
     MUTANT_QUESTION_NOT_AWAITED = 285,   /* who never answers a term's first question stays */
+    MUTANT_REFUSED_AT_ONCE = 289,        /* all is sent again with each refusal */
     MUTANT_OFFER_OF_ANY_PROCESS = 290,   /* what a process offered counts for the one after it */
     MUTANT_COPY_FOR_EVER = 291,          /* a copy without progress keeps its place */
     MUTANT_COPY_AGAIN_AT_ONCE = 292,     /* a copy that was given up is tried again at once */

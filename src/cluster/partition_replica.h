@@ -79,6 +79,8 @@ struct replica_peer {
     uint64_t commit_sent;
     int64_t waiting_since_us; /* it owes an acknowledgement; INT64_MAX: it does not */
     int64_t sent_us;
+    uint64_t refused_at; /* it had nothing behind this when it last refused something ... */
+    int64_t refused_us;  /* ... then */
 };
 
 struct replica_proposal {
@@ -195,9 +197,11 @@ enum replica_input_type {
     REPLICA_WRITE, /* the effect of a command executed under replica_admit */
     REPLICA_READ,  /* a command that changed nothing was executed under replica_admit */
     REPLICA_MESSAGE,
-    REPLICA_SYNCED,   /* all writes up to `number` are durable */
-    REPLICA_STORED,   /* an image of the whole store as of `sequence` is durable */
-    REPLICA_FULL,     /* writes are lost for lack of room, or, if not `is_full`, no more */
+    REPLICA_SYNCED, /* all writes up to `number` are durable */
+    REPLICA_STORED, /* an image of the whole store as of `sequence` is durable */
+    REPLICA_FULL,   /* writes are lost for lack of room, or, if not `is_full`, no more: the log was
+                     * written again behind the last record before them, or, if it began anew with one
+                     * of them, as one that begins anew behind its base; or an image was */
     REPLICA_HAND_OFF, /* stop, drain, let `member` go on */
     REPLICA_COPIED,   /* the store has everything as of `sequence` or newer */
     REPLICA_SILENT,   /* evidence that the process of `member` is gone */

@@ -111,6 +111,20 @@ static struct replica_peer *sender(struct partition_replica *r, const struct rep
     return peer;
 }
 
+/* It lacked what came before, and one message that begins there is under way. Until that is
+ * answered, or late, no other records are sent: a log without room would refuse them, too, and be
+ * sent all of it again with each refusal. */
+static bool is_retried(const struct partition_replica *r, const struct replica_peer *peer) {
+    return peer->next > peer->refused_at + 1 && peer->received <= peer->refused_at &&
+           r->now_us - peer->refused_us < r->options.resend_after_us &&
+           !CLUSTER_MUTATED(MUTANT_REFUSED_AT_ONCE);
+}
+
+/* Up to here its log can make room. */
+static uint64_t droppable(const struct replica_peer *peer) {
+    return peer->committed < peer->durable ? peer->committed : peer->durable;
+}
+
 /* Positions only grow, so the order of acknowledgements does not matter for them; what a replica
  * says of its data is believed if it was said later than what is known, and since it has its seat.
  */
@@ -119,7 +133,7 @@ void primary_take_ack(struct partition_replica *r, const struct replica_message 
     if (peer == NULL || (m->term != r->view.term && !CLUSTER_MUTATED(MUTANT_ACK_ANY_TERM)) ||
         m->position.sequence > r->log.last)
         return;
-    uint64_t before = reached(peer);
+    uint64_t before = reached(peer), had_room = droppable(peer);
     peer->is_matched = true;
     if ((m->number > peer->ack &&
          (m->config_index >= peer->since || CLUSTER_MUTATED(MUTANT_WORD_BEFORE_SEAT))) ||
@@ -135,6 +149,8 @@ void primary_take_ack(struct partition_replica *r, const struct replica_message 
         peer->committed = m->commit;
     if (peer->next <= peer->received)
         peer->next = peer->received + 1;
+    if (droppable(peer) > had_room)
+        peer->refused_us = INT64_MIN / 2;
     note_progress(r, peer, before);
 }
 
@@ -149,10 +165,12 @@ void primary_take_refusal(struct partition_replica *r, const struct replica_mess
         at--;
     if (at < peer->received)
         at = peer->received;
-    if (at + 1 < peer->next) {
-        peer->next = at + 1;
-        peer->sent_us = INT64_MIN / 2;
-    }
+    if (at + 1 >= peer->next || (at == peer->refused_at && is_retried(r, peer)))
+        return;
+    peer->next = at + 1;
+    peer->sent_us = INT64_MIN / 2;
+    peer->refused_at = at;
+    peer->refused_us = r->now_us;
 }
 
 static void send_base(struct partition_replica *r, struct replica_peer *peer) {
@@ -190,6 +208,18 @@ static void send_records(struct partition_replica *r, struct replica_peer *peer)
         peer->waiting_since_us = r->now_us;
 }
 
+/* To one that takes no records now: with that it may have room. */
+static void send_commit(struct partition_replica *r, struct replica_peer *peer) {
+    if (!peer->is_matched || peer->commit_sent >= r->commit ||
+        peer->refused_at < r->log.base.sequence)
+        return;
+    struct replica_message *m =
+        replica_new_message(r, REPLICA_RECORDS, peer->member, peer->incarnation);
+    m->position =
+        (struct log_position){replica_log_term(&r->log, peer->refused_at), peer->refused_at};
+    m->commit = peer->commit_sent = r->commit;
+}
+
 /* Where its log agrees, that what it received is durable, that its data is complete, what it knows
  * to be committed: the last message of either side may have been lost, and without writes there is
  * no other. */
@@ -203,6 +233,10 @@ void primary_send(struct partition_replica *r) {
         return;
     for (uint32_t i = 0; i < r->peer_count; i++) {
         struct replica_peer *peer = &r->peers[i];
+        if (is_retried(r, peer)) {
+            send_commit(r, peer);
+            continue;
+        }
         if (peer->next <= r->log.base.sequence) {
             if (!peer->is_in_sync && r->log.base.sequence > 0)
                 send_base(r, peer);

@@ -64,6 +64,7 @@ static void add_peers(struct partition_replica *r, const struct configuration *c
                                       .since = since,
                                       .next = r->log.last + 1,
                                       .sent_us = INT64_MIN / 2,
+                                      .refused_us = INT64_MIN / 2,
                                       .waiting_since_us = INT64_MAX};
         for (uint32_t k = 0; k < before_count; k++)
             if (before[k].member == m->number && before[k].incarnation == m->incarnation)

@@ -245,16 +245,18 @@ static void probe(struct partition_log *log) {
         log->is_full = false;
 }
 
+/* A log that began anew is all there, wherever it began: what was not synced does not leave it. It
+ * can't wait for an image, as a copy that is not complete gives none, and may need this room. */
 void partition_log_mend(struct partition_log *log, const struct partition_replica *replica) {
     if (log->is_full)
         probe(log);
     uint64_t base = replica->log.base.sequence;
-    bool is_there = log->has_lost_reset ? base == 0 : base <= log->lost_after;
+    bool is_there = log->has_lost_reset || base <= log->lost_after;
     if (log->is_full || !log->has_gap || !is_there)
         return;
     const struct replica_write lost = {.number = replica->write_number,
                                        .is_reset = log->has_lost_reset,
-                                       .after = log->has_lost_reset ? 0 : log->lost_after,
+                                       .after = log->has_lost_reset ? base : log->lost_after,
                                        .last = replica->log.last,
                                        .commit = replica->commit};
     log->has_gap = false;

@@ -384,6 +384,63 @@ static void a_gap_is_refused_and_filled(void **state) {
            "  B>A ACK t1 1.3\n");
 }
 
+/* B's log is full of what is not committed, and was sent again what it had refused. */
+static void fill_log_of_b(void) {
+    fixture.records_max = 8;
+    found(false);
+    fixture.is_quiet = true;
+    for (uint64_t i = 1; i <= 4; i++)
+        assert_int_equal(write_to(A, i, "x"), LARDER_OK);
+    deliver("CA");
+    assert_int_equal(fixture.nodes[B].replica->log.last, 5);
+    assert_int_equal(write_to(A, 5, "y"), LARDER_OK);
+    lose_all();
+    fixture.is_quiet = false;
+    assert_int_equal(write_to(A, 6, "z"), LARDER_OK);
+    deliver("C");
+    expect("  A>B RECORDS t1 1.6 +1z commit 1\n"
+           "  A>C RECORDS t1 1.6 +1z commit 1\n"
+           "  B>A REFUSE t1 1.5\n"
+           "  A>B RECORDS t1 1.5 +1y +1z commit 1\n"
+           "  B>A ACK t1 1.5\n");
+}
+
+static void what_was_refused_is_not_sent_again_at_once(void **state) {
+    (void)end(state);
+    fill_log_of_b();
+    assert_int_equal(write_to(A, 7, "v"), LARDER_OK);
+    deliver("C");
+    expect("  A>C RECORDS t1 1.7 +1v commit 1\n");
+    fixture.now_ms += 110;
+    tick(A);
+    deliver("C");
+    expect("  A>B RECORDS t1 1.5 +1y +1z +1v commit 1\n"
+           "  A>C RECORDS t1 1.1 +1x +1x +1x +1x +1y +1z +1v commit 1\n"
+           "  B>A ACK t1 1.5\n");
+}
+
+static void who_has_no_room_is_told_what_is_committed(void **state) {
+    (void)end(state);
+    fill_log_of_b();
+    assert_int_equal(write_to(A, 7, "v"), LARDER_OK);
+    lose_all();
+    fixture.golden.size = 0;
+    inject((struct replica_message){
+        .type = REPLICA_ACK, .from = C, .to = A, .term = 1, .position = {1, 5}, .durable = 5});
+    deliver("C");
+    expect("  A reply 1 DONE\n"
+           "  A reply 2 DONE\n"
+           "  A reply 3 DONE\n"
+           "  A reply 4 DONE\n"
+           "  A>B RECORDS t1 1.5 commit 5\n"
+           "  A>C RECORDS t1 1.8 commit 5\n"
+           "  B>A ACK t1 1.5\n"
+           "  A>B RECORDS t1 1.7 +1v commit 5\n"
+           "  B>A REFUSE t1 1.5\n"
+           "  A>B RECORDS t1 1.5 +1y +1z +1v commit 5\n"
+           "  B>A ACK t1 1.8\n");
+}
+
 static void a_new_primary_opens_after_its_promise_with_a_record_of_its_term(void **state) {
     (void)state;
     commit_change(CONFIG_ELECT, B);
@@ -1321,6 +1378,8 @@ int main(void) {
         TEST(a_write_is_answered_when_all_in_sync_have_it),
         TEST(a_silent_backup_is_removed_before_the_answer),
         TEST(a_gap_is_refused_and_filled),
+        TEST(what_was_refused_is_not_sent_again_at_once),
+        TEST(who_has_no_room_is_told_what_is_committed),
         TEST(a_new_primary_opens_after_its_promise_with_a_record_of_its_term),
         TEST(later_promises_do_not_prolong_the_restraint),
         TEST(a_read_needs_promises_of_all_in_sync_when_it_is_answered),
