@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One member of a cluster, in all that concerns no data: its seat in the config group, its copy of
  * the configuration, heartbeats and promises, suspicions, and, while it leads the config group, the
- * coordinator's duties (coordinator.h). What it decides about partitions its host hands on to them.
+ * coordinator's duties (coordinator.c). What it decides about partitions its host hands on to them.
  *
  *        frames, ticks, links, answers of the storage
  *                         |
@@ -112,7 +112,10 @@ void member_destroy(struct cluster_member *member);
 void member_tick(struct cluster_member *member, int64_t now_us, int64_t wall_us);
 /* How full this machine is: bytes used per mille of its limit; 0: no limit. Told in heartbeats. */
 void member_set_pressure(struct cluster_member *member, uint32_t per_mille);
-/* A frame came. One that is damaged, of another cluster or for another process is dropped. */
+/* A frame came. One that is damaged, of another cluster or generation, or for another node is
+ * dropped. One for a former process of this node is not: where that makes a difference the body
+ * names the process (replicas), or the sender's index shows it (a promise to a former process was
+ * given before this one joined, so no term of this one counts it). */
 void member_receive(struct cluster_member *member, struct slice frame, int64_t now_us);
 /* An answer of the storage. LARDER_BUSY: give it again later. */
 enum larder_status member_storage(struct cluster_member *member, const struct raft_input *answer,
