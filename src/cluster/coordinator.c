@@ -190,7 +190,8 @@ void coordinator_view(struct cluster_member *m) {
         peer->deaf_since_us = INT64_MAX;
         if (peer->down_since_us == INT64_MAX) {
             peer->down_since_us = m->now_us;
-            failure_detector_failed(m->detector, member->number, m->now_us);
+            if (member->departure == DEPARTURE_NONE)
+                failure_detector_failed(m->detector, member->number, m->now_us);
         }
     }
     if (hash == c->members_hash)

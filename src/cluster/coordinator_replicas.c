@@ -156,11 +156,19 @@ static void ask_hand_off(struct cluster_member *m, uint32_t p, uint32_t from, ui
         member_send(m, &primary->address, primary->node, FRAME_HAND_OFF, 8);
 }
 
+/* A process that has just begun opens nothing yet: what it was given would wait. */
+static bool is_fresh(const struct cluster_member *m, uint32_t number) {
+    const struct member_peer *peer = member_find_peer(m, number);
+    int64_t since_us = peer == NULL ? m->started_us : peer->since_us;
+    return m->now_us - since_us < (int64_t)m->configuration->longest_lease_ms * 1000 &&
+           !CLUSTER_MUTATED(MUTANT_HAND_OFF_TO_FRESH);
+}
+
 static bool may_be_primary(const struct cluster_member *m, const struct partition_config *config,
                            uint32_t number) {
     const struct member *member = configuration_find_member(m->configuration, number);
     return member != NULL && member->state == MEMBER_ACTIVE &&
-           member_set_has(&config->in_sync, number) &&
+           member_set_has(&config->in_sync, number) && !is_fresh(m, number) &&
            (number == m->number || (failure_detector_may_lead(m->detector, number, m->now_us) &&
                                     !failure_detector_suspects(m->detector, number, m->now_us)));
 }
@@ -214,6 +222,9 @@ void coordinator_review_replicas(struct cluster_member *m) {
             if (is_turn && !move_replica(m, p))
                 return;
         }
+    /* while leadership moves a hand-off would wait for it, closed */
+    if (coordinator_is_handing_over(m))
+        return;
     for (uint32_t p = 0; p < c->partition_count; p++)
         move_primary(m, p, is_calm);
 }

@@ -177,6 +177,10 @@ static void review_leadership(struct cluster_member *m) {
     transfer(m, oldest);
 }
 
+bool coordinator_is_handing_over(const struct cluster_member *m) {
+    return is_departing(m) && (find_successor(m, true) != NULL || find_successor(m, false) != NULL);
+}
+
 void coordinator_review_votes(struct cluster_member *m) {
     review_core(m);
     review_leadership(m);

@@ -35,6 +35,7 @@ struct member_peer {
     uint32_t number;
     uint64_t incarnation;
     bool is_close;         /* shares a partition, or votes: is sent heartbeats */
+    int64_t since_us;      /* this process of it is known here */
     int64_t asked_us;      /* coordinator: newest heartbeat not yet in a round; INT64_MIN: none */
     int64_t in_round_us;   /* coordinator: the one in the round under way */
     int64_t deaf_since_us; /* it says that it does not hear this member; INT64_MAX: it does */
@@ -249,6 +250,8 @@ bool coordinator_propose_change(struct cluster_member *m, enum config_entry_type
 
 /* coordinator_votes.c */
 void coordinator_review_votes(struct cluster_member *m);
+/* It departs, and somebody else will decide soon. */
+bool coordinator_is_handing_over(const struct cluster_member *m);
 /* Nothing is left that it has to give up before it goes down. */
 bool coordinator_has_departed(const struct cluster_member *m, const struct member *member);
 

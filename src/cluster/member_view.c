@@ -265,6 +265,7 @@ static void set_peers(struct cluster_member *m) {
         if (peer->number != other->number || peer->incarnation != other->incarnation)
             *peer = (struct member_peer){.number = other->number,
                                          .incarnation = other->incarnation,
+                                         .since_us = m->now_us,
                                          .asked_us = INT64_MIN,
                                          .in_round_us = INT64_MIN,
                                          .reported_us = INT64_MIN / 2,

@@ -155,6 +155,7 @@ enum cluster_mutant {
     MUTANT_RESTART_ALONE = 336,      /* a member stops although it alone holds or leads something */
     MUTANT_RESTART_LOSES_PLACE = 337, /* replicas of a member that restarts go elsewhere at once */
     MUTANT_SAFE_WITH_ONE_VOTER = 338, /* safe although the loss of a voter stops the group */
+    MUTANT_HAND_OFF_TO_FRESH = 340,   /* a process that may not open yet is handed partitions */
     MUTANT_BALANCE_AT_ONCE = 339,     /* replicas move for balance while others are missing */
     /* requests of several commands, recovery by force, memory */
     MUTANT_STALE_ACK_SYNCED = 260,      /* an old acknowledgement says that a replica is complete */

@@ -208,12 +208,13 @@ static void drain(struct cluster_process *p) {
 
 /* ---- life ---- */
 
-static struct member self_of(struct sim_machine *machine, struct raft_id node,
-                             uint64_t incarnation) {
-    struct member self = {.node = node,
-                          .incarnation = incarnation,
+static struct member self_of(struct sim_machine *machine,
+                             const struct cluster_sim_settings *settings) {
+    bool is_weightless = (settings->weightless >> machine_address(machine) & 1) != 0;
+    struct member self = {.node = machine_node_id(machine),
+                          .incarnation = machine_incarnation(machine),
                           .address = cluster_sim_address(machine_address(machine)),
-                          .weight = 100,
+                          .weight = is_weightless ? 0 : 100,
                           .is_durable = !machine->is_diskless};
     snprintf(self.host, sizeof(self.host), "host-%u", (unsigned)self.address.peer_port % 32);
     snprintf(self.zone, sizeof(self.zone), "zone-%u", (unsigned)self.address.peer_port % 3);
@@ -257,7 +258,7 @@ static void begin(void *owner) {
     const struct member_options options = {
         .cluster = p->storage.cluster,
         .generation = p->storage.generation,
-        .self = self_of(p->machine, machine_node_id(p->machine), machine_incarnation(p->machine)),
+        .self = self_of(p->machine, p->settings),
         .partition_count = p->settings->partition_count,
         .members_max = 64,
         .seed = machine_random(p->machine),
@@ -340,8 +341,7 @@ static enum larder_status start(struct sim_machine *machine, const void *setting
     p->host = HOST;
     p->host.context = p;
     const struct cluster_founding_owner owner = {p, enter, withdraw};
-    const struct member self =
-        self_of(machine, machine_node_id(machine), machine_incarnation(machine));
+    const struct member self = self_of(machine, p->settings);
     enum larder_status status = cluster_data_create(machine, p->settings, &p->data);
     if (status == LARDER_OK)
         status = cluster_founding_create(machine, p->settings, &self, &owner, &p->founding);

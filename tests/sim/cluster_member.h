@@ -29,9 +29,10 @@ struct cluster_sim_settings {
     struct cluster_settings cluster;
     bool is_rough; /* all frames are datagrams */
     int64_t heartbeat_us;
-    bool is_durable;    /* partitions are logged, and acknowledged when the log is synced, on all
-                           machines but those that are diskless and ... */
-    uint32_t in_memory; /* ... these, a bit each: they keep their id and not their data */
+    bool is_durable;     /* partitions are logged, and acknowledged when the log is synced, on all
+                            machines but those that are diskless and ... */
+    uint32_t in_memory;  /* ... these, a bit each: they keep their id and not their data */
+    uint32_t weightless; /* machines whose members hold no data, a bit each */
     /* of each partition, as in partition_options; 0: what this simulator usually has */
     size_t log_bytes, log_records, session_bytes;
     int64_t digest_every_us;

@@ -160,7 +160,7 @@ void scenario_run(const struct scenario_type *type, uint64_t seed,
     subject_type->attach(s.subject, s.world);
     if (subject_type == &CONFIG_GROUP_SUBJECT)
         s.clients = config_group_subject_clients(s.subject);
-    if (subject_type == &CLUSTER_SCRIPT_SUBJECT || subject_type == &CLUSTER_DURABLE_SUBJECT)
+    else if (subject_type != &CLUSTER_SUBJECT)
         s.clients = cluster_subject_clients(s.subject);
     for (uint32_t i = 0; i < subject_type->machine_count; i++)
         machine_start(&s.world->machines[i]);

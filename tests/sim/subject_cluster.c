@@ -2,6 +2,7 @@
 /* Five whole members with clients that use keys of all partitions; a smaller world has one. */
 #include "sim/subject_cluster.h"
 
+#include "sim/cluster_departures.h"
 #include "sim/cluster_founding_faults.h"
 #include "sim/cluster_protocol.h"
 #include "sim/cluster_worlds.h"
@@ -19,6 +20,7 @@ struct cluster_subject {
     struct register_clients clients;
     struct lock_clients locks;
     struct cluster_founding_faults founding_faults;
+    struct cluster_departures departures;
     bool has_founding_faults;
     uint64_t seed;
     uint32_t resets_seen[CLUSTER_SIM_PARTITIONS_MAX];  /* before this round */
@@ -67,6 +69,7 @@ static void *create_for_scripts(uint64_t seed, struct sim_world_options *options
         .founders = options->machine_count,
         .is_founding_durable = seed % 3 != 0,
         .partition_count = options->machine_count < MACHINES ? 1 : SCRIPT_PARTITIONS,
+        .log_bytes = 256 * 1024,
         .cluster = CLUSTER_DEFAULT_SETTINGS};
     s->settings.cluster.voter_count = options->machine_count < MACHINES ? 3 : 5;
     s->settings.cluster.replica_count = 3;
@@ -77,6 +80,18 @@ static void *create_durable_for_scripts(uint64_t seed, struct sim_world_options 
     struct cluster_subject *s = create_for_scripts(seed, options);
     s->settings.is_durable = true;
     s->settings.cluster.loss_policy = LOSS_HOLD;
+    return s;
+}
+
+static void *create_pair(uint64_t seed, struct sim_world_options *options) {
+    struct cluster_subject *s = create_for_scripts(seed, options);
+    s->settings.cluster.replica_count = 2;
+    return s;
+}
+
+static void *create_with_witness(uint64_t seed, struct sim_world_options *options) {
+    struct cluster_subject *s = create_pair(seed, options);
+    s->settings.weightless = 1u << 2;
     return s;
 }
 
@@ -209,6 +224,7 @@ static void attach(void *context, struct sim_world *world) {
     s->world = world;
     look_after(s, 0);
     cluster_oracle_attach(s->oracle, world);
+    cluster_departures_init(&s->departures, world);
     if (s->has_founding_faults)
         cluster_founding_faults_begin(&s->founding_faults, world, s->seed);
     uint32_t count = world->options.client_count;
@@ -258,6 +274,10 @@ static void operate(void *context, uint64_t draw) {
     uint32_t partition = (uint32_t)(draw >> 8) % s->settings.partition_count;
     const struct configuration *newest = cluster_oracle_configuration(s->oracle);
     struct config_entry stray;
+    if ((draw & 7) == 3) {
+        cluster_departures_draw(&s->departures, draw);
+        return;
+    }
     if ((draw & 3) == 0 && newest != NULL && cluster_stray_draw(draw >> 2, newest, &stray)) {
         uint32_t leader = find_leader(context);
         bool is_direct = (draw >> 50 & 1) != 0 && leader != UINT32_MAX;
@@ -286,6 +306,7 @@ static void operate(void *context, uint64_t draw) {
 static void begin_calm(void *context) {
     struct cluster_subject *s = context;
     s->clients.answered = 0;
+    cluster_departures_end(&s->departures);
     if (s->has_founding_faults)
         cluster_founding_faults_end(&s->founding_faults);
 }
@@ -416,21 +437,29 @@ static void describe(void *context, char *out, size_t size) {
     snprintf(out, size,
              "terms opened %" PRIu64 ", failovers %" PRIu64 ", hand-offs %" PRIu64
              ", expansions %" PRIu64 ", resets %" PRIu64 ", restores %" PRIu64
-             ", locks granted %" PRIu64 ", fenced writes %" PRIu64 ", of them refused %" PRIu64,
+             ", departures %" PRIu64 ", taken back %" PRIu64 ", locks granted %" PRIu64
+             ", fenced writes %" PRIu64 ", of them refused %" PRIu64,
              c.opened, c.failovers, c.hand_offs, c.expansions, c.resets, c.restores,
-             s->locks.granted, s->locks.written, s->locks.fenced);
+             s->departures.let_go, s->departures.taken_back, s->locks.granted, s->locks.written,
+             s->locks.fenced);
 }
 
 #define FUNCTIONS                                                                                  \
-    .machine_count = MACHINES, .client_count = REGISTER_CLIENTS + LOCK_CLIENTS,                    \
-    .destroy = destroy, .attach = attach, .begin_round = begin_round, .operate = operate,          \
-    .begin_calm = begin_calm, .may_lose_disk = may_lose_disk, .stop_clients = stop_clients,        \
-    .find_leader = find_leader, .find_target = find_target, .note_fault = note_fault,              \
-    .is_settled = is_settled, .end_round = end_round, .get_counters = get_counters,                \
-    .describe = describe
+    .client_count = REGISTER_CLIENTS + LOCK_CLIENTS, .destroy = destroy, .attach = attach,         \
+    .begin_round = begin_round, .operate = operate, .begin_calm = begin_calm,                      \
+    .may_lose_disk = may_lose_disk, .stop_clients = stop_clients, .find_leader = find_leader,      \
+    .find_target = find_target, .note_fault = note_fault, .is_settled = is_settled,                \
+    .end_round = end_round, .get_counters = get_counters, .describe = describe
 
-const struct sim_subject_type CLUSTER_SUBJECT = {.name = "cluster", .create = create, FUNCTIONS};
+const struct sim_subject_type CLUSTER_SUBJECT = {
+    .name = "cluster", .machine_count = MACHINES, .create = create, FUNCTIONS};
 const struct sim_subject_type CLUSTER_SCRIPT_SUBJECT = {
-    .name = "cluster-script", .create = create_for_scripts, FUNCTIONS};
-const struct sim_subject_type CLUSTER_DURABLE_SUBJECT = {
-    .name = "cluster-durable", .create = create_durable_for_scripts, FUNCTIONS};
+    .name = "cluster-script", .machine_count = MACHINES, .create = create_for_scripts, FUNCTIONS};
+const struct sim_subject_type CLUSTER_DURABLE_SUBJECT = {.name = "cluster-durable",
+                                                         .machine_count = MACHINES,
+                                                         .create = create_durable_for_scripts,
+                                                         FUNCTIONS};
+const struct sim_subject_type CLUSTER_PAIR_SUBJECT = {
+    .name = "cluster-pair", .machine_count = 2, .create = create_pair, FUNCTIONS};
+const struct sim_subject_type CLUSTER_WITNESS_SUBJECT = {
+    .name = "cluster-witness", .machine_count = 3, .create = create_with_witness, FUNCTIONS};

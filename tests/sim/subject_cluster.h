@@ -11,6 +11,9 @@
 extern const struct sim_subject_type CLUSTER_SCRIPT_SUBJECT;
 /* The same with logs on disk. */
 extern const struct sim_subject_type CLUSTER_DURABLE_SUBJECT;
+/* Two members; and two with data beside a third that only votes. One partition, two replicas. */
+extern const struct sim_subject_type CLUSTER_PAIR_SUBJECT;
+extern const struct sim_subject_type CLUSTER_WITNESS_SUBJECT;
 
 /* Of this subject, or of the swarm's. */
 struct register_clients *cluster_subject_clients(void *subject);

@@ -25,6 +25,7 @@ struct place {
     struct member_host host;
     uint64_t incarnation;
     uint32_t hand_offs;
+    uint32_t handed_to; /* bit per member number */
 };
 
 static struct place places[MEMBERS];
@@ -61,6 +62,7 @@ static inline void host_hand_off(void *context, uint32_t partition, uint32_t to)
     struct place *place = context;
     assert_true(partition < PARTITIONS && to != CLUSTER_NOBODY);
     place->hand_offs++;
+    place->handed_to |= 1u << to;
     const struct configuration *c = member_configuration(place->member);
     const struct config_entry transfer = {
         .type = CONFIG_TRANSFER,
@@ -96,7 +98,7 @@ static inline void host_partition_frame(void *context, uint32_t from, uint64_t i
 }
 
 static inline struct member self_of(uint32_t at, uint64_t incarnation) {
-    return (struct member){.node = {{7, at + 1 + 100 * incarnation}},
+    return (struct member){.node = {{7, at + 1 + (are_durable ? 0 : 100 * incarnation)}},
                            .incarnation = incarnation,
                            .address = address_of(at),
                            .weight = 100,

@@ -271,7 +271,7 @@ static void a_member_that_restarts_keeps_its_place(void **state) {
                            "  1 active, leads some, holds 4, votes\n"
                            "  2 active, leads some, holds 4, votes\n"
                            "  3 active, leads some, holds 4, votes\n"
-                           "  4 active, leads none, holds 4\n");
+                           "  4 active, leads some, holds 4\n");
 }
 
 static void the_place_of_one_that_does_not_come_back_is_given_away(void **state) {
@@ -324,6 +324,24 @@ static void the_second_waits_until_the_first_is_back(void **state) {
                            "  1 active, leads some, holds 6, votes\n"
                            "  2 active, leads some, holds 5, votes\n"
                            "  3 down, leads none, holds 0, votes\n");
+}
+
+/* A process that has just begun could not open what it is given. */
+static void who_came_back_a_moment_ago_is_handed_nothing(void **state) {
+    (void)state;
+    are_durable = true;
+    found(3);
+    run(8000);
+    assert_int_equal(coordinator(), 0);
+    drain(1, DEPARTURE_RESTART);
+    run_until_it_may_leave(1);
+    stop(1);
+    assert_int_equal(start(1, 2, 0), LARDER_OK);
+    drain(2, DEPARTURE_RESTART);
+    run(200);
+    assert_int_equal(places[2].handed_to, 1u << 1);
+    run(500);
+    assert_int_equal(places[2].handed_to, 1u << 1 | 1u << 2);
 }
 
 /* With two of three left all writes go on; with one they would be refused. */
@@ -448,6 +466,7 @@ int main(void) {
         TEST(the_place_of_one_that_does_not_come_back_is_given_away),
         TEST(in_memory_a_restart_is_a_leave),
         TEST(the_second_waits_until_the_first_is_back),
+        TEST(who_came_back_a_moment_ago_is_handed_nothing),
         TEST(who_restarts_leaves_as_many_as_min_insync_asks_for),
         TEST(safe_is_what_survives_the_loss_of_any_one),
         TEST(replicas_that_are_missing_are_not_safe),
