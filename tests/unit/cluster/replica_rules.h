@@ -69,7 +69,7 @@ static bool has_promised(uint32_t n, uint32_t machine, uint64_t term_index) {
     for (uint32_t i = 0; i < w->promise_count && i < PROMISES_KEPT; i++) {
         const struct promise *p = &w->promises[i];
         if (p->machine == machine && p->incarnation == incarnation && p->index >= term_index &&
-            p->index <= m->view->index && is_within(p->sent_us, world.lease_us, local_us(n)))
+            p->index <= m->view->index && is_within(p->sent_us, p->duration_us, local_us(n)))
             return true;
     }
     return false;
@@ -82,7 +82,7 @@ static bool is_confirmed(uint32_t n) {
         return true;
     for (uint32_t i = 0; i < w->confirm_count && i < PROMISES_KEPT; i++)
         if (w->confirms[i].index <= m->view->index &&
-            is_within(w->confirms[i].sent_us, world.config_lease_us, local_us(n)))
+            is_within(w->confirms[i].sent_us, w->confirms[i].duration_us, local_us(n)))
             return true;
     return false;
 }
@@ -241,7 +241,7 @@ static void check_opening(uint32_t n) {
     if (!is_open || was_open)
         return;
     oracle.opened++;
-    if (local_us(n) < m->started_us + world.lease_us)
+    if (local_us(n) < m->started_us + (int64_t)m->view->longest_lease_ms * 1000)
         violate(n, "a fresh process opened a term");
     if (local_us(n) < w->blocked_until_us)
         violate(n, "a term was opened against a promise");

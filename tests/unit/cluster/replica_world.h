@@ -48,7 +48,7 @@ struct disk_write {
 struct promise {
     uint32_t machine;
     uint64_t incarnation;
-    int64_t sent_us;
+    int64_t sent_us, duration_us;
     uint64_t index;
 };
 
@@ -109,7 +109,7 @@ struct frame {
     uint32_t from, to;
     int64_t due_us;
     uint64_t incarnation, term, index; /* of the sender */
-    int64_t sent_us;
+    int64_t sent_us, duration_us;
     struct config_entry entry;
     size_t size;
     uint8_t bytes[FRAME_BYTES];
@@ -307,6 +307,14 @@ static void set_leases(uint32_t n) {
     }
 }
 
+/* As a member does when its configuration says something else. */
+static void set_durations(struct machine *m) {
+    m->leases->lease_us = (int64_t)m->view->settings.lease_ms * 1000;
+    m->leases->config_lease_us = (int64_t)m->view->settings.config_lease_ms * 1000;
+    if (m->leases->opens_from_us > m->started_us)
+        m->leases->opens_from_us = m->started_us + (int64_t)m->view->longest_lease_ms * 1000;
+}
+
 /* The machine applies the history up to `index` and looks at what came of it. */
 static void see(uint32_t n, uint64_t index) {
     struct machine *m = &world.machines[n];
@@ -319,6 +327,7 @@ static void see(uint32_t n, uint64_t index) {
                                 &outcome),
             LARDER_OK);
     }
+    set_durations(m);
     lease_set_applied(m->leases, m->view->index);
     (void)step(n, (struct replica_input){.type = REPLICA_VIEW, .configuration = m->view});
     set_leases(n);
@@ -457,11 +466,13 @@ static void take_heartbeat(uint32_t n, const struct frame *f) {
     if (m->witness.gave_to[f->from] != f->incarnation)
         m->witness.gave_until_us[f->from] = INT64_MIN;
     m->witness.gave_to[f->from] = f->incarnation;
-    m->witness.gave_until_us[f->from] = now_us + world.lease_us;
+    if (now_us + m->leases->lease_us > m->witness.gave_until_us[f->from])
+        m->witness.gave_until_us[f->from] = now_us + m->leases->lease_us;
     struct frame *promise = new_frame(FRAME_PROMISE, n, f->from);
     if (promise == NULL)
         return;
     promise->sent_us = f->sent_us;
+    promise->duration_us = m->leases->lease_us;
     promise->index = m->view->index;
     maybe_repeat(promise);
 }
@@ -470,6 +481,7 @@ static void note_promise(struct promise *kept, uint32_t *count, const struct fra
     kept[(*count)++ % PROMISES_KEPT] = (struct promise){.machine = f->from,
                                                         .incarnation = f->incarnation,
                                                         .sent_us = f->sent_us,
+                                                        .duration_us = f->duration_us,
                                                         .index = f->index};
 }
 
@@ -514,12 +526,11 @@ static void deliver_to_machine(const struct frame *f) {
     case FRAME_PROMISE:
         note_promise(m->witness.promises, &m->witness.promise_count, f);
         lease_take(m->leases, f->from + 1, f->incarnation,
-                   &(struct lease_promise){f->sent_us, m->leases->lease_us, f->index}, local_us(n));
+                   &(struct lease_promise){f->sent_us, f->duration_us, f->index}, local_us(n));
         break;
     case FRAME_CONFIRM:
         note_promise(m->witness.confirms, &m->witness.confirm_count, f);
-        lease_take_config(m->leases,
-                          &(struct lease_promise){f->sent_us, m->leases->config_lease_us, f->index},
+        lease_take_config(m->leases, &(struct lease_promise){f->sent_us, f->duration_us, f->index},
                           local_us(n));
         break;
     default: take_copy(n, f); break;
@@ -535,6 +546,7 @@ static void deliver_to_coordinator(const struct frame *f) {
     if (confirm == NULL)
         return;
     confirm->sent_us = f->sent_us;
+    confirm->duration_us = (int64_t)world.group->settings.config_lease_ms * 1000;
     confirm->index = world.entry_count;
 }
 

@@ -9,7 +9,7 @@
 
 static struct rates { /* per mille and look, drawn per seed */
     unsigned cut, heal, slow_link, crash, pause, mute, sleep, hand_off, suspect, diverge, elect,
-        disk, nop, add, remove, settings, policy, exile, read, write, view, give_up;
+        disk, nop, add, remove, settings, policy, durations, exile, read, write, view, give_up;
 } rates;
 
 static int64_t coordinator_from_us; /* it sleeps until then */
@@ -102,6 +102,10 @@ static void act_as_coordinator(void) {
     if (chance(rates.settings)) {
         struct config_entry entry = {.type = CONFIG_SETTINGS, .settings = world.group->settings};
         entry.settings.min_insync = 1 + (uint32_t)draw(entry.settings.replica_count);
+        if (chance(rates.durations)) {
+            entry.settings.lease_ms = 20 + 20 * (uint32_t)draw(4);
+            entry.settings.config_lease_ms = entry.settings.lease_ms * (1 + (uint32_t)draw(4));
+        }
         (void)commit_entry(&entry);
         if (chance(rates.policy))
             set_policy(chance(500) ? QUORUM_MAJORITY : QUORUM_IN_SYNC);
@@ -232,6 +236,7 @@ static void draw_world(void) {
                            .remove = draw_rate(10),
                            .settings = draw_rate(6),
                            .policy = draw_rate(600),
+                           .durations = draw_rate(600),
                            .exile = draw_rate(4),
                            .read = 50 + (unsigned)draw(400),
                            .write = 20 + (unsigned)draw(300),
