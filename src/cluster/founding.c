@@ -198,15 +198,23 @@ static void ask(struct founding *f) {
             write_status(f, i, FOUNDING_DISCOVER);
 }
 
+/* Whoever told of the cluster first may be of a generation that is no more. */
+static bool is_newer(const struct founding *f, const struct founding_message *m) {
+    return f->state == FOUNDING_JOINING && raft_id_equal(f->joins_cluster, m->cluster) &&
+           m->generation > f->joins_generation;
+}
+
 /* Leaving is possible in all states but one: who booted on disk may be counted on by others. */
 void founding_join(struct founding *f, const struct founding_message *m) {
     bool is_own = raft_id_is_set(f->plan.cluster) && raft_id_equal(f->plan.cluster, m->cluster);
-    if (f->state == FOUNDING_JOINING || f->state == FOUNDING_FORMED ||
+    if ((f->state == FOUNDING_JOINING && !is_newer(f, m)) || f->state == FOUNDING_FORMED ||
         (f->state == FOUNDING_BOOTED && f->is_durable && !is_own))
         return;
-    if (f->state != FOUNDING_OPEN && !is_own)
+    if (f->state != FOUNDING_OPEN && f->state != FOUNDING_JOINING && !is_own)
         founding_leave(f);
     f->state = FOUNDING_JOINING;
+    f->joins_cluster = m->cluster;
+    f->joins_generation = m->generation;
     f->out.outcome = FOUNDING_JOINS;
     f->out.cluster = m->cluster;
     f->out.generation = m->generation;
@@ -270,11 +278,15 @@ static void take_membership(struct founding *f, const struct founding_input *inp
 }
 
 static void tick(struct founding *f) {
-    if (f->state == FOUNDING_JOINING || f->state == FOUNDING_FORMED)
+    if (f->state == FOUNDING_FORMED)
         return;
-    bool is_due = f->now_us - f->asked_us >= FOUNDING_ROUND_US;
+    bool is_joining = f->state == FOUNDING_JOINING;
+    int64_t round_us = is_joining ? FOUNDING_JOINING_ROUND_US : FOUNDING_ROUND_US;
+    bool is_due = f->now_us - f->asked_us >= round_us;
     if (is_due)
         ask(f);
+    if (is_joining)
+        return;
     if (f->state == FOUNDING_OPEN)
         founding_try_propose(f);
     else if (is_due)

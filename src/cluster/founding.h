@@ -17,6 +17,8 @@
  *                 can't come about any more                          OPEN
  *      JOINING    the configuration names this process               FORMED
  *                 gave up                                            OPEN
+ *                 asks all seeds every second; hears of a newer
+ *                 generation of that cluster: FORMED                 JOINING, anew
  *      FORMED     answers for the cluster, for ever
  *
  * Enough, in memory (nothing survives a restart): all seeds. With marks on disk: more than half of

@@ -6,8 +6,9 @@
 #include "cluster/founding.h"
 
 enum {
-    FOUNDING_ROUND_US = 200 * 1000,     /* between questions to the seeds */
-    FOUNDING_FRESH_US = 1000 * 1000,    /* what a seed said counts for so long */
+    FOUNDING_ROUND_US = 200 * 1000,          /* between questions to the seeds */
+    FOUNDING_JOINING_ROUND_US = 1000 * 1000, /* the same, of who joins */
+    FOUNDING_FRESH_US = 1000 * 1000,         /* what a seed said counts for so long */
     FOUNDING_PATIENCE_US = 2000 * 1000, /* of a proposer; of a named founder who hears nobody */
 };
 
@@ -62,6 +63,9 @@ struct founding {
     int64_t proposed_us;     /* PROPOSING */
     bool has_booted;         /* for the plan; when its mark is durable it may be told */
     uint64_t mark_number, boot_mark_number, persisted_number;
+    /* JOINING */
+    struct raft_id joins_cluster;
+    uint16_t joins_generation;
     /* FORMED */
     bool is_member; /* the configuration was said to name this process */
     struct raft_id cluster;

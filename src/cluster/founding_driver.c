@@ -20,6 +20,7 @@ struct founding_driver {
     uint64_t wanted_number; /* the newest */
     uint64_t begin_number;  /* the mark that `begin` waits for; 0: none */
     /* joining */
+    bool has_begun;  /* to join, and is no member yet */
     bool is_joining; /* no member has answered yet */
     int64_t joins_since_us;
     /* where others may join, as was last told */
@@ -91,6 +92,7 @@ static void be_member(struct founding_driver *d, struct raft_id cluster, uint16_
     struct founding_input input = {.type = FOUNDING_MEMBER,
                                    .formed = {.cluster = cluster, .generation = generation}};
     d->is_member = true;
+    d->has_begun = false;
     d->generation = generation;
     d->address_count = count < FOUNDING_ADDRESSES_MAX ? count : FOUNDING_ADDRESSES_MAX;
     memmove(d->addresses, addresses, d->address_count * sizeof(d->addresses[0]));
@@ -122,6 +124,9 @@ static void start(struct founding_driver *d, const struct founding_plan *plan) {
 static void join(struct founding_driver *d, const struct founding_output *out) {
     struct founding_entry entry = {
         .cluster = out->cluster, .generation = out->generation, .contacts = d->addresses};
+    if (d->has_begun)
+        d->host->withdraw(d->host->context);
+    d->has_begun = true;
     d->address_count = entry.contact_count = out->address_count;
     memcpy(d->addresses, out->addresses, out->address_count * sizeof(d->addresses[0]));
     d->is_joining = true;
@@ -158,7 +163,7 @@ void founding_driver_start(struct founding_driver *d, int64_t now_us) {
 void founding_driver_tick(struct founding_driver *d, int64_t now_us) {
     d->now_us = now_us;
     if (d->is_joining && now_us - d->joins_since_us >= JOIN_PATIENCE_US) {
-        d->is_joining = false;
+        d->is_joining = d->has_begun = false;
         d->host->withdraw(d->host->context);
         step(d, (struct founding_input){.type = FOUNDING_NOT_JOINED});
     }

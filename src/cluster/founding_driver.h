@@ -12,7 +12,8 @@
  * - A founder becomes a member when a mark that says so is durable, if it has a disk: from then on
  *   it is of that cluster for ever, whatever its other files hold.
  * - Who joins is a member when the configuration names it. Until some member has shown it one it
- *   may be that the cluster is gone: after 3 s it gives up and looks around again.
+ *   may be that the cluster is gone: after 3 s it gives up and looks around again. Until it is a
+ *   member it follows who tells of a newer generation of the cluster.
  *
  *   frame   version u8 | message as in founding_codec.c | crc u32 (CRC-32C of all before)
  *

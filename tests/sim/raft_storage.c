@@ -292,6 +292,8 @@ void raft_storage_close(struct raft_storage *storage) {
     forget_jobs(storage, storage->job_count);
     free(storage->jobs);
     storage->jobs = NULL;
+    storage->is_recovering = false;
+    storage->ticket = NO_TICKET;
     log_contents_finish(&storage->log);
 }
 

@@ -98,12 +98,12 @@ static void come_back(struct scenario *s, uint32_t machine, uint32_t survivor) {
                     "emptied it joins the new one");
 }
 
-/* The bystander would tell newcomers of its generation: it has to be stopped first. */
+/* The bystander, which runs on and tells newcomers of its own generation, comes last. */
 static void come_back_all(struct scenario *s, const struct left *left) {
-    machine_crash(scenario_machine(s, left->bystander));
     for (uint32_t i = 0; i < ALL; i++)
-        if (i != left->survivor)
+        if (!is_left(left, i))
             come_back(s, i, left->survivor);
+    come_back(s, left->bystander, left->survivor);
 }
 
 /* ---- scripts ---- */

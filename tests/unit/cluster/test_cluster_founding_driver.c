@@ -8,7 +8,9 @@
 
 #include <cmocka.h>
 
+#include "base/crc32c.h"
 #include "cluster/founding_driver.h"
+#include "raft/bytes.h"
 #include "support/test_allocator.h"
 
 #include <string.h>
@@ -326,6 +328,75 @@ static void test_who_joins_gives_up_when_no_member_answers(void **state) {
     assert_int_equal(places[SEEDS].begins, 3);
 }
 
+static void tell_formed(uint32_t to, struct raft_id cluster, uint16_t generation) {
+    uint8_t frame[FOUNDING_FRAME_BYTES_MAX] = {1};
+    const struct founding_message message = {.type = FOUNDING_IS_FORMED,
+                                             .node = {{2, 1}},
+                                             .incarnation = 1,
+                                             .seed = FOUNDING_NO_SEED,
+                                             .cluster = cluster,
+                                             .generation = generation,
+                                             .address_count = 1,
+                                             .addresses = {address_of(0)}};
+    size_t size = 1 + founding_message_encode(&message, frame + 1);
+    struct byte_writer crc = {frame + size};
+    write_unsigned(&crc, crc32c(slice_of(frame, size)), 4);
+    founding_driver_receive(places[to].driver, 0, slice_of(frame, size + 4), now_us);
+}
+
+/* A member of the old generation told it first, and showed its configuration; it goes on telling.
+ */
+static void test_who_joins_follows_a_newer_generation(void **state) {
+    (void)state;
+    struct forced_generation forced;
+    start_seeds();
+    run(2000000, true);
+    start(SEEDS, 1);
+    run(500000, true);
+    struct configuration *c = configuration_with(1, places[0].cluster);
+    founding_driver_view(places[SEEDS].driver, c, false, now_us);
+    run(5000000, true);
+    assert_int_equal(places[SEEDS].withdrawals, 0);
+    assert_int_equal(places[SEEDS].begins, 1);
+    assert_true(configuration_force(c, 1, 0, &forced));
+    founding_driver_view(places[1].driver, c, true, now_us);
+    run(2500000, true);
+    assert_int_equal(places[SEEDS].withdrawals, 1);
+    assert_int_equal(places[SEEDS].begins, 2);
+    assert_int_equal(places[SEEDS].generation, 2);
+    founding_driver_view(places[SEEDS].driver, c, true, now_us);
+    run(3000000, true);
+    assert_int_equal(places[SEEDS].begins, 2);
+    assert_int_equal(founding_driver_state(places[SEEDS].driver), FOUNDING_FORMED);
+    configuration_destroy(c);
+}
+
+static void test_who_is_a_member_follows_nobody(void **state) {
+    (void)state;
+    const struct raft_id other = {{77, 7}};
+    start_seeds();
+    run(2000000, true);
+    start(SEEDS, 1);
+    run(500000, true);
+    struct raft_id cluster = places[0].cluster;
+    for (uint32_t i = 0; i <= SEEDS; i++) {
+        tell_formed(i, other, 9); /* who joins is no member yet, but this is another cluster */
+        tell_formed(i, cluster, 0);
+        tell_formed(i, cluster, 1);
+    }
+    struct configuration *c = configuration_with(SEEDS, cluster);
+    founding_driver_view(places[SEEDS].driver, c, true, now_us);
+    for (uint32_t i = 0; i <= SEEDS; i++)
+        tell_formed(i, cluster, 2);
+    run(1000000, true);
+    for (uint32_t i = 0; i <= SEEDS; i++) {
+        assert_int_equal(founding_driver_state(places[i].driver), FOUNDING_FORMED);
+        assert_int_equal(places[i].begins, 1);
+        assert_int_equal(places[i].withdrawals, 0);
+    }
+    configuration_destroy(c);
+}
+
 static void test_damaged_frames_are_dropped(void **state) {
     (void)state;
     start_seeds();
@@ -373,6 +444,8 @@ int main(void) {
         TEST(test_a_member_that_is_restarted_begins_at_once),
         TEST(test_a_new_generation_is_in_the_mark),
         TEST(test_who_joins_gives_up_when_no_member_answers),
+        TEST(test_who_joins_follows_a_newer_generation),
+        TEST(test_who_is_a_member_follows_nobody),
         TEST(test_damaged_frames_are_dropped),
         TEST(test_creation_gives_back_what_it_took_when_memory_runs_out),
     };
