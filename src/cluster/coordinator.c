@@ -14,7 +14,7 @@
 enum {
     REVIEW_US = 50000,  /* between two looks at partitions and members */
     REPORT_US = 500000, /* a suspicion counts for so long */
-    DEAF_US = 500000,   /* a link that works one way only is noticed after */
+    DEAF_US = 200000,   /* a link that works one way only is noticed after */
     CEILING_EVERY_US = 30000000,
     PARTITIONS_TOUCHED_MAX = 2000000, /* by entries proposed at once, each of which touches all */
 };
@@ -101,19 +101,20 @@ static bool is_replaced(const struct configuration *c, const struct member *memb
     return false;
 }
 
-/* It sends, and says that it does not hear the coordinator: the link works one way only. It can't
- * learn of any change, so it is of no use where it is. */
-static bool is_deaf(const struct cluster_member *m, const struct member *member) {
-    const struct member_peer *peer = member_find_peer(m, member->number);
+/* It sends, and has said for a while that it does not hear this member: the link works one way
+ * only. If this is the coordinator, it can't learn of any change and is of no use where it is. */
+bool coordinator_finds_deaf(const struct cluster_member *m, uint32_t number) {
+    const struct member_peer *peer = member_find_peer(m, number);
     return peer != NULL && peer->deaf_since_us != INT64_MAX &&
-           m->now_us - peer->reported_us <= REPORT_US && m->now_us - peer->deaf_since_us >= DEAF_US;
+           m->now_us - peer->reported_us <= REPORT_US &&
+           peer->reported_us - peer->deaf_since_us >= DEAF_US;
 }
 
 static bool is_to_go_down(const struct cluster_member *m, const struct member *member,
                           uint32_t others) {
     if (member->state == MEMBER_DOWN || member->number == m->number)
         return false;
-    if (is_replaced(m->configuration, member) || is_deaf(m, member) ||
+    if (is_replaced(m->configuration, member) || coordinator_finds_deaf(m, member->number) ||
         coordinator_has_departed(m, member))
         return true;
     return failure_detector_confirms(m->detector, member->number,
@@ -222,7 +223,7 @@ static void begin(struct cluster_member *m, uint64_t term) {
     c->changed_us = c->unrest_us = m->now_us;
     c->is_calm = false;
     c->proposed_index = 0;
-    c->reviewed_us = m->now_us;
+    c->reviewed_us = m->now_us - REVIEW_US;
     c->moves.count = 0;
     memset(c->losses, 0, m->options.partition_count * sizeof(*c->losses));
     coordinator_forget_placement(c);

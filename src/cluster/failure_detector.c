@@ -65,7 +65,8 @@ bool failure_detector_watch(struct failure_detector *d, uint32_t member, uint64_
     }
     peer->incarnation = incarnation;
     peer->heard_us = now_us;
-    peer->mean_us = peer->deviation_us = 0;
+    peer->mean_us = d->options.least_us / 8; /* a guess */
+    peer->deviation_us = 0;
     peer->refused_since_us = INT64_MAX;
     return true;
 }
@@ -76,6 +77,13 @@ void failure_detector_forget(struct failure_detector *d, uint32_t member) {
         *peer = d->peers[--d->peer_count];
 }
 
+static int64_t patience_us(const struct failure_detector *d, const struct observed_peer *peer) {
+    int64_t us = peer->mean_us + DEVIATIONS * peer->deviation_us;
+    us = us > d->options.least_us ? us : d->options.least_us;
+    return us < d->options.most_us ? us : d->options.most_us;
+}
+
+/* An outage is no rhythm: it counts as little more than what makes suspicious. */
 void failure_detector_heard(struct failure_detector *d, uint32_t member, uint64_t incarnation,
                             int64_t now_us) {
     struct observed_peer *peer = find_peer(d, member);
@@ -83,9 +91,10 @@ void failure_detector_heard(struct failure_detector *d, uint32_t member, uint64_
         return;
     if (peer->incarnation != incarnation && !CLUSTER_MUTATED(MUTANT_HEARD_ANY_INCARNATION))
         return;
-    int64_t gap_us = now_us - peer->heard_us;
+    int64_t gap_us = now_us - peer->heard_us, most_us = 2 * patience_us(d, peer);
+    gap_us = gap_us < most_us ? gap_us : most_us;
     int64_t off_us = gap_us > peer->mean_us ? gap_us - peer->mean_us : peer->mean_us - gap_us;
-    peer->mean_us = peer->mean_us == 0 ? gap_us : peer->mean_us + (gap_us - peer->mean_us) / 8;
+    peer->mean_us += (gap_us - peer->mean_us) / 8;
     peer->deviation_us += (off_us - peer->deviation_us) / 8;
     peer->heard_us = now_us;
     peer->refused_since_us = INT64_MAX;
@@ -115,12 +124,6 @@ static bool is_gone(const struct failure_detector *d, const struct observed_peer
                     int64_t now_us) {
     return peer->refused_since_us != INT64_MAX &&
            now_us - peer->refused_since_us >= d->options.refused_us;
-}
-
-static int64_t patience_us(const struct failure_detector *d, const struct observed_peer *peer) {
-    int64_t us = peer->mean_us + DEVIATIONS * peer->deviation_us;
-    us = us > d->options.least_us ? us : d->options.least_us;
-    return us < d->options.most_us ? us : d->options.most_us;
 }
 
 bool failure_detector_suspects(const struct failure_detector *d, uint32_t member, int64_t now_us) {

@@ -10,6 +10,8 @@
 
 #include <assert.h>
 
+enum { CAMPAIGN_FIRST_MS = 20, CAMPAIGN_EVERY_MS = 30 };
+
 /* ---- creation ---- */
 
 static void set_defaults(struct member_options *o) {
@@ -232,14 +234,30 @@ void member_propose(struct cluster_member *m, const struct config_entry *entry) 
     leave(m);
 }
 
+/* One voter after the other, in the order of the core's members, when all have noticed. */
+static int64_t campaign_after_ms(const struct cluster_member *m, struct raft_id leader) {
+    const struct raft_configuration *core = raft_get_configuration(m->raft);
+    int64_t ms = CAMPAIGN_FIRST_MS;
+    for (uint32_t i = 0; i < core->count; i++) {
+        if (raft_id_equal(core->members[i].id, m->options.self.node))
+            return ms;
+        if (core->members[i].is_voter && !raft_id_equal(core->members[i].id, leader))
+            ms += CAMPAIGN_EVERY_MS;
+    }
+    return ms;
+}
+
+/* Its process is gone, or it hears nobody and leads nothing. */
 static void tell_of_gone_leader(struct cluster_member *m) {
     const struct member *leader = member_find_leader(m);
     if (leader == NULL || leader->number == m->number ||
         raft_id_equal(leader->node, m->refused_leader) ||
-        !failure_detector_is_gone(m->detector, leader->number, m->now_us))
+        !(failure_detector_is_gone(m->detector, leader->number, m->now_us) ||
+          coordinator_finds_deaf(m, leader->number)))
         return;
     m->refused_leader = leader->node;
-    struct raft_input input = {.type = RAFT_LEADER_GONE};
+    struct raft_input input = {.type = RAFT_LEADER_GONE,
+                               .campaign_after_ms = campaign_after_ms(m, leader->node)};
     (void)member_raft_step(m, &input);
 }
 
@@ -312,11 +330,21 @@ static void take_hand_off(struct cluster_member *m, struct slice body) {
         m->host->hand_off(m->host->context, partition, to);
 }
 
+/* No answer of this member would reach it: it leads nobody, and is elected by nobody. */
+static bool is_from_deaf(const struct cluster_member *m, struct raft_id from) {
+    const struct member *sender =
+        m->has_configuration ? configuration_find_node(m->configuration, from) : NULL;
+    return sender != NULL && coordinator_finds_deaf(m, sender->number);
+}
+
 /* What any process may say, member or not: consensus checks for itself who speaks (a voter must
  * hear others before it knows the configuration that names them), and a newcomer asks to join. */
 static void take_from_anybody(struct cluster_member *m, const struct member_frame *frame) {
     switch (frame->type) {
-    case FRAME_CONSENSUS: take_consensus(m, frame->body); return;
+    case FRAME_CONSENSUS:
+        if (!is_from_deaf(m, frame->from))
+            take_consensus(m, frame->body);
+        return;
     case FRAME_PROPOSE: take_propose(m, frame->body); return;
     case FRAME_ENTRIES: member_take_entries(m, frame->body); return;
     case FRAME_SNAPSHOT: member_take_snapshot(m, frame->body); return;

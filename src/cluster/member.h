@@ -120,6 +120,9 @@ void member_receive(struct cluster_member *member, struct slice frame, int64_t n
 /* An answer of the storage. LARDER_BUSY: give it again later. */
 enum larder_status member_storage(struct cluster_member *member, const struct raft_input *answer,
                                   int64_t now_us);
+/* A connection with that address was reset: this member asks at once whether the process lives. */
+void member_reset(struct cluster_member *member, const struct member_address *address,
+                  int64_t now_us);
 /* Nobody listens at the address of a member: its process is gone. */
 void member_refused(struct cluster_member *member, const struct member_address *address,
                     int64_t now_us);

@@ -239,6 +239,7 @@ void coordinator_destroy(struct cluster_member *m);
 void coordinator_tick(struct cluster_member *m);
 void coordinator_forget_placement(struct coordinator *c);
 void coordinator_view(struct cluster_member *m);
+bool coordinator_finds_deaf(const struct cluster_member *m, uint32_t number);
 uint32_t coordinator_count_reports(const struct cluster_member *m, uint32_t suspect);
 /* The partition's present epoch, term and the member's incarnation are filled in. */
 struct config_entry coordinator_change(const struct cluster_member *m, enum config_entry_type type,

@@ -93,6 +93,20 @@ static void send_heartbeats(struct cluster_member *m) {
     }
 }
 
+void member_reset(struct cluster_member *m, const struct member_address *address, int64_t now_us) {
+    m->now_us = now_us;
+    if (m->number == CLUSTER_NOBODY)
+        return;
+    size_t size = write_heartbeat(m);
+    for (uint32_t i = 0; i < m->configuration->member_count; i++) {
+        const struct member *other = &m->configuration->members[i];
+        if (other->number != m->number && other->state != MEMBER_DOWN &&
+            other->address.peer_port == address->peer_port &&
+            strcmp(other->address.host, address->host) == 0)
+            member_send(m, &other->address, other->node, FRAME_HEARTBEAT, size);
+    }
+}
+
 /* ---- what of a lost partition is still here ---- */
 
 /* As many as go into a frame, of partitions from *p on. */
@@ -190,7 +204,8 @@ void member_take_heartbeat(struct cluster_member *m, const struct member *from, 
     peer->wall_offset_us = wall_us - m->now_us;
     if (sent_us > peer->asked_us)
         peer->asked_us = sent_us;
-    if (m->number == CLUSTER_NOBODY || m->has_diverged ||
+    /* one that hears nothing has no use for promises */
+    if (m->number == CLUSTER_NOBODY || m->has_diverged || peer->deaf_since_us != INT64_MAX ||
         !lease_give(m->leases, from->number, from->incarnation, m->now_us))
         return;
     struct byte_writer w = {member_body(m)};

@@ -27,6 +27,9 @@ enum larder_status replica_take_base(struct partition_replica *r,
                                      const struct replica_message *message);
 /* Acknowledge to the primary what is known to equal its log. */
 void replica_acknowledge(struct partition_replica *r, uint64_t matched);
+/* Tell the primary of a new term where this log ends: what it sent before the term was known here
+ * was not taken. */
+void replica_offer_log(struct partition_replica *r);
 struct replica_message *replica_new_message(struct partition_replica *r,
                                             enum replica_message_type type, uint32_t to,
                                             uint64_t incarnation);

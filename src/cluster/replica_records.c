@@ -91,6 +91,12 @@ static void refuse(struct partition_replica *r, const struct replica_message *m,
     refusal->position = hint;
 }
 
+void replica_offer_log(struct partition_replica *r) {
+    struct replica_message *m =
+        replica_new_message(r, REPLICA_REFUSE, r->view.primary, r->primary_incarnation);
+    m->position = replica_log_end(&r->log);
+}
+
 /* Whether the sender is this view's primary; if its term is older it is told so. It may lead again
  * in this term and not know which of its messages is meant, so the hint is one for any term. */
 static bool is_from_primary(struct partition_replica *r, const struct replica_message *m) {

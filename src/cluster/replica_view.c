@@ -153,4 +153,6 @@ void replica_take_view(struct partition_replica *r, const struct configuration *
     r->term_start = 0;
     r->pending = (struct member_set){0};
     r->proposal = (struct replica_proposal){0};
+    if (is_new_term && seat != REPLICA_NONE && primary != NULL)
+        replica_offer_log(r);
 }

@@ -142,7 +142,7 @@ void raft_step_down(struct raft *raft);
 void raft_hand_over(struct raft *raft);
 void raft_restart_election_timer(struct raft *raft);
 void raft_on_election_tick(struct raft *raft);
-void raft_on_leader_gone(struct raft *raft);
+void raft_on_leader_gone(struct raft *raft, int64_t campaign_after_ms);
 void raft_on_pre_vote(struct raft *raft, const struct raft_message *message);
 void raft_on_pre_vote_reply(struct raft *raft, const struct raft_message *message);
 void raft_on_vote(struct raft *raft, const struct raft_message *message);

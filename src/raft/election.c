@@ -148,12 +148,14 @@ void raft_on_election_tick(struct raft *raft) {
         raft_restart_election_timer(raft);
 }
 
-void raft_on_leader_gone(struct raft *raft) {
+/* Others may ask for its vote from now on. */
+void raft_on_leader_gone(struct raft *raft, int64_t campaign_after_ms) {
     if (raft->role != RAFT_FOLLOWER)
         return;
     raft->leader = RAFT_NOBODY;
-    if (may_campaign(raft))
-        ask_for_pre_votes(raft);
+    if (raft->now_ms + campaign_after_ms < raft->election_deadline_ms)
+        raft->election_deadline_ms = raft->now_ms + campaign_after_ms;
+    raft_on_election_tick(raft);
 }
 
 static bool is_log_acceptable(const struct raft *raft, const struct raft_vote *vote) {

@@ -291,7 +291,7 @@ static enum larder_status take(struct raft *raft, const struct raft_input *input
         return LARDER_OK;
     case RAFT_POLICY: raft->policy = input->policy; return LARDER_OK;
     case RAFT_MEMBER_DEAD: return take_member_dead(raft, &input->member_dead);
-    case RAFT_LEADER_GONE: raft_on_leader_gone(raft); return LARDER_OK;
+    case RAFT_LEADER_GONE: raft_on_leader_gone(raft, input->campaign_after_ms); return LARDER_OK;
     }
     return LARDER_INVALID;
 }

@@ -78,7 +78,7 @@ enum raft_input_type {
     RAFT_SNAPSHOT_DISCARDED, /* what was stored is lost or wrong: start again */
     RAFT_POLICY,             /* how many voters there should be */
     RAFT_MEMBER_DEAD,        /* evidence about a member, for replacing voters */
-    RAFT_LEADER_GONE,        /* evidence that the leader's process ended: campaign at once */
+    RAFT_LEADER_GONE,        /* evidence that the leader's process ended: campaign soon */
 };
 
 enum raft_change_type {
@@ -146,6 +146,7 @@ struct raft_input {
         struct raft_snapshot_stored snapshot_stored; /* also DISCARDED */
         struct raft_policy policy;
         struct raft_member_dead member_dead;
+        int64_t campaign_after_ms; /* LEADER_GONE; of voters that campaign together none may win */
     };
 };
 

@@ -418,10 +418,13 @@ static void link(void *process, uint32_t peer, enum sim_link_event event) {
         cluster_data_disconnect(p->data, peer);
         drain(p);
     }
-    if (p->member == NULL || event != SIM_LINK_REFUSED || sim_address_is_client(peer))
+    if (p->member == NULL || sim_address_is_client(peer))
         return;
     const struct member_address address = cluster_sim_address(peer);
-    member_refused(p->member, &address, machine_now_us(p->machine));
+    if (event == SIM_LINK_BROKEN)
+        member_reset(p->member, &address, machine_now_us(p->machine));
+    else if (event == SIM_LINK_REFUSED)
+        member_refused(p->member, &address, machine_now_us(p->machine));
     drain(p);
 }
 

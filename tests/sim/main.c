@@ -300,9 +300,9 @@ static bool run_scenario(const struct settings *settings, const struct scenario_
         printf("%s: at %.6f s: %s%s%s\nagain: make sim VERBOSE=1 SCENARIO=%s SEED=%" PRIu64 "\n",
                type->name, (double)result.length_us / 1e6, result.violation,
                result.text[0] != '\0' ? ": " : "", result.text, type->name, seed);
-    printf("%s, seed %" PRIu64 ": %.3f virtual hours, %" PRIu64 " events, %" PRIu64
+    printf("%s%s, seed %" PRIu64 ": %.3f virtual hours, %" PRIu64 " events, %" PRIu64
            " faults, trace %s\n",
-           type->name, seed, (double)result.length_us / 3.6e9, result.event_count,
+           result.report, type->name, seed, (double)result.length_us / 3.6e9, result.event_count,
            result.fault_count, result.digest);
     return result.violation == NULL;
 }

@@ -402,18 +402,20 @@ static void print_history(const struct register_clients *clients, uint64_t key,
     }
 }
 
+void register_client_abandon(struct register_client *client) {
+    if (!client->is_waiting)
+        return;
+    client->is_waiting = false;
+    client->outcome = OUTCOME_UNKNOWN;
+    client->turn++;
+    client->clients->counters.unknown++;
+    note(client, OPERATION_UNKNOWN, NULL);
+}
+
 /* Nobody will learn what became of a request that is still under way. */
 static void end_waiting(struct register_clients *clients) {
-    for (uint32_t i = 0; i < clients->count; i++) {
-        struct register_client *client = &clients->each[i];
-        if (!client->is_waiting)
-            continue;
-        client->is_waiting = false;
-        client->outcome = OUTCOME_UNKNOWN;
-        client->turn++;
-        clients->counters.unknown++;
-        note(client, OPERATION_UNKNOWN, NULL);
-    }
+    for (uint32_t i = 0; i < clients->count; i++)
+        register_client_abandon(&clients->each[i]);
 }
 
 void register_clients_check(struct register_clients *clients) {

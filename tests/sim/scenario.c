@@ -4,6 +4,8 @@
 #include "sim/subject_cluster.h"
 #include "sim/subject_config_group.h"
 
+#include <stdarg.h>
+
 const struct scenario_type *scenario_find(size_t number) {
     for (const struct scenario_type *const *set = SCENARIO_SETS; *set != NULL; set++)
         for (const struct scenario_type *type = *set; type->name != NULL; type++)
@@ -24,6 +26,17 @@ void scenario_expect(struct scenario *s, bool is_true, const char *what) {
 
 void scenario_note(struct scenario *s, const char *what) {
     world_note(s->world, what, 0, 0);
+}
+
+void scenario_report(struct scenario *s, const char *format, ...) {
+    size_t used = strlen(s->report);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(s->report + used, sizeof(s->report) - used, format, arguments);
+    va_end(arguments);
+    used = strlen(s->report);
+    if (used + 1 < sizeof(s->report))
+        memcpy(s->report + used, "\n", 2);
 }
 
 void scenario_wait(struct scenario *s, int64_t ms) {
@@ -174,6 +187,7 @@ void scenario_run(const struct scenario_type *type, uint64_t seed,
                                     .event_count = s.world->trace.event_count,
                                     .fault_count = world_fault_count(s.world)};
     memcpy(out->text, s.text, sizeof(out->text));
+    memcpy(out->report, s.report, sizeof(out->report));
     trace_digest(&s.world->trace, out->digest);
     world_destroy(s.world);
     subject_type->destroy(s.subject);

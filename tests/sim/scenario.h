@@ -7,12 +7,15 @@
 
 #include "sim/register_clients.h"
 
+enum { SCENARIO_REPORT_BYTES = 1000 };
+
 struct scenario {
     struct sim_world *world;
     const struct sim_subject_type *type;
     void *subject;
     struct register_clients *clients; /* NULL if the subject has none for scripts */
     char text[200];                   /* of a failed expectation */
+    char report[SCENARIO_REPORT_BYTES];
 };
 
 struct scenario_type {
@@ -25,6 +28,7 @@ struct scenario_type {
 /* The scripts of each subject; a list ends with a name that is NULL, the sets end with NULL. */
 extern const struct scenario_type CONFIG_GROUP_SCENARIOS[];
 extern const struct scenario_type CLUSTER_SCENARIOS[];
+extern const struct scenario_type FAILOVER_SCENARIOS[];
 extern const struct scenario_type MOVES_SCENARIOS[];
 extern const struct scenario_type DEPARTURE_SCENARIOS[];
 extern const struct scenario_type FOUNDING_SCENARIOS[];
@@ -41,6 +45,7 @@ struct scenario_result {
     int64_t length_us;
     uint64_t event_count, fault_count;
     char digest[SHA1_HEX_BYTES + 1];
+    char report[SCENARIO_REPORT_BYTES]; /* lines of what was measured; empty: nothing */
 };
 
 void scenario_run(const struct scenario_type *type, uint64_t seed,
@@ -51,6 +56,9 @@ void scenario_run(const struct scenario_type *type, uint64_t seed,
 /* Fails the scenario unless `is_true`. After a failure nothing more happens in the world. */
 void scenario_expect(struct scenario *scenario, bool is_true, const char *what);
 void scenario_note(struct scenario *scenario, const char *what);
+/* A line about what was measured, which is printed at the end. */
+void scenario_report(struct scenario *scenario, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* Let time pass. */
 void scenario_wait(struct scenario *scenario, int64_t ms);
 /* Everything is available and complete, as the subject has it. False if not within `ms`. */

@@ -31,7 +31,8 @@ struct place {
 static struct place places[MEMBERS];
 static struct frame frames[FRAMES_MAX];
 static size_t frame_first, frame_count;
-static uint32_t cut; /* bit per member: it is cut off from all others */
+static uint32_t cut;  /* bit per member: it is cut off from all others */
+static uint32_t deaf; /* likewise: nothing reaches it */
 static int64_t now_us;
 static bool has_partitions, are_durable;
 static int64_t calm_us;
@@ -45,7 +46,7 @@ static inline struct member_address address_of(uint32_t at) {
 static inline void host_send(void *context, const struct member_address *to, struct slice frame) {
     struct place *from = context;
     uint32_t source = (uint32_t)(from - places), target = to->peer_port;
-    if ((cut >> source & 1) != 0 || (cut >> target & 1) != 0)
+    if ((cut >> source & 1) != 0 || ((cut | deaf) >> target & 1) != 0)
         return;
     assert_true(frame_count < FRAMES_MAX);
     struct frame *kept = &frames[(frame_first + frame_count++) % FRAMES_MAX];
@@ -177,7 +178,7 @@ static inline void run(int64_t ms) {
 static inline int begin(void **state) {
     (void)state;
     now_us = 1000000;
-    cut = 0;
+    cut = deaf = 0;
     has_partitions = are_durable = false;
     calm_us = 500000;
     settings = CLUSTER_DEFAULT_SETTINGS;

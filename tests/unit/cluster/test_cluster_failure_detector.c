@@ -67,6 +67,18 @@ static void an_uneven_rhythm_gets_more_patience_up_to_the_timeout(void **state) 
     assert_true(suspects(B));
 }
 
+static void an_outage_is_not_taken_for_a_rhythm(void **state) {
+    (void)state;
+    run(3000, false, true, 50); /* not even the first gap */
+    run(4000, true, true, 50);
+    run(7000, false, true, 50);
+    run(8000, true, true, 50);
+    run(8340, false, true, 50);
+    assert_false(suspects(B));
+    run(8400, false, true, 50);
+    assert_true(suspects(B));
+}
+
 static void others_confirm_or_the_timeout_does(void **state) {
     (void)state;
     run(3000, true, true, 50);
@@ -133,6 +145,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(silence_is_suspected_after_350_ms),
         TEST(an_uneven_rhythm_gets_more_patience_up_to_the_timeout),
+        TEST(an_outage_is_not_taken_for_a_rhythm),
         TEST(others_confirm_or_the_timeout_does),
         TEST(a_refused_connection_is_evidence_after_30_ms),
         TEST(an_observer_that_stood_still_accuses_nobody),

@@ -130,6 +130,53 @@ static void a_coordinator_that_is_gone_is_replaced_in_its_duties(void **state) {
     assert_false(member_is_coordinator(places[gone].member));
 }
 
+/* As if the host saw connections reset, then refused. */
+static void reset_connections_of(uint32_t gone, uint32_t count) {
+    const struct member_address address = address_of(gone);
+    stop(gone);
+    for (uint32_t i = 0; i < count; i++) {
+        if (i == gone)
+            continue;
+        size_t before = frame_count;
+        member_reset(places[i].member, &address, now_us);
+        assert_int_equal(frame_count, before + 1); /* it asks at once */
+        member_refused(places[i].member, &address, now_us);
+    }
+}
+
+/* One voter after the other campaigns: they do not stand in each other's way. */
+static void a_coordinator_whose_process_died_is_replaced_at_once(void **state) {
+    (void)state;
+    found(5);
+    uint32_t gone = coordinator();
+    reset_connections_of(gone, 5);
+    run(100);
+    assert_int_not_equal(coordinator(), gone);
+    assert_int_equal(state_of(gone), MEMBER_DOWN);
+}
+
+static void who_hears_nobody_is_declared_down(void **state) {
+    (void)state;
+    found(5);
+    uint32_t gone = coordinator() == 1 ? 2 : 1;
+    deaf = 1u << gone;
+    run(500);
+    assert_int_equal(state_of(gone), MEMBER_ACTIVE);
+    run(200);
+    assert_int_equal(state_of(gone), MEMBER_DOWN);
+}
+
+/* It still sends, so nobody would miss it. */
+static void a_coordinator_that_hears_nobody_is_replaced(void **state) {
+    (void)state;
+    found(5);
+    uint32_t gone = coordinator();
+    deaf = 1u << gone;
+    run(900);
+    assert_int_not_equal(coordinator(), gone);
+    assert_int_equal(state_of(gone), MEMBER_DOWN);
+}
+
 /* In memory a restart is another node: the old one goes, the new one has a number of its own. */
 static void a_new_process_at_an_address_replaces_the_old_one(void **state) {
     (void)state;
@@ -272,6 +319,9 @@ int main(void) {
         TEST(the_silence_of_a_member_counts_from_its_return),
         TEST(refused_connections_shorten_it),
         TEST(a_coordinator_that_is_gone_is_replaced_in_its_duties),
+        TEST(a_coordinator_whose_process_died_is_replaced_at_once),
+        TEST(who_hears_nobody_is_declared_down),
+        TEST(a_coordinator_that_hears_nobody_is_replaced),
         TEST(a_new_process_at_an_address_replaces_the_old_one),
         TEST(one_that_was_away_for_long_catches_up),
         TEST(one_that_leaves_gives_up_everything_first),

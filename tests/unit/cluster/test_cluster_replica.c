@@ -452,6 +452,9 @@ static void a_new_primary_opens_after_its_promise_with_a_record_of_its_term(void
     assert_int_equal(write_to(B, 1, "x"), LARDER_BUSY);
     expect("  B is elected\n"
            "  B>C RECORDS t2 1.1 +2 commit 1\n"
+           "  C>B REFUSE t2 1.1\n"
+           "  C>B ACK t2 2.2\n"
+           "  B>C RECORDS t2 1.1 +2 commit 1\n"
            "  C>B ACK t2 2.2\n");
     fixture.now_ms += 1;
     tick(B);
@@ -460,6 +463,20 @@ static void a_new_primary_opens_after_its_promise_with_a_record_of_its_term(void
     expect("  B is open\n"
            "  B>C RECORDS t2 2.2 commit 2\n"
            "  B>C RECORDS t2 2.2 +2x commit 2\n");
+}
+
+static void who_learns_of_a_term_late_asks_for_its_records(void **state) {
+    (void)state;
+    commit_change(CONFIG_ELECT, B);
+    see(B);
+    deliver("A");
+    expect("  B is elected\n"
+           "  B>C RECORDS t2 1.1 +2 commit 1\n");
+    see(C);
+    deliver("A");
+    expect("  C>B REFUSE t2 1.1\n"
+           "  B>C RECORDS t2 1.1 +2 commit 1\n"
+           "  C>B ACK t2 2.2\n");
 }
 
 static void later_promises_do_not_prolong_the_restraint(void **state) {
@@ -612,7 +629,9 @@ static void a_write_cut_by_a_primary_that_never_opened_may_still_be_kept(void **
     see(B);
     fixture.is_quiet = false;
     deliver("C"); /* A follows B, but B's term has not begun: C has not heard of it */
-    expect("  A cut 2 to 2\n"
+    expect("  B>A RECORDS t2 1.1 +2 commit 1\n"
+           "  A cut 2 to 2\n"
+           "  A>B ACK t2 2.2 unsynced\n"
            "  A>B ACK t2 2.2 unsynced\n");
     fixture.is_quiet = true;
     commit_change(CONFIG_ELECT, C);
@@ -1381,6 +1400,7 @@ int main(void) {
         TEST(what_was_refused_is_not_sent_again_at_once),
         TEST(who_has_no_room_is_told_what_is_committed),
         TEST(a_new_primary_opens_after_its_promise_with_a_record_of_its_term),
+        TEST(who_learns_of_a_term_late_asks_for_its_records),
         TEST(later_promises_do_not_prolong_the_restraint),
         TEST(a_read_needs_promises_of_all_in_sync_when_it_is_answered),
         TEST(a_read_waits_for_what_it_saw),

@@ -356,6 +356,24 @@ static void evidence_of_the_leaders_death_starts_an_election_at_once(void **stat
     trace_end(t);
 }
 
+/* The vote can be had from the moment of the evidence, which others use to campaign in turn. */
+static void evidence_of_the_leaders_death_lets_others_campaign_first(void **state) {
+    (void)state;
+    struct trace *t = trace_begin("ABC", "");
+    trace_elect(t, 'A');
+    trace_isolate(t, "A");
+    struct raft_input gone = {.type = RAFT_LEADER_GONE, .campaign_after_ms = 20};
+    assert_int_equal(trace_step(t, 'C', gone), LARDER_OK);
+    trace_expect(t, "");
+    gone.campaign_after_ms = 0;
+    assert_int_equal(trace_step(t, 'B', gone), LARDER_OK);
+    trace_deliver_all(t);
+    trace_show_expect(t, "BC",
+                      "B leader 2: 1/1 2/2 commit 2 of ABC\n"
+                      "C follower 2: 1/1 2/2 commit 2 of ABC\n");
+    trace_end(t);
+}
+
 static void leader_restarts_as_a_follower_of_its_term(void **state) {
     (void)state;
     struct trace *t = trace_begin("ABC", "");
@@ -407,6 +425,7 @@ int main(void) {
         cmocka_unit_test(leadership_is_transferred_without_waiting),
         cmocka_unit_test(transfer_that_does_not_happen_is_given_up),
         cmocka_unit_test(evidence_of_the_leaders_death_starts_an_election_at_once),
+        cmocka_unit_test(evidence_of_the_leaders_death_lets_others_campaign_first),
         cmocka_unit_test(leader_restarts_as_a_follower_of_its_term),
         cmocka_unit_test(message_of_another_cluster_generation_or_node_is_refused),
     };
