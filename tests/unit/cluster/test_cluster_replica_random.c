@@ -60,8 +60,10 @@ static void look_after_lost(void) {
     uint32_t number = any_living_outside(&NONE, &NONE);
     if (number == CLUSTER_NOBODY || !chance(100))
         return;
-    bool may_give_up = configuration_may_reset(world.group, 0, world.now_us - lost_from_us) ||
-                       (world.is_calm && !world.is_durable);
+    int64_t lost_us = world.now_us - lost_from_us;
+    bool may_give_up = configuration_may_reset(world.group, 0, lost_us) ||
+                       (world.is_calm && !world.is_durable &&
+                        lost_us > 2 * (int64_t)world.group->longest_config_lease_ms * 1000);
     if (world.is_durable && member_set_has(&p->last, number) && !chance(rates.give_up))
         (void)commit_change(CONFIG_RESTORE, number);
     else if (may_give_up && (!world.is_durable || chance(rates.give_up)))
