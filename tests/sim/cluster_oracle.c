@@ -133,6 +133,7 @@ static void take_configuration(struct cluster_oracle *o, const struct sim_machin
     oracle_tell_configuration(o, c);
     o->partition_count = c->partition_count;
     o->index = c->index;
+    o->settings = c->settings;
     o->member_count = c->member_count;
     memcpy(o->members, c->members, c->member_count * sizeof(*c->members));
     for (uint32_t p = 0; p < c->partition_count; p++) {

@@ -97,6 +97,7 @@ struct cluster_oracle {
     uint64_t *hashed; /* their indexes + 1 */
     int64_t *applied; /* true time at which an index was first applied anywhere, likewise */
     uint64_t *applied_index;
+    struct cluster_settings settings;
     uint32_t member_count;
     struct member members[CLUSTER_MEMBERS_MAX];
     struct watched_partition partitions[CLUSTER_SIM_PARTITIONS_MAX];

@@ -30,9 +30,9 @@ static void tell_partition(const struct cluster_oracle *o, const struct configur
     tell_set(&text, c, "learners", &next->learners);
     tell_set(&text, c, "last", &next->last);
     trace_print(&o->world->trace, o->world->now_us,
-                "* entry %" PRIu64 ": p%" PRIu32 "%s, epoch %" PRIu64 ", term %" PRIu64 "%s",
+                "* entry %" PRIu64 ": p%" PRIu32 "%s, epoch %" PRIu64 ", term %" PRIu64 "%s%s",
                 c->index, p, next->state == PARTITION_LOST ? " LOST" : "", next->epoch, next->term,
-                line);
+                line, next->is_unleased ? ", unleased" : "");
 }
 
 static void tell_members(const struct cluster_oracle *o, const struct configuration *c) {
@@ -51,9 +51,20 @@ static void tell_members(const struct cluster_oracle *o, const struct configurat
                         o->members[i].number);
 }
 
+static void tell_settings(const struct cluster_oracle *o, const struct configuration *c) {
+    const struct cluster_settings *s = &c->settings;
+    if (o->partition_count > 0 && memcmp(s, &o->settings, sizeof(*s)) != 0)
+        trace_print(&o->world->trace, o->world->now_us,
+                    "* entry %" PRIu64 ": settings: policy %s, %" PRIu32
+                    " replicas, min-insync %" PRIu32 ", leases %" PRIu32 " and %" PRIu32 " ms",
+                    c->index, s->quorum_policy == QUORUM_MAJORITY ? "majority" : "isr",
+                    s->replica_count, s->min_insync, s->lease_ms, s->config_lease_ms);
+}
+
 void oracle_tell_configuration(const struct cluster_oracle *o, const struct configuration *c) {
     if (!trace_is_printing(&o->world->trace, o->world->now_us))
         return;
+    tell_settings(o, c);
     tell_members(o, c);
     for (uint32_t p = 0; p < c->partition_count; p++)
         if (o->partition_count == 0 || c->partitions[p].epoch != o->partitions[p].config.epoch)
