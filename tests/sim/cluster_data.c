@@ -8,6 +8,7 @@
 #include "sim/cluster_oracle.h"
 #include "sim/cluster_protocol.h"
 #include "sim/partition_log.h"
+#include "sim/script_steps.h"
 #include "sim/world.h"
 
 #include <inttypes.h>
@@ -697,4 +698,19 @@ void cluster_data_describe_frame(struct slice body, char *out, size_t size) {
              " commit %" PRIu64,
              m.partition, NAMES[m.type], m.term, m.position.term, m.position.sequence,
              m.record_count, m.commit);
+}
+
+uint32_t cluster_data_frame_kind(struct slice body, uint32_t partition) {
+    struct replica_record records[REPLICA_BATCH_RECORDS];
+    struct replica_message message;
+    struct copying_message copy;
+    struct slice rest = slice_of(body.data + 1, body.size - 1);
+    if (body.size < 2)
+        return 0;
+    if (body.data[0] == BODY_REPLICA &&
+        replica_message_decode(rest, records, &message) == LARDER_OK)
+        return message.partition == partition ? STEP_FRAME_REPLICA + message.type : 0;
+    if (body.data[0] == BODY_COPY && copying_message_decode(rest, &copy) == LARDER_OK)
+        return copy.partition == partition ? STEP_FRAME_COPYING + copy.type : 0;
+    return 0;
 }

@@ -53,5 +53,7 @@ uint32_t cluster_data_partition_of(const struct cluster_data *data, struct slice
 
 void cluster_data_describe(const struct cluster_data *data, char *out, size_t size);
 void cluster_data_describe_frame(struct slice body, char *out, size_t size);
+/* STEP_FRAME_... of script_steps.h; 0: it is of another partition. */
+uint32_t cluster_data_frame_kind(struct slice body, uint32_t partition);
 
 #endif

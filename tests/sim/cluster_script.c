@@ -82,10 +82,64 @@ void script_write(struct scenario *s, uint64_t key, uint64_t value, int64_t ms, 
     scenario_expect(s, script_ask(s, key, OPERATION_WRITE, value, ms, &answer), what);
 }
 
+void script_write_for(struct scenario *s, uint64_t key, uint64_t value, uint32_t ttl_ms) {
+    struct register_client *client = &s->clients->each[0];
+    const struct register_command command = {
+        .key = key, .kind = OPERATION_WRITE, .a = value, .ttl_ms = ttl_ms};
+    int64_t end_us = s->world->now_us + 8000000;
+    while (s->world->now_us < end_us && s->world->violation == NULL) {
+        uint32_t primary = script_primary_of(s, key);
+        if (primary != NONE)
+            register_client_send(client, primary, &command);
+        while (client->is_waiting && s->world->violation == NULL)
+            scenario_wait(s, 1);
+        if (primary != NONE && client->outcome == OUTCOME_DONE)
+            return;
+        scenario_wait(s, 5);
+    }
+    scenario_expect(s, false, "a write of a key that expires is answered");
+}
+
+/* Of locks in the key's partition only. */
+const struct lock_client *script_ask_lock(struct scenario *s, uint32_t index,
+                                          const struct lock_client_command *command) {
+    struct lock_client *client = &cluster_subject_locks(s->subject)->each[index];
+    int64_t end_us = s->world->now_us + 20000000;
+    while (s->world->now_us < end_us && s->world->violation == NULL) {
+        uint32_t primary = script_primary_of(s, KEY);
+        if (primary != NONE) {
+            lock_client_request(client, primary, command);
+            while (client->is_waiting && s->world->violation == NULL)
+                scenario_wait(s, 1);
+            if (client->outcome == OUTCOME_DONE)
+                return client;
+        }
+        scenario_wait(s, 5);
+    }
+    scenario_expect(s, false, "a lock request is answered");
+    return client;
+}
+
+uint32_t script_lock_beside(struct scenario *s, uint64_t key) {
+    const struct lock_clients *locks = cluster_subject_locks(s->subject);
+    for (uint32_t lock = 0; lock < LOCK_CLIENT_LOCKS; lock++)
+        if (lock_clients_partition(locks, lock) == script_partition_of(s, key))
+            return lock;
+    scenario_expect(s, false, "the partition has a lock");
+    return 0;
+}
+
 void script_expect_value(struct scenario *s, uint64_t key, uint64_t value) {
     struct scenario_answer answer = {0};
     scenario_expect(s, script_ask(s, key, OPERATION_READ, 0, 8000, &answer), "a read is answered");
     scenario_expect(s, answer.value == value, "the read sees the last acknowledged write");
+}
+
+void script_restart(struct scenario *s) {
+    for (uint32_t i = 0; i < s->world->options.machine_count; i++)
+        machine_crash(scenario_machine(s, i));
+    for (uint32_t i = 0; i < s->world->options.machine_count; i++)
+        (void)machine_start(scenario_machine(s, i));
 }
 
 void script_begin(struct scenario *s) {

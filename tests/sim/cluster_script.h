@@ -5,10 +5,11 @@
 #define LARDER_TESTS_SIM_CLUSTER_SCRIPT_H
 
 #include "sim/cluster_data.h"
+#include "sim/lock_clients.h"
 #include "sim/scenario.h"
 
 /* Keys of one kind each (register_clients.h); NONE: no machine. */
-enum { KEY = 1, OTHER_KEY = 2, COUNTER = 4, SET_KEY = 6 };
+enum { KEY = 1, OTHER_KEY = 2, EXPIRING = 3, COUNTER = 4, SET_KEY = 6 };
 static const uint32_t NONE = UINT32_MAX;
 
 /* A row of a list of scripts. */
@@ -39,8 +40,19 @@ bool script_ask(struct scenario *s, uint64_t key, enum operation_kind kind, uint
                 struct scenario_answer *out);
 /* A write that must be acknowledged within `ms`. */
 void script_write(struct scenario *s, uint64_t key, uint64_t value, int64_t ms, const char *what);
+/* The same of a key that expires. */
+void script_write_for(struct scenario *s, uint64_t key, uint64_t value, uint32_t ttl_ms);
 void script_expect_value(struct scenario *s, uint64_t key, uint64_t value);
 
+/* A request about a lock in KEY's partition, to its primary until it is answered; by one of the
+ * clients of locks. */
+const struct lock_client *script_ask_lock(struct scenario *s, uint32_t client,
+                                          const struct lock_client_command *command);
+/* A lock in the key's partition. */
+uint32_t script_lock_beside(struct scenario *s, uint64_t key);
+
+/* All processes anew, before they are a cluster: settings were changed. */
+void script_restart(struct scenario *s);
 /* A new cluster has settled, and KEY is 10. */
 void script_begin(struct scenario *s);
 /* Everybody starts, all is available again, and KEY is `value`. */

@@ -195,6 +195,11 @@ void register_client_request(struct register_client *client, uint32_t target, ui
     request(client, target, &(struct register_command){.key = key, .kind = kind, .a = a, .b = b});
 }
 
+void register_client_send(struct register_client *client, uint32_t target,
+                          const struct register_command *command) {
+    request(client, target, command);
+}
+
 static bool is_expiring(const struct register_client *client, uint64_t key) {
     return client->clients->protocol->has_more && client->clients->protocol->expires(key);
 }

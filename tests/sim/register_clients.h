@@ -110,6 +110,9 @@ void register_clients_check(struct register_clients *clients);
 /* One request now, for scripts; the client must be idle. */
 void register_client_request(struct register_client *client, uint32_t target, uint64_t key,
                              enum operation_kind kind, uint64_t a, uint64_t b);
+/* The same, whole. */
+void register_client_send(struct register_client *client, uint32_t target,
+                          const struct register_command *command);
 /* It waits no longer for the answer, if it does: the outcome is unknown. */
 void register_client_abandon(struct register_client *client);
 

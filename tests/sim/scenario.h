@@ -29,6 +29,7 @@ struct scenario_type {
 extern const struct scenario_type CONFIG_GROUP_SCENARIOS[];
 extern const struct scenario_type CLUSTER_SCENARIOS[];
 extern const struct scenario_type FAILOVER_SCENARIOS[];
+extern const struct scenario_type LINKS_SCENARIOS[];
 extern const struct scenario_type MOVES_SCENARIOS[];
 extern const struct scenario_type DEPARTURE_SCENARIOS[];
 extern const struct scenario_type FOUNDING_SCENARIOS[];

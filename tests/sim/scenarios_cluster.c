@@ -81,40 +81,16 @@ static void all_replicas_lost(struct scenario *s) {
     script_end(s, 12);
 }
 
-/* A request about the lock at its primary, until it is answered. Returns the token. */
-static uint64_t ask_lock(struct scenario *s, const struct lock_client_command *command) {
-    struct lock_client *client = &cluster_subject_locks(s->subject)->each[0];
-    int64_t end_us = s->world->now_us + 20000000;
-    while (s->world->now_us < end_us && s->world->violation == NULL) {
-        uint32_t primary = script_primary_of(s, KEY);
-        if (primary != NONE) {
-            lock_client_request(client, primary, command);
-            while (client->is_waiting && s->world->violation == NULL)
-                scenario_wait(s, 1);
-            if (client->outcome == OUTCOME_DONE)
-                return client->result_token;
-        }
-        scenario_wait(s, 5);
-    }
-    scenario_expect(s, false, "a lock request is answered");
-    return 0;
-}
-
 /* Nobody remembers a token, and all new ones are newer; the old ones are worth nothing. */
 static void token_after_total_loss(struct scenario *s) {
     const struct lock_clients *locks = cluster_subject_locks(s->subject);
     struct lock_client_command acquire = {.type = LOCK_REQUEST_ACQUIRE, .hold_ms = 60000};
     script_begin(s);
-    while (acquire.lock < LOCK_CLIENT_LOCKS &&
-           lock_clients_partition(locks, acquire.lock) != script_partition_of(s, KEY))
-        acquire.lock++;
-    scenario_expect(s, acquire.lock < LOCK_CLIENT_LOCKS, "the partition has a lock");
-    if (s->world->violation != NULL)
-        return;
-    uint64_t before = ask_lock(s, &acquire);
+    acquire.lock = script_lock_beside(s, KEY);
+    uint64_t before = script_ask_lock(s, 0, &acquire)->result_token;
     struct lock_client_command old_write = {
         .is_write = true, .lock = acquire.lock, .token = before};
-    (void)ask_lock(s, &old_write);
+    (void)script_ask_lock(s, 0, &old_write);
     scenario_expect(s, before > 0 && !locks->each[0].is_stale, "its token is good");
     uint32_t members[3] = {script_primary_of(s, KEY), script_backup_of(s, KEY, 0),
                            script_backup_of(s, KEY, 1)};
@@ -128,31 +104,60 @@ static void token_after_total_loss(struct scenario *s) {
                     cluster_oracle_reset(cluster_subject_oracle(s->subject),
                                          script_partition_of(s, KEY), 0, &from_us, &until_us),
                     "its data was given up");
-    uint64_t after = ask_lock(s, &acquire);
+    uint64_t after = script_ask_lock(s, 0, &acquire)->result_token;
     scenario_expect(s, after > before, "the next token is larger than any before");
-    (void)ask_lock(s, &old_write);
+    (void)script_ask_lock(s, 0, &old_write);
     scenario_expect(s, locks->each[0].is_stale, "the old token is refused");
     script_end(s, 12);
 }
 
 /* ---- leases ---- */
 
-/* A read is under way when the primary stops for longer than its lease; meanwhile others go on. */
-static void pause_past_lease(struct scenario *s) {
-    script_begin(s);
+/* Whether it executed a read that it has not answered. */
+static bool has_held_read(const struct scenario *s, uint32_t machine) {
+    const struct partition_replica *r = script_replica_at(s, machine, KEY);
+    for (uint32_t i = 0; r != NULL && i < r->request_count; i++)
+        if (r->requests[i].is_read)
+            return true;
+    return false;
+}
+
+/* A read, which waits for a write that it saw, is under way when the primary stops for longer than
+ * its lease; meanwhile others go on. Returns whether the read was held. */
+static bool pause_after(struct scenario *s, int64_t us, uint64_t value) {
     uint32_t primary = script_primary_of(s, KEY);
+    scenario_begin(s, 2, primary, KEY, OPERATION_WRITE, 1000 + value, 0);
     scenario_begin(s, 1, primary, KEY, OPERATION_READ, 0, 0);
-    scenario_begin(s, 2, primary, KEY, OPERATION_WRITE, 77, 0);
-    world_run_for(s->world, 300);
+    world_run_for(s->world, us);
+    bool is_held = has_held_read(s, primary);
     machine_pause(scenario_machine(s, primary), 1500000);
     scenario_wait(s, 900);
-    script_write(s, KEY, 11, 5000, "somebody else goes on");
+    script_write(s, KEY, value, 5000, "somebody else goes on");
     scenario_expect(s, script_primary_of(s, KEY) != primary, "another primary");
     scenario_wait(s, 3000);
     struct scenario_answer answer = scenario_ask(s, primary, KEY, OPERATION_READ, 0, 0);
-    scenario_expect(s, answer.outcome != OUTCOME_DONE || answer.value != 10,
+    scenario_expect(s, answer.outcome != OUTCOME_DONE || answer.value != value - 1,
                     "the old primary shows nothing old");
+    while ((s->clients->each[1].is_waiting || s->clients->each[2].is_waiting) &&
+           s->world->violation == NULL)
+        scenario_wait(s, 5);
     scenario_expect(s, scenario_settles(s, 15000), "everything is available again");
+    return is_held;
+}
+
+static void pause_past_lease(struct scenario *s) {
+    uint64_t value = 10;
+    uint32_t held = 0, not_held = 0;
+    script_begin(s);
+    for (int64_t us = 250; us < 1500 && s->world->violation == NULL; us += 50) {
+        bool is_held = pause_after(s, us, ++value);
+        held += is_held;
+        not_held += !is_held;
+    }
+    scenario_expect(s, held >= 2 && not_held >= 2, "some pauses lie between execution and answer");
+    if (s->world->violation == NULL)
+        scenario_report(s, "pauses: %u while a read was held, %u before or after", (unsigned)held,
+                        (unsigned)not_held);
 }
 
 static void cut_one_way(struct scenario *s) {
@@ -186,16 +191,39 @@ static void minority(struct scenario *s) {
     script_expect_value(s, OTHER_KEY, 21);
 }
 
+/* What stays for ten minutes is there after jumps by hours, what stays for two seconds goes within
+ * three: the one that a new primary's time may be wrong by. A lock is held on. */
 static void clock_jumps(struct scenario *s) {
     static const int64_t JUMPS_US[] = {3600000000, -7200000000, 86400000000, -86400000000, 1000};
+    struct lock_client_command acquire = {.type = LOCK_REQUEST_ACQUIRE, .hold_ms = 600000};
     script_begin(s);
-    for (uint64_t i = 0; i < 5; i++) {
-        machine_jump_wall(scenario_machine(s, script_primary_of(s, KEY)), JUMPS_US[i]);
+    acquire.lock = script_lock_beside(s, KEY);
+    struct lock_client_command write = {.is_write = true,
+                                        .lock = acquire.lock,
+                                        .token = script_ask_lock(s, 0, &acquire)->result_token};
+    for (uint64_t i = 0; i < 5 && s->world->violation == NULL; i++) {
+        uint64_t key = i % 2 == 0 ? KEY : EXPIRING;
+        struct scenario_answer answer = {0};
+        script_write_for(s, EXPIRING, 31 + i, i == 4 ? 2000 : 600000);
+        int64_t written_us = s->world->now_us;
+        machine_jump_wall(scenario_machine(s, script_primary_of(s, key)), JUMPS_US[i]);
         script_write(s, KEY, 11 + i, 3000, "writes go on after a jump of the wall clock");
-        machine_crash(scenario_machine(s, script_primary_of(s, KEY)));
+        machine_crash(scenario_machine(s, script_primary_of(s, key)));
         script_write(s, COUNTER, 5 + i, 5000, "and after a failover");
         script_expect_value(s, KEY, 11 + i);
+        if (i < 4)
+            script_expect_value(s, EXPIRING, 31 + i);
+        scenario_expect(s, script_ask_lock(s, 1, &acquire)->answer == LOCK_HELD,
+                        "the lock is held on");
+        scenario_expect(s, !script_ask_lock(s, 0, &write)->is_stale, "and its token is good");
         script_end(s, 11 + i);
+        if (i < 4)
+            continue;
+        int64_t left_us = written_us + 3100000 - s->world->now_us;
+        world_run_for(s->world, left_us > 0 ? left_us : 0);
+        scenario_expect(s, script_ask(s, EXPIRING, OPERATION_READ, 0, 2000, &answer),
+                        "a read is answered");
+        scenario_expect(s, answer.value == 0, "what was to go has gone");
     }
 }
 
