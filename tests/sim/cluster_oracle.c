@@ -319,7 +319,10 @@ void cluster_oracle_time(struct cluster_oracle *o, struct sim_machine *machine, 
     check_pace(o, machine, seen, &now);
     check_beginning(o, machine, w, seen, &now);
     *seen = now;
-    if (time_us > w->newest_time_us) {
+    /* a replica that is behind in its time does not replace one that is ahead and was not asked for
+     * a while: that one's time went on too, at least as fast as clocks may be slow */
+    int64_t since_us = o->world->now_us - w->newest_at_us;
+    if (time_us > w->newest_time_us + since_us - since_us / 10) {
         w->newest_time_us = time_us;
         w->newest_at_us = o->world->now_us;
     }
