@@ -52,6 +52,7 @@ struct cluster_data {
                                                      this process was, or its log is of one that was
                                                    */
     bool is_full[CLUSTER_SIM_PARTITIONS_MAX];     /* as its replica knows */
+    uint64_t began[CLUSTER_SIM_PARTITIONS_MAX];   /* newest term that it led with a whole store */
     struct partition_output out;
     struct waiting waiting[REQUESTS_MAX];
     uint32_t place;
@@ -68,6 +69,7 @@ static void end_partitions(struct cluster_data *d) {
     d->number = CLUSTER_NOBODY;
     memset(d->was_in_sync, 0, sizeof(d->was_in_sync));
     memset(d->is_full, 0, sizeof(d->is_full));
+    memset(d->began, 0, sizeof(d->began));
 }
 
 /* Without memory it is tried again with the next view. */
@@ -234,8 +236,25 @@ static void use_write(struct cluster_data *d, uint32_t p) {
     d->was_in_sync[p] |= is_in_sync;
 }
 
+/* It makes the time of the partition; as an open one it executes. */
+static bool is_leading(const struct cluster_data *d, uint32_t p) {
+    const struct partition_replica *r = partition_replica(d->partitions[p]);
+    bool is_open = r->role == REPLICA_OPEN || r->role == REPLICA_DRAINING;
+    return is_open && partition_stored(d->partitions[p]) == r->applied;
+}
+
+/* Whether it begins to lead without something that the one before it had answered. */
+static bool begins_with_loss(struct cluster_data *d, uint32_t p) {
+    uint64_t term = partition_term(d->partitions[p]);
+    if (d->began[p] == term || !is_leading(d, p))
+        return false;
+    d->began[p] = term;
+    return cluster_oracle_began(machine_oracle(d->machine), d->machine, p);
+}
+
 static void use_output(struct cluster_data *d, uint32_t p) {
     const struct partition_output *out = &d->out;
+    bool has_lost = begins_with_loss(d, p);
     if (out->replica.is_broken)
         machine_violate(d->machine, "I4: a committed record would have been cut");
     if (out->committed_last > partition_replica(d->partitions[p])->commit)
@@ -263,6 +282,8 @@ static void use_output(struct cluster_data *d, uint32_t p) {
         count_proposal(d, p, &out->replica.proposal);
         member_propose(d->member, &out->replica.proposal);
     }
+    if (has_lost)
+        cluster_oracle_tell_loss(machine_oracle(d->machine), d, p);
 }
 
 static enum larder_status step(struct cluster_data *d, uint32_t p,
@@ -370,13 +391,6 @@ void cluster_data_view(struct cluster_data *d, struct cluster_member *member,
         (void)step(
             d, p,
             &(struct partition_input){.type = PARTITION_VIEW, .configuration = configuration});
-}
-
-/* It makes the time of the partition; as an open one it executes. */
-static bool is_leading(const struct cluster_data *d, uint32_t p) {
-    const struct partition_replica *r = partition_replica(d->partitions[p]);
-    bool is_open = r->role == REPLICA_OPEN || r->role == REPLICA_DRAINING;
-    return is_open && partition_stored(d->partitions[p]) == r->applied;
 }
 
 static void watch_time(struct cluster_data *d, uint32_t p, int64_t median_us) {
@@ -636,6 +650,30 @@ void cluster_data_disconnect(struct cluster_data *d, uint32_t client) {
 }
 
 /* ---- questions ---- */
+
+bool cluster_data_value(struct cluster_data *d, uint64_t key, uint64_t *out) {
+    const struct register_command read = {.key = key, .kind = OPERATION_READ};
+    uint8_t frame[REGISTER_FRAME_MAX];
+    struct cluster_request request;
+    struct store_result result = {0};
+    struct config_group_reply reply;
+    size_t size = CLUSTER_PROTOCOL.encode(&read, 0, frame);
+    if (cluster_request_decode(slice_of(frame + 1, size - 1), &request) != LARDER_OK)
+        return false;
+    uint32_t p = cluster_data_partition_of(d, request.argv[1]);
+    struct partition_store store = store_host_partition(d->store, p);
+    if (store.type->read(store.context, partition_time_us(d->partitions[p]) / 1000, request.argv,
+                         request.argc, &result) != LARDER_OK ||
+        result.reply.size > BODY_MAX - CLUSTER_REPLY_HEADER_BYTES)
+        return false;
+    cluster_reply_encode(0, ANSWER_OK, 0, 0, 0, d->body);
+    memcpy(d->body + CLUSTER_REPLY_HEADER_BYTES, result.reply.data, result.reply.size);
+    if (CLUSTER_PROTOCOL.decode(slice_of(d->body, CLUSTER_REPLY_HEADER_BYTES + result.reply.size),
+                                &read, &reply) != LARDER_OK)
+        return false;
+    *out = reply.result.value;
+    return reply.answer == ANSWER_OK;
+}
 
 uint64_t cluster_data_steps(const struct cluster_data *d) {
     return d->step_count;

@@ -51,6 +51,9 @@ uint64_t cluster_data_stored(const struct cluster_data *data, uint32_t partition
 /* The partition of a key. */
 uint32_t cluster_data_partition_of(const struct cluster_data *data, struct slice key);
 
+/* What a key of the clients' rounds is now, without changing anything. False: it can't be told. */
+bool cluster_data_value(struct cluster_data *data, uint64_t key, uint64_t *out);
+
 void cluster_data_describe(const struct cluster_data *data, char *out, size_t size);
 void cluster_data_describe_frame(struct slice body, char *out, size_t size);
 /* STEP_FRAME_... of script_steps.h; 0: it is of another partition. */

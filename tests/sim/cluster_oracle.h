@@ -14,6 +14,7 @@
  *   I14  nothing leaves a member before it is true: effects, stale reads, reads by a round
  *   I15  all members ever are of one cluster
  *   I16  when a generation has begun by force, members of older ones answer nobody
+ *   I17  mode async: of what a primary answered its successor has a prefix
  * The rest is found in what clients saw (I8, I9, I10) and by the simulator's memory (I12). */
 #ifndef LARDER_TESTS_SIM_CLUSTER_ORACLE_H
 #define LARDER_TESTS_SIM_CLUSTER_ORACLE_H
@@ -68,6 +69,17 @@ void cluster_oracle_watch(struct cluster_oracle *oracle, const struct cluster_as
 void cluster_oracle_answer(struct cluster_oracle *oracle, struct sim_machine *machine,
                            uint32_t partition, const struct cluster_asked *asked,
                            const struct partition_reply *reply, uint64_t stored);
+/* A primary has all of its log in the store and has executed nothing yet. Whether something is
+ * missing that was answered before it was committed. */
+bool cluster_oracle_began(struct cluster_oracle *oracle, const struct sim_machine *machine,
+                          uint32_t partition);
+/* That is so: `call` is told which partition, and who leads it. */
+void cluster_oracle_on_loss(struct cluster_oracle *oracle,
+                            void (*call)(void *context, struct cluster_data *data,
+                                         uint32_t partition),
+                            void *context);
+void cluster_oracle_tell_loss(const struct cluster_oracle *oracle, struct cluster_data *data,
+                              uint32_t partition);
 /* The process ends: what is committed then, and it has to have, its log has to have when it is
  * back. */
 void cluster_oracle_end(struct cluster_oracle *oracle, struct sim_machine *machine);

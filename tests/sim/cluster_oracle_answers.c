@@ -109,6 +109,9 @@ void cluster_oracle_answer(struct cluster_oracle *o, struct sim_machine *machine
         check_stale(o, machine, r);
         return;
     }
+    if (r->settings.write_mode == WRITES_EXECUTED && r->role >= REPLICA_OPEN &&
+        r->view.term >= o->partitions[p].newest_open)
+        oracle_note_early(o, p, r);
     if (asked->is_read && asked->mode == PARTITION_READ_ROUND && asked->is_at_once &&
         r->view.in_sync.count > 1)
         oracle_violate(o, machine, "I14: a read by a round was answered without one");

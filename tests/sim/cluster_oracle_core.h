@@ -12,6 +12,7 @@ enum {
     ORACLE_RECORDS = 4096,
     ORACLE_WATCHES = 256,
     ORACLE_GENERATIONS = 8, /* that a run may have */
+    ORACLE_EARLY = 512,
 };
 
 /* Who opened a term. */
@@ -33,6 +34,18 @@ struct committed_record {
     int64_t time_us; /* cluster time; 0: it has none */
 };
 
+struct early_record {
+    uint64_t sequence; /* 0: none */
+    uint32_t digest;
+};
+
+/* What a primary had in its log when it last answered, of what was not committed when it first did.
+ */
+struct early_answers {
+    uint64_t term, last;                       /* last 0: nothing since a newer term began */
+    struct early_record records[ORACLE_EARLY]; /* by sequence */
+};
+
 struct watched_partition {
     struct partition_config config; /* the newest that any member applied */
     struct log_position committed;  /* the furthest that any member knows */
@@ -46,6 +59,7 @@ struct watched_partition {
     uint32_t reset_count;
     struct given_up resets[ORACLE_RESETS_MAX];
     struct committed_record records[ORACLE_RECORDS]; /* by sequence, since the last RESET */
+    struct early_answers early;
 };
 
 /* What was last seen of the time of a partition at a process. */
@@ -108,6 +122,8 @@ struct cluster_oracle {
     struct watched_request watches[ORACLE_WATCHES]; /* by number */
     uint64_t asked[ORACLE_WATCHES];                 /* numbers that came to somebody, by number */
     struct cluster_oracle_counters counters;
+    void (*lost)(void *context, struct cluster_data *data, uint32_t partition); /* or NULL */
+    void *lost_context;
 };
 
 static inline void oracle_violate(struct cluster_oracle *o, const struct sim_machine *machine,
@@ -180,6 +196,10 @@ void oracle_check_old(struct cluster_oracle *oracle, struct sim_machine *machine
 /* cluster_oracle_answers.c: a record of that term is committed. */
 void oracle_check_watch(struct cluster_oracle *oracle, const struct sim_machine *machine,
                         const struct partition_record *record, uint64_t term);
+
+/* cluster_oracle_early.c: a primary answers what may not be committed. */
+void oracle_note_early(struct cluster_oracle *oracle, uint32_t partition,
+                       const struct partition_replica *replica);
 
 /* cluster_oracle_story.c: lines about what a newer configuration changes. */
 void oracle_tell_configuration(const struct cluster_oracle *oracle,

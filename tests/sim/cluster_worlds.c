@@ -41,6 +41,8 @@ void cluster_world_draw(uint64_t seed, uint32_t machine_count, struct cluster_si
     out->session_bytes = PICK(&random, 0, 0, 6000, 9000);
     out->digest_every_us = PICK(&random, 1000000, 4000000, 60000000);
     out->copy_bytes_per_second = PICK(&random, 0, 0, 4000);
+    random = random_seeded(seed ^ 0x6561726c79);
+    s->write_mode = random_below(&random, 12) == 0 ? WRITES_EXECUTED : WRITES_COMMITTED;
 }
 
 struct cluster_settings cluster_settings_draw(uint64_t draw, const struct configuration *c) {

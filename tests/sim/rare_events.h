@@ -35,7 +35,8 @@
     ROW(RESET_WITH_OLD_SET_ALIVE, "RESET while a member of the old in-sync set lives", "cluster",  \
         100)                                                                                       \
     ROW(CLOCK_JUMP_WITH_LOCKS, "a wall clock jumped while locks were held", "cluster", 100)        \
-    ROW(DEAD_FOUNDER, "a founder died before the cluster was formed", "cluster", 100)
+    ROW(DEAD_FOUNDER, "a founder died before the cluster was formed", "cluster", 100)              \
+    ROW(EARLY_LOST, "mode async: a failover lost what was answered", "cluster", 100)
 
 enum rare_event {
 #define RARE_EVENT_ENUM(name, text, subject, minimum) RARE_##name,

@@ -66,6 +66,15 @@ void register_clients_note(struct register_clients *clients, uint64_t key,
     history->operations[history->count++] = *operation;
 }
 
+/* Each time that it was sent it may have been executed, if that was lost before the next. */
+static void note_lost(struct register_client *client, const struct operation *operation) {
+    struct operation lost = *operation;
+    lost.return_us = OPERATION_UNKNOWN;
+    for (uint32_t i = 0; client->clients->is_early && i < client->retries; i++)
+        if (lost.kind != OPERATION_READ)
+            register_clients_note(client->clients, client->command.key, &lost);
+}
+
 static void note(struct register_client *client, int64_t return_us,
                  const struct operation_result *result) {
     struct operation operation = {.call_us = client->called_us,
@@ -79,6 +88,7 @@ static void note(struct register_client *client, int64_t return_us,
     if (client->command.read == REGISTER_READ_STALE)
         operation.call_us = client->clients->began_us; /* what it saw may be old */
     register_clients_note(client->clients, client->command.key, &operation);
+    note_lost(client, &operation);
     if (client->command.ttl_ms == 0)
         return;
     /* the value may go at any time, how early depends on clocks */
@@ -101,6 +111,8 @@ static void keep_former(struct register_client *client) {
 /* Of the newest ones rather; nobody waits for the answer. */
 static void send_former(struct register_client *client) {
     struct register_clients *clients = client->clients;
+    if (clients->is_early)
+        return;
     uint32_t back = random_below(&client->random, 2) == 0
                         ? 1
                         : 1 + (uint32_t)random_below(&client->random, REGISTER_FORMER_MAX);

@@ -84,6 +84,8 @@ struct register_clients {
     void *lost_context;
     uint32_t partition_count; /* set by the subject, of a protocol that has_more; at most
                                  REGISTER_PLACES_MAX */
+    bool
+        is_early; /* set by the subject: what was answered may be lost, then it may be done again */
     bool is_active;
     int64_t think_us; /* at most, between two requests */
     uint64_t round;

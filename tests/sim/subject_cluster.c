@@ -219,6 +219,35 @@ static void look_after(void *context, uint64_t stamp) {
     }
 }
 
+/* Mode async: keys are what the log that is left makes them; it is checked that this is a prefix.
+ */
+static void note_loss(void *context, struct cluster_data *data, uint32_t p) {
+    struct cluster_subject *s = context;
+    int64_t now_us = s->world->now_us;
+    for (uint64_t i = 0; i < ROUND_KEYS; i++) {
+        uint64_t key = s->clients.round * ROUND_KEYS + 1 + i, value;
+        uint8_t name[INT64_TEXT_MAX + 1];
+        if (cluster_data_partition_of(data, slice_of(name, cluster_key_name(key, name))) != p)
+            continue;
+        if (!cluster_data_value(data, key, &value)) {
+            world_violate(s->world, -1, "a key can't be read after a failover");
+            continue;
+        }
+        register_clients_note(&s->clients, key,
+                              &(struct operation){.call_us = now_us,
+                                                  .return_us = now_us,
+                                                  .kind = OPERATION_WRITE,
+                                                  .a = value,
+                                                  .result = {.is_done = true}});
+        if (cluster_key_expires(key)) /* as it may have done before */
+            register_clients_note(&s->clients, key,
+                                  &(struct operation){.call_us = now_us,
+                                                      .return_us = OPERATION_UNKNOWN,
+                                                      .kind = OPERATION_COMPARE,
+                                                      .a = value});
+    }
+}
+
 static void attach(void *context, struct sim_world *world) {
     struct cluster_subject *s = context;
     s->world = world;
@@ -232,6 +261,8 @@ static void attach(void *context, struct sim_world *world) {
     register_clients_init(&s->clients, world, &CLUSTER_PROTOCOL, registers, s->seed);
     s->clients.lost_us = last_loss_us;
     s->clients.lost_context = s;
+    s->clients.is_early = s->settings.cluster.write_mode == WRITES_EXECUTED;
+    cluster_oracle_on_loss(s->oracle, note_loss, s);
     s->clients.partition_count = s->settings.partition_count;
     lock_clients_init(&s->locks, world, s->settings.partition_count, registers, count - registers);
 }
