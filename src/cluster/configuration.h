@@ -76,7 +76,10 @@ struct partition_config {
     bool is_unleased;       /* somebody may serve it without the config lease: policy isr holds, or
                                held when the last primary that said LEASED was not yet heard */
     uint64_t reset_term;    /* of the last RESET: what is of an older term is not data; 0: none */
-    uint64_t reset_ceiling; /* no lock token before that RESET was above it */
+    uint64_t reset_ceiling; /* no lock token before that RESET, or such a RESTORE, was above it */
+    /* The last RESTORE from a log that may lack the end of what was acknowledged: it began this
+     * term (0: there was none), and what came behind this sequence in older terms may be lost. */
+    uint64_t loss_term, loss_after;
     struct member_set in_sync; /* LOST: empty */
     struct member_set learners;
     struct member_set target; /* where replicas should be */
@@ -139,9 +142,11 @@ struct config_partition_change {
     uint32_t partition;
     uint64_t epoch; /* applies only if this is the partition's */
     uint32_t member;
-    uint64_t incarnation;     /* EXPAND, RESTORE, RESET, ADD_LEARNER, LEASED: of the member */
-    uint64_t term;            /* EXPAND: in which the learner caught up; LEASED: which is open */
-    uint64_t ceiling;         /* RESET: the token ceiling is at least this from now on */
+    uint64_t incarnation; /* EXPAND, RESTORE, RESET, ADD_LEARNER, LEASED: of the member */
+    uint64_t term;        /* EXPAND: in which the learner caught up; LEASED: which is open */
+    uint64_t ceiling;     /* RESET, may_have_lost: the token ceiling is at least this then */
+    bool may_have_lost;   /* RESTORE: what is restored may lack the end of what was acknowledged */
+    uint64_t log_end;     /* RESTORE: of what is restored */
     struct member_set target; /* TARGET */
 };
 

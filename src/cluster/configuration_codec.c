@@ -8,7 +8,7 @@
  *   set        count u8 | count times u32, ascending
  *   partition  epoch u64 | term u64 | term index u64 | lost index u64 | state u8 | primary u32 |
  *              released u8 | unleased u8 | reset term u64 | reset ceiling u64 |
- *              in sync, learners, target, last: sets
+ *              loss term u64 | loss after u64 | in sync, learners, target, last: sets
  *   snapshot   version u8 | cluster 16 | generation u16 | index u64 | ceiling u64 |
  *              last number u32 | settings 9 x u32 | longest leases 2 x u32 | members u32 |
  *              partitions u32 | members | partitions | crc u32
@@ -23,12 +23,12 @@ enum {
     SNAPSHOT_VERSION = 1,
     SETTINGS_BYTES = 9 * 4,
     MEMBER_BYTES = 4 + 2 * 1 + 16 + 8 + CLUSTER_HOST_BYTES + 4 + 2 * CLUSTER_LABEL_BYTES + 4 + 1,
-    PARTITION_BYTES_FIXED = 6 * 8 + 1 + 4 + 2,
+    PARTITION_BYTES_FIXED = 8 * 8 + 1 + 4 + 2,
     SNAPSHOT_HEADER_BYTES = 1 + 16 + 2 + 8 + 8 + 4 + SETTINGS_BYTES + 4 * 4,
 };
 
 _Static_assert(1 + MEMBER_BYTES <= CONFIG_ENTRY_BYTES_MAX, "a join fits");
-_Static_assert(1 + 4 + 8 + 4 + 8 + 8 + 8 + 1 + 4 * CLUSTER_REPLICAS_MAX <= CONFIG_ENTRY_BYTES_MAX,
+_Static_assert(1 + 4 + 8 + 4 + 4 * 8 + 1 + 1 + 4 * CLUSTER_REPLICAS_MAX <= CONFIG_ENTRY_BYTES_MAX,
                "a change fits");
 
 static void write_set(struct byte_writer *w, const struct member_set *set) {
@@ -150,6 +150,8 @@ static void write_change(struct byte_writer *w, const struct config_partition_ch
     write_unsigned(w, change->incarnation, 8);
     write_unsigned(w, change->term, 8);
     write_unsigned(w, change->ceiling, 8);
+    write_unsigned(w, change->may_have_lost, 1);
+    write_unsigned(w, change->log_end, 8);
     write_set(w, &change->target);
 }
 
@@ -160,6 +162,8 @@ static void read_change(struct byte_reader *r, struct config_partition_change *c
     change->incarnation = read_unsigned(r, 8);
     change->term = read_unsigned(r, 8);
     change->ceiling = read_unsigned(r, 8);
+    change->may_have_lost = read_flag(r);
+    change->log_end = read_unsigned(r, 8);
     change->target = read_set(r);
 }
 
@@ -242,6 +246,8 @@ static void write_partition(struct byte_writer *w, const struct partition_config
     write_unsigned(w, p->is_unleased, 1);
     write_unsigned(w, p->reset_term, 8);
     write_unsigned(w, p->reset_ceiling, 8);
+    write_unsigned(w, p->loss_term, 8);
+    write_unsigned(w, p->loss_after, 8);
     write_set(w, &p->in_sync);
     write_set(w, &p->learners);
     write_set(w, &p->target);
@@ -260,6 +266,8 @@ static struct partition_config read_partition(struct byte_reader *r) {
     p.is_unleased = read_flag(r);
     p.reset_term = read_unsigned(r, 8);
     p.reset_ceiling = read_unsigned(r, 8);
+    p.loss_term = read_unsigned(r, 8);
+    p.loss_after = read_unsigned(r, 8);
     p.in_sync = read_set(r);
     p.learners = read_set(r);
     p.target = read_set(r);

@@ -14,8 +14,13 @@ static struct coordinator_loss *loss_of(struct cluster_member *m, uint32_t p) {
     return loss;
 }
 
-static bool is_behind(struct log_position a, struct log_position b) {
-    return a.term != b.term ? a.term < b.term : a.sequence < b.sequence;
+/* A log that has all that was acknowledged is complete, whatever others have behind it. */
+static bool is_behind(const struct member_remains *a, const struct member_remains *b) {
+    if (a->may_lack != b->may_lack && !CLUSTER_MUTATED(MUTANT_LACKING_FIRST))
+        return a->may_lack;
+    if (a->end.term != b->end.term)
+        return a->end.term < b->end.term;
+    return a->end.sequence < b->end.sequence;
 }
 
 static bool is_present(const struct cluster_member *m, const struct member_offer *offer) {
@@ -38,7 +43,7 @@ static void take(struct cluster_member *m, uint32_t p, const struct member_offer
     forget_the_gone(m, loss);
     member_set_add(&loss->heard, offer->member);
     if (loss->best.member == CLUSTER_NOBODY || loss->best.member == offer->member ||
-        is_behind(loss->best.end, offer->end))
+        is_behind(&loss->best.remains, &offer->remains))
         loss->best = *offer;
 }
 
@@ -49,8 +54,9 @@ void coordinator_take_offers(struct cluster_member *m, const struct member *from
         struct member_offer offer = {.member = from->number, .incarnation = from->incarnation};
         uint32_t p = (uint32_t)read_unsigned(&r, 4);
         uint64_t lost_index = read_unsigned(&r, 8);
-        offer.end.term = read_unsigned(&r, 8);
-        offer.end.sequence = read_unsigned(&r, 8);
+        offer.remains.end.term = read_unsigned(&r, 8);
+        offer.remains.end.sequence = read_unsigned(&r, 8);
+        offer.remains.may_lack = read_unsigned(&r, 1) != 0;
         if (r.is_failed || p >= m->configuration->partition_count)
             return;
         const struct partition_config *config = &m->configuration->partitions[p];
@@ -60,7 +66,7 @@ void coordinator_take_offers(struct cluster_member *m, const struct member *from
     }
 }
 
-/* By the longest log of the last set, when all of it was heard or has been waited for. */
+/* By the best log of the last set, when all of it was heard or has been waited for. */
 static bool restore(struct cluster_member *m, uint32_t p, struct coordinator_loss *loss) {
     const struct partition_config *config = &m->configuration->partitions[p];
     forget_the_gone(m, loss);
@@ -68,7 +74,11 @@ static bool restore(struct cluster_member *m, uint32_t p, struct coordinator_los
         (loss->heard.count < config->last.count &&
          m->now_us - loss->since_us < m->options.recovery_wait_us))
         return true;
-    return coordinator_propose_change(m, CONFIG_RESTORE, p, loss->best.member);
+    struct config_entry entry = coordinator_change(m, CONFIG_RESTORE, p, loss->best.member);
+    entry.change.may_have_lost = loss->best.remains.may_lack;
+    entry.change.log_end = loss->best.remains.end.sequence;
+    entry.change.ceiling = (uint64_t)(m->wall_us + COORDINATOR_CEILING_AHEAD_US);
+    return coordinator_propose(m, &entry);
 }
 
 static uint32_t find_new_home(const struct cluster_member *m, uint32_t p) {

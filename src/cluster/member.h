@@ -26,6 +26,13 @@
 
 struct cluster_member;
 
+/* What is left of a partition at a member of its last in-sync set. */
+struct member_remains {
+    struct log_position end; /* of its log */
+    bool may_lack; /* the end of what it acknowledged: it did not wait for syncs, and its process
+                      ended without a last one */
+};
+
 /* What the program around a member does for it. Everything given is borrowed for the call. */
 struct member_host {
     void *context;
@@ -58,7 +65,7 @@ struct member_host {
     void (*partition_frame)(void *context, uint32_t from, uint64_t incarnation, struct slice body);
     /* Asked for each partition that has no in-sync member, of which this was one: what is still
      * here? False: nothing that could be restored. */
-    bool (*offer)(void *context, uint32_t partition, struct log_position *out_end);
+    bool (*offer)(void *context, uint32_t partition, struct member_remains *out);
     /* Asked for each partition that this is a learner of: how much is still to be copied, in any
      * unit; 0: nothing (partition_copy_left). NULL: not known, every copy has the same time. */
     uint64_t (*copy_left)(void *context, uint32_t partition);

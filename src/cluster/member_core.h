@@ -67,7 +67,7 @@ struct member_known_address {
 struct member_offer {
     uint32_t member; /* CLUSTER_NOBODY: none */
     uint64_t incarnation;
-    struct log_position end;
+    struct member_remains remains;
 };
 
 /* The loss of a partition that the coordinator waits over. Of all offers only the best is kept, so

@@ -115,14 +115,15 @@ static size_t write_offers(struct cluster_member *m, uint32_t *p) {
     for (uint32_t count = 0;
          *p < m->configuration->partition_count && count < MEMBER_OFFERS_IN_FRAME; ++*p) {
         const struct partition_config *config = &m->configuration->partitions[*p];
-        struct log_position end;
+        struct member_remains left;
         if (config->state != PARTITION_LOST || !member_set_has(&config->last, m->number) ||
-            m->host->offer == NULL || !m->host->offer(m->host->context, *p, &end))
+            m->host->offer == NULL || !m->host->offer(m->host->context, *p, &left))
             continue;
         write_unsigned(&w, *p, 4);
         write_unsigned(&w, config->lost_index, 8);
-        write_unsigned(&w, end.term, 8);
-        write_unsigned(&w, end.sequence, 8);
+        write_unsigned(&w, left.end.term, 8);
+        write_unsigned(&w, left.end.sequence, 8);
+        write_unsigned(&w, left.may_lack, 1);
         count++;
     }
     return (size_t)(w.at - member_body(m));

@@ -208,6 +208,11 @@ enum cluster_mutant {
     MUTANT_CLOSED_ANSWERS_READS = 308,  /* a partition that may be handed over answers reads */
     MUTANT_WAITER_STAYS = 309,          /* who waits for a lock stays when its connection closes */
     MUTANT_SCRIPT_STOPPED_KEEPS = 268,  /* a script that was stopped leaves what it changed */
+    /* logs that may lack something */
+    MUTANT_LACKING_FIRST = 317, /* the longest log is restored, though a complete one is there */
+    MUTANT_LOSS_UNTOLD = 318,   /* that something may be lost is not told */
+    MUTANT_LOSS_KEEPS_TOKENS = 319, /* tokens of what may be lost are given again */
+    MUTANT_LOSS_KEEPS_LOCKS = 345,  /* locks go on as what may lack something says */
 };
 
 #ifdef CLUSTER_MUTANT

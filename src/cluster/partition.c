@@ -165,18 +165,20 @@ static bool news_for_replica(struct cluster_partition *p, struct replica_input *
     return true;
 }
 
-/* Of the last RESET there is no record: it was in this term, or in one whose primary was gone
- * before it had logged it. */
+/* Of the last RESET, or RESTORE that may lack something, there is no record: it was in this term,
+ * or in one whose primary was gone before it had logged it. */
 static bool is_reset_unknown(const struct cluster_partition *p) {
     const struct partition_config *view = &p->replica->view;
-    if (view->reset_term == view->term)
+    bool has_loss = view->loss_term != 0 && !CLUSTER_MUTATED(MUTANT_LOSS_KEEPS_LOCKS);
+    if (view->reset_term == view->term || (has_loss && view->loss_term == view->term))
         return p->reset_term != view->term;
-    return view->reset_term != 0 && locks_last_token(p->locks) < view->reset_ceiling &&
+    return (view->reset_term != 0 || has_loss) &&
+           locks_last_token(p->locks) < view->reset_ceiling &&
            !CLUSTER_MUTATED(MUTANT_LOCK_RESET_FORGETS);
 }
 
-/* Open, with all records in the store. What was given up may have had tokens that nobody here knows
- * of; those who will follow learn by a record that they are below the ceiling. */
+/* Open, with all records in the store. What was lost may have had tokens that nobody here knows of;
+ * those who will follow learn by a record that they are below the ceiling. */
 static void lead(struct cluster_partition *p) {
     uint64_t term = p->replica->view.term;
     cluster_clock_begin(&p->clock, p->now_us);

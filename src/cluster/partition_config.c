@@ -8,7 +8,7 @@
  *   primary A       TRANSFER B        primary B, term + 1, released, A stays in sync
  *   primary A       ELECT B, DOWN A   primary B, term + 1, A has no seat
  *   {A}             DOWN A            LOST, last {A}
- *   LOST            RESTORE A         {A}, term + 1
+ *   LOST            RESTORE A         {A}, term + 1; tokens as after RESET if something may be lost
  *   LOST            RESET C           {C}, term + 1, empty
  *   unleased        LEASED A          primary A serves under the config lease, and nobody else
  */
@@ -170,17 +170,35 @@ bool partition_config_force(struct configuration *c, struct partition_config *p,
 
 enum { RESET_ROOM_US = 1000000 }; /* tokens that can be given before the ceiling is raised */
 
-static void apply_reset(struct configuration *c, struct partition_config *p,
-                        const struct config_partition_change *change) {
-    p->learners = (struct member_set){0};
-    begin_term(c, p, change->member);
-    p->reset_term = p->term;
+/* New tokens go on above all that may have been given here. */
+static void leave_tokens(struct configuration *c, struct partition_config *p,
+                         const struct config_partition_change *change) {
     p->reset_ceiling = c->reset_ceiling = c->ceiling;
     if (CLUSTER_MUTATED(MUTANT_RESET_KEEPS_CEILING))
         return;
     /* of partitions that are reset at once, each finds room above what the one before took */
     uint64_t least = c->ceiling + RESET_ROOM_US;
     c->ceiling = change->ceiling > least ? change->ceiling : least;
+}
+
+static void apply_reset(struct configuration *c, struct partition_config *p,
+                        const struct config_partition_change *change) {
+    p->learners = (struct member_set){0};
+    begin_term(c, p, change->member);
+    p->reset_term = p->term;
+    leave_tokens(c, p, change);
+}
+
+/* Tokens of what may be lost may have been given. */
+static void apply_restore(struct configuration *c, struct partition_config *p,
+                          const struct config_partition_change *change) {
+    begin_term(c, p, change->member);
+    if (!change->may_have_lost || CLUSTER_MUTATED(MUTANT_LOSS_UNTOLD))
+        return;
+    p->loss_term = p->term;
+    p->loss_after = change->log_end;
+    if (!CLUSTER_MUTATED(MUTANT_LOSS_KEEPS_TOKENS))
+        leave_tokens(c, p, change);
 }
 
 static void take_seat(struct configuration *c, struct partition_config *p, uint32_t number);
@@ -207,7 +225,7 @@ void partition_config_apply(struct configuration *c, enum config_entry_type type
         begin_term(c, p, change->member);
         member_set_remove(&p->in_sync, former);
         break;
-    case CONFIG_RESTORE: begin_term(c, p, change->member); break;
+    case CONFIG_RESTORE: apply_restore(c, p, change); break;
     case CONFIG_RESET: apply_reset(c, p, change); break;
     case CONFIG_TARGET: p->target = change->target; break;
     case CONFIG_LEASED: p->is_unleased = false; break;

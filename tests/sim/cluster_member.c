@@ -153,9 +153,10 @@ static void host_partition_frame(void *context, uint32_t from, uint64_t incarnat
     cluster_data_take_frame(p->data, from, body);
 }
 
-static bool host_offer(void *context, uint32_t partition, struct log_position *out_end) {
+static bool host_offer(void *context, uint32_t partition, struct member_remains *out) {
     const struct cluster_process *p = context;
-    return cluster_data_offer(p->data, partition, out_end);
+    out->may_lack = false; /* logs are synced before anything is acknowledged */
+    return cluster_data_offer(p->data, partition, &out->end);
 }
 
 static uint64_t host_copy_left(void *context, uint32_t partition) {

@@ -16,6 +16,7 @@ struct world_place {
     struct member_host host;
     uint64_t incarnation;
     bool has_data;     /* offers what it was in sync with */
+    bool may_lack;     /* ... of which the end may be missing */
     uint64_t sequence; /* where its logs end */
 };
 
@@ -79,9 +80,10 @@ static void world_partition_frame(void *context, uint32_t from, uint64_t incarna
     (void)body;
 }
 
-static bool world_offer(void *context, uint32_t partition, struct log_position *out_end) {
+static bool world_offer(void *context, uint32_t partition, struct member_remains *out) {
     const struct world_place *place = context;
-    *out_end = (struct log_position){1, place->sequence + partition % 2};
+    out->end = (struct log_position){1, place->sequence + partition % 2};
+    out->may_lack = place->may_lack;
     return place->has_data;
 }
 

@@ -22,7 +22,7 @@ struct model_member {
 };
 
 struct model_partition {
-    uint64_t epoch, term, term_index, lost_index, reset_term, reset_ceiling;
+    uint64_t epoch, term, term_index, lost_index, reset_term, reset_ceiling, loss_term, loss_after;
     unsigned primary; /* 0: nobody */
     bool is_released, is_unleased;
     uint64_t in_sync, learners, target, last; /* bit n: member n */
@@ -237,10 +237,15 @@ static enum config_outcome model_lost(struct model *m, struct model_partition *p
         return CONFIG_REFUSED;
     p->epoch++;
     model_lead(m, p, c->member, false);
-    if (type == CONFIG_RESTORE)
+    if (type == CONFIG_RESTORE && !c->may_have_lost)
         return CONFIG_APPLIED;
     p->learners = 0;
-    p->reset_term = p->term;
+    if (type == CONFIG_RESTORE) {
+        p->loss_term = p->term;
+        p->loss_after = c->log_end;
+    } else {
+        p->reset_term = p->term;
+    }
     p->reset_ceiling = m->ceiling;
     m->ceiling += RESET_ROOM;
     if (c->ceiling > m->ceiling)
@@ -396,6 +401,8 @@ static const char *differs_in(const struct configuration *c) {
             return "the mark of those who serve without the config lease";
         if (real->reset_term != p->reset_term || real->reset_ceiling != p->reset_ceiling)
             return "the last RESET";
+        if (real->loss_term != p->loss_term || real->loss_after != p->loss_after)
+            return "the last loss";
         if (mask_of(&real->in_sync) != p->in_sync || mask_of(&real->learners) != p->learners ||
             mask_of(&real->target) != p->target || mask_of(&real->last) != p->last)
             return "a set of members";
@@ -447,7 +454,9 @@ static struct config_partition_change draw_change(enum config_entry_type type) {
     c.epoch = chance(90) ? p->epoch : p->epoch + draw(3) - 1;
     c.incarnation = draw_incarnation(c.member);
     c.term = chance(85) ? p->term : p->term + draw(3) - 1;
-    if (type == CONFIG_RESET)
+    c.may_have_lost = type == CONFIG_RESTORE && chance(30);
+    c.log_end = draw(1000);
+    if (type == CONFIG_RESET || c.may_have_lost)
         c.ceiling = test.model.ceiling + draw(3 * RESET_ROOM);
     for (uint64_t count = draw(4); type == CONFIG_TARGET && count > 0; count--) {
         uint32_t number = draw_number();

@@ -64,6 +64,76 @@ static void of_several_sources_the_longest_log_is_taken(void **state) {
         assert_int_equal(c->partitions[p].in_sync.members[0], 3);
 }
 
+static void expect_led_by(uint32_t member) {
+    const struct configuration *c = world_view_of_coordinator();
+    for (uint32_t p = 0; p < c->partition_count; p++)
+        assert_int_equal(c->partitions[p].in_sync.members[0], member);
+}
+
+/* None of the processes had waited for syncs. */
+static void a_log_that_may_lack_something_is_restored_and_that_is_told(void **state) {
+    (void)state;
+    const struct cluster_settings settings = settings_of(4);
+    world_found(4, 10, &settings);
+    lose_all();
+    uint64_t ceiling = world.configuration->ceiling;
+    for (uint32_t i = 0; i < 4; i++) {
+        world.places[i].has_data = world.places[i].may_lack = true;
+        world.places[i].sequence = i == 2 ? 9 : i;
+        world_start(i);
+    }
+    world_run(3000);
+    assert_int_equal(count_lost(), 0);
+    expect_led_by(3);
+    const struct configuration *c = world_view_of_coordinator();
+    for (uint32_t p = 0; p < c->partition_count; p++) {
+        assert_int_equal(c->partitions[p].loss_term, 2);
+        assert_int_equal(c->partitions[p].loss_after, 9 + p % 2);
+        assert_true(c->partitions[p].reset_ceiling >= ceiling);
+        assert_true(c->partitions[p].reset_ceiling < c->ceiling);
+        assert_int_equal(c->partitions[p].reset_term, 0);
+    }
+}
+
+/* Behind its end there was nothing that anybody acknowledged. */
+static void a_log_that_has_all_goes_before_a_longer_one(void **state) {
+    (void)state;
+    const struct cluster_settings settings = settings_of(4);
+    world_found(4, 10, &settings);
+    lose_all();
+    for (uint32_t i = 0; i < 4; i++) {
+        world.places[i].has_data = true;
+        world.places[i].may_lack = i != 1;
+        world.places[i].sequence = i == 2 ? 9 : 3;
+        world_start(i);
+    }
+    world_run(3000);
+    assert_int_equal(count_lost(), 0);
+    expect_led_by(2);
+    const struct configuration *c = world_view_of_coordinator();
+    for (uint32_t p = 0; p < c->partition_count; p++)
+        assert_int_equal(c->partitions[p].loss_term, 0);
+}
+
+/* The rest of the last set may have more: it is awaited for as long as for any. */
+static void those_who_may_have_more_are_awaited(void **state) {
+    (void)state;
+    const struct cluster_settings settings = settings_of(4);
+    world_found(4, 10, &settings);
+    lose_all();
+    world.options.recovery_wait_us = 6000000;
+    for (uint32_t i = 0; i < 4; i++) {
+        world.places[i].has_data = i < 3;
+        world.places[i].may_lack = true;
+        world_start(i);
+    }
+    world_run(5000);
+    assert_int_equal(count_lost(), 10);
+    world_run(9000);
+    assert_int_equal(count_lost(), 0);
+    assert_int_equal(world_view_of_coordinator()->partitions[0].loss_term, 2);
+}
+
 /* The longest log was offered, its process went, and the one after it has nothing. */
 static void what_a_process_offered_goes_with_it(void **state) {
     (void)state;
@@ -208,6 +278,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(after_a_total_restart_every_partition_finds_its_source),
         TEST(of_several_sources_the_longest_log_is_taken),
+        TEST(a_log_that_may_lack_something_is_restored_and_that_is_told),
+        TEST(a_log_that_has_all_goes_before_a_longer_one),
+        TEST(those_who_may_have_more_are_awaited),
         TEST(what_a_process_offered_goes_with_it),
         TEST(a_copy_without_progress_is_given_up_and_tried_again_ever_later),
         TEST(a_copy_has_time_while_less_is_left_than_ever),

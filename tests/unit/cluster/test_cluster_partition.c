@@ -761,6 +761,70 @@ static void after_a_reset_tokens_go_on_above_the_ceiling(void **state) {
     assert_true(world.token > ceiling);
 }
 
+static void let_b_join(uint64_t incarnation) {
+    const struct config_entry join = {
+        .type = CONFIG_JOIN, .join = {.node = {{B, 1}}, .incarnation = incarnation, .weight = 1}};
+    assert_int_equal(world_commit(&join), CONFIG_APPLIED);
+}
+
+/* B was the last in sync; it is back with a log that may lack something. */
+static void restore_b(void) {
+    world.is_quiet = true;
+    world_change(CONFIG_ELECT, B);
+    world_change(CONFIG_SHRINK, C);
+    let_b_join(2);
+    let_b_join(1);
+    const struct partition_config *p = &world.group->partitions[0];
+    const struct config_entry restore = {.type = CONFIG_RESTORE,
+                                         .change = {.epoch = p->epoch,
+                                                    .member = B,
+                                                    .incarnation = 1,
+                                                    .may_have_lost = true,
+                                                    .log_end = 5,
+                                                    .ceiling = world.group->ceiling}};
+    assert_int_equal(world_commit(&restore), CONFIG_APPLIED);
+    assert_int_equal(p->loss_after, 5);
+    world_change(CONFIG_ADD_LEARNER, C);
+    world.now_ms += 300;
+    world_see(B);
+    world_see(C);
+    for (int i = 0; i < 10; i++) {
+        world_hear_coordinator(B);
+        world.now_ms += 20;
+        world_tick(B);
+        world_tick(C);
+        world_deliver("A");
+    }
+    assert_int_equal(partition_replica(world.members[B].partition)->role, REPLICA_OPEN);
+    assert_true(world_agree(B, C));
+    world.is_quiet = false;
+    forget();
+}
+
+/* What may be lost may have granted tokens, and executed requests. */
+static void after_a_restore_that_may_lack_something_tokens_go_on_above(void **state) {
+    (void)state;
+    struct request_id id = {
+        .client = {7, 7}, .number = 1, .lowest = 1, .first_sent_us = world_time_us(0)};
+    world_do(A, 1, "SET k v");
+    world_lock(A, 2, LOCK_REQUEST_ACQUIRE, 1, 1, PATIENT);
+    world_deliver("");
+    uint64_t ceiling = world.group->ceiling;
+    struct partition_fence old = {SLICE_LITERAL("lock"), world.token};
+    restore_b();
+    world_promise(C, B, world.now_ms); /* it is being added */
+    world_do(B, 3, "GET k");
+    world_lock(B, 4, LOCK_REQUEST_ACQUIRE, 2, 1, (struct lock_request){.hold_ms = 500});
+    world_request(B, 5, "SET k w", (struct partition_request){.fences = &old, .fence_count = 1});
+    world_do_as(B, 6, "INCR n", id);
+    world_deliver("A");
+    expect("  B: 3 DONE $1| v\n"
+           "  B: 6 UNKNOWN SESSION\n"
+           "  B: 4 DONE GRANTED newer\n"
+           "  B: 5 FENCED\n");
+    assert_true(world.token > ceiling);
+}
+
 /* It may have been executed on what was lost: its client was answered, or will not know. */
 static void a_request_from_before_a_reset_is_not_executed(void **state) {
     (void)state;
@@ -1017,6 +1081,7 @@ int main(void) {
         TEST(those_whose_connection_closes_leave_the_queue),
         TEST(a_lock_request_is_parked_and_a_queue_has_its_end),
         TEST(after_a_reset_tokens_go_on_above_the_ceiling),
+        TEST(after_a_restore_that_may_lack_something_tokens_go_on_above),
         TEST(a_request_from_before_a_reset_is_not_executed),
         TEST(a_write_that_changed_nothing_is_not_executed_later),
         TEST(a_restart_knows_what_was_in_the_log),
