@@ -127,10 +127,12 @@ enum { RESET_LEASES = 2 }; /* config leases to wait before data is given up */
 bool configuration_may_reset(const struct configuration *c, uint32_t partition, int64_t lost_us) {
     uint32_t longest_ms = CLUSTER_MUTATED(MUTANT_RESET_FORGETS_LEASES) ? c->settings.config_lease_ms
                                                                        : c->longest_config_lease_ms;
-    bool is_forgotten = c->settings.quorum_policy == QUORUM_MAJORITY
-                            ? CLUSTER_MUTATED(MUTANT_RESET_FORGETS_POLICY)
-                            : CLUSTER_MUTATED(MUTANT_RESET_UNDER_ISR);
-    bool is_unleased = c->partitions[partition].is_unleased && !is_forgotten;
+    bool is_isr = c->settings.quorum_policy == QUORUM_IN_SYNC;
+    bool is_unleased = c->partitions[partition].is_unleased;
+    if (!is_isr && CLUSTER_MUTATED(MUTANT_RESET_FORGETS_POLICY))
+        is_unleased = false;
+    if (is_isr && CLUSTER_MUTATED(MUTANT_RESET_UNDER_ISR))
+        is_unleased = false;
     bool is_over = lost_us >= (int64_t)RESET_LEASES * longest_ms * 1000 ||
                    CLUSTER_MUTATED(MUTANT_RESET_AT_ONCE);
     return !is_unleased && is_over;
