@@ -78,6 +78,19 @@ static void check_read(struct cluster_oracle *o, struct sim_machine *machine, ui
         oracle_check_answer(o, machine, member, p, r);
 }
 
+/* Whoever is cut off goes on with what it has heard last. */
+static void count_settings(struct cluster_oracle *o, const struct partition_replica *r) {
+    const struct cluster_settings *own = &r->settings, *newest = &o->after->settings;
+    bool is_old = own->quorum_policy != newest->quorum_policy ||
+                  own->min_insync != newest->min_insync || own->lease_ms != newest->lease_ms ||
+                  own->config_lease_ms != newest->config_lease_ms ||
+                  own->node_timeout_ms != newest->node_timeout_ms;
+    if (is_old)
+        world_count(o->world, RARE_ANSWER_BY_OLD_SETTINGS);
+    if (is_old && own->quorum_policy == QUORUM_IN_SYNC && newest->quorum_policy == QUORUM_MAJORITY)
+        world_count(o->world, RARE_ANSWER_BY_ENDED_ISR);
+}
+
 bool cluster_oracle_is_first(struct cluster_oracle *o, uint64_t number) {
     uint64_t *known = &o->asked[number % ORACLE_WATCHES];
     bool is_first = *known < number;
@@ -105,6 +118,8 @@ void cluster_oracle_answer(struct cluster_oracle *o, struct sim_machine *machine
     bool is_error = reply->bytes.size > 0 && reply->bytes.data[0] == '-';
     if (reply->answer != PARTITION_DONE || asked->is_lock || is_error)
         return;
+    if (oracle_is_serving(r))
+        count_settings(o, r);
     if (asked->mode == PARTITION_READ_STALE && r->role < REPLICA_ELECTED) {
         check_stale(o, machine, r);
         return;
