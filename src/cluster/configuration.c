@@ -166,6 +166,9 @@ static enum config_outcome check_join(const struct configuration *c, const struc
     if (!member_is_sound(join))
         return CONFIG_REFUSED;
     const struct member *known = find_node(c, join->node);
+    if (known != NULL && join->incarnation < known->incarnation &&
+        !CLUSTER_MUTATED(MUTANT_JOIN_OF_FORMER))
+        return CONFIG_STALE; /* it came late: what joined since lives, and may lead */
     if (known != NULL)
         return known->incarnation == join->incarnation && known->state != MEMBER_DOWN
                    ? CONFIG_STALE

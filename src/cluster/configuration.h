@@ -13,7 +13,8 @@
  * - The primary is in the in-sync set. A new one comes from the old set and raises the term; only
  *   RESTORE (a member of the last set, after all were gone) and RESET (data is given up) differ.
  * - The in-sync set grows only by EXPAND: a learner, by its present incarnation, in this term.
- * - Seats belong to a process: JOIN with another incarnation, and DOWN, take them all.
+ * - Seats belong to a process: JOIN with a newer incarnation, and DOWN, take them all. What a
+ *   process promised is forgotten with it, so JOIN never goes back to a former one.
  * - Term, epoch, member numbers and the token ceiling never fall.
  * - A partition is marked as unleased from when policy isr begins to hold until, under policy
  *   majority, a primary whose term has opened says that it serves under the config lease.

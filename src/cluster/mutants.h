@@ -207,7 +207,8 @@ enum cluster_mutant {
     MUTANT_FLAPPING_LEADS = 307,        /* a member that comes back is given primaries at once */
     MUTANT_CLOSED_ANSWERS_READS = 308,  /* a partition that may be handed over answers reads */
     MUTANT_WAITER_STAYS = 309,          /* who waits for a lock stays when its connection closes */
-    MUTANT_SCRIPT_STOPPED_KEEPS = 268,  /* a script that was stopped leaves what it changed */
+    MUTANT_JOIN_OF_FORMER = 360, /* a JOIN that comes late takes the seats of the living process */
+    MUTANT_SCRIPT_STOPPED_KEEPS = 268, /* a script that was stopped leaves what it changed */
     /* logs that may lack something */
     MUTANT_LACKING_FIRST = 317, /* the longest log is restored, though a complete one is there */
     MUTANT_LOSS_UNTOLD = 318,   /* that something may be lost is not told */

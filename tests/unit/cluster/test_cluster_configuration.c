@@ -244,11 +244,13 @@ static void a_restarted_member_has_no_seats(void **state) {
     struct fixture *f = *state;
     join(f, B, 12);
     join(f, B, 22);
+    join(f, B, 12);
     join(f, A, 21);
     join(f, D, 14);
     join(f, 5, 15);
     golden_expect(&f->golden, "JOIN B: stale -> 1/1 OK A*B\n"
                               "JOIN B: applied -> 2/1 DEGRADED A*\n"
+                              "JOIN B: stale -> 2/1 DEGRADED A*\n"
                               "JOIN A: applied -> 3/1 LOST ~A\n"
                               "JOIN D: applied -> 3/1 LOST ~A\n"
                               "JOIN E: full -> 3/1 LOST ~A\n");

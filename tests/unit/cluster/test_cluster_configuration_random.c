@@ -149,7 +149,8 @@ static enum config_outcome model_join(struct model *m, const struct member *join
     if ((join->node.words[0] | join->node.words[1]) == 0 || join->incarnation == 0)
         return CONFIG_REFUSED;
     unsigned number = number_of_node(m, join->node.words[0]);
-    if (is_process(m, number, join->incarnation))
+    if (is_process(m, number, join->incarnation) ||
+        (number != 0 && join->incarnation < m->members[number].incarnation))
         return CONFIG_STALE;
     if (number == 0 && member_count(m) == MEMBERS_MAX)
         return CONFIG_FULL;
