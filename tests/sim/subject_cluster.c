@@ -2,6 +2,7 @@
 /* Five whole members with clients that use keys of all partitions; a smaller world has one. */
 #include "sim/subject_cluster.h"
 
+#include "sim/cluster_changes.h"
 #include "sim/cluster_departures.h"
 #include "sim/cluster_founding_faults.h"
 #include "sim/cluster_protocol.h"
@@ -11,12 +12,7 @@
 #include <stdlib.h>
 
 enum { MACHINES = 5, REGISTER_CLIENTS = 6, LOCK_CLIENTS = 3, SCRIPT_PARTITIONS = 4 };
-enum {
-    OPERATOR_US = 500000,
-    CHANGES_MAX = 6,
-    CHANGE_LOOK_US = 300000,
-    CHANGE_PATIENCE_US = 8000000
-};
+enum { OPERATOR_US = 500000 };
 
 struct cluster_subject {
     struct sim_world *world;
@@ -26,9 +22,8 @@ struct cluster_subject {
     struct lock_clients locks;
     struct cluster_founding_faults founding_faults;
     struct cluster_departures departures;
+    struct cluster_changes changes;
     bool has_founding_faults;
-    uint32_t changes_left; /* of settings; the next one is due at the latest ... */
-    int64_t change_due_us;
     uint64_t seed;
     uint32_t resets_seen[CLUSTER_SIM_PARTITIONS_MAX];  /* before this round */
     int64_t lost_since_us[CLUSTER_SIM_PARTITIONS_MAX]; /* nobody has the data any more */
@@ -261,6 +256,7 @@ static void attach(void *context, struct sim_world *world) {
     look_after(s, 0);
     cluster_oracle_attach(s->oracle, world);
     cluster_departures_init(&s->departures, world);
+    cluster_changes_init(&s->changes, world, s->oracle, s->settings.partition_count);
     if (s->has_founding_faults)
         cluster_founding_faults_begin(&s->founding_faults, world, s->seed);
     uint32_t count = world->options.client_count;
@@ -307,68 +303,6 @@ static void propose(const struct cluster_subject *s, uint32_t machine,
         member_propose(member, entry);
 }
 
-static bool can_tell(const struct cluster_subject *s, uint32_t from, uint32_t to) {
-    return from == to || !network_link(&s->world->network, from, to)->is_cut;
-}
-
-static bool is_serving(const struct cluster_subject *s, uint32_t machine) {
-    if (member_at(s, machine) == NULL)
-        return false;
-    const struct cluster_data *data = cluster_process_data(s->world->machines[machine].process);
-    for (uint32_t p = 0; p < s->settings.partition_count; p++) {
-        const struct partition_replica *r = cluster_data_replica(data, p);
-        if (r != NULL && r->role == REPLICA_OPEN)
-            return true;
-    }
-    return false;
-}
-
-/* Most hear the coordinator, and somebody who serves a partition does not. */
-static bool is_somebody_left_out(const struct cluster_subject *s, uint32_t coordinator) {
-    uint32_t heard = 0, count = s->world->options.machine_count;
-    bool is_left_out = false;
-    for (uint32_t i = 0; i < count && coordinator < count; i++) {
-        bool hears = can_tell(s, coordinator, i);
-        heard += hears && can_tell(s, i, coordinator);
-        is_left_out |= !hears && is_serving(s, i);
-    }
-    return is_left_out && 2 * heard > count;
-}
-
-static void propose_change(struct cluster_subject *s, uint32_t machine, uint64_t draw) {
-    const struct config_entry entry = {
-        .type = CONFIG_SETTINGS,
-        .settings = cluster_settings_draw(draw, cluster_oracle_configuration(s->oracle))};
-    propose(s, machine, &entry);
-}
-
-/* An operator does not know who hears of a change: it waits for a moment in which not all do. */
-static void change_settings(void *context, uint64_t draw) {
-    struct cluster_subject *s = context;
-    struct random random = random_seeded(draw);
-    uint32_t coordinator = find_leader(context);
-    int64_t now_us = s->world->now_us;
-    if (s->changes_left == 0)
-        return;
-    bool is_moment = is_somebody_left_out(s, coordinator);
-    if (is_moment || now_us >= s->change_due_us) {
-        uint32_t any = (uint32_t)random_below(&random, s->world->options.machine_count);
-        propose_change(s, is_moment ? coordinator : any, random_next(&random));
-        s->changes_left--;
-        s->change_due_us = now_us + (int64_t)random_below(&random, CHANGE_PATIENCE_US);
-    }
-    world_call_at(s->world, now_us + (int64_t)random_below(&random, CHANGE_LOOK_US),
-                  change_settings, s, random_next(&random));
-}
-
-static void begin_changes(struct cluster_subject *s, uint64_t draw) {
-    bool is_at_it = s->changes_left > 0;
-    s->changes_left = 1 + (uint32_t)(draw % CHANGES_MAX);
-    s->change_due_us = s->world->now_us;
-    if (!is_at_it)
-        change_settings(s, draw);
-}
-
 static void operate(void *context, uint64_t draw) {
     struct cluster_subject *s = context;
     uint32_t partition = (uint32_t)(draw >> 8) % s->settings.partition_count;
@@ -386,7 +320,7 @@ static void operate(void *context, uint64_t draw) {
         return;
     }
     if ((draw & 3) == 1 && newest != NULL) {
-        begin_changes(s, draw >> 8);
+        cluster_changes_draw(&s->changes, draw >> 8);
         return;
     }
     const struct partition_config *config = cluster_oracle_partition(s->oracle, partition);
@@ -405,6 +339,7 @@ static void begin_calm(void *context) {
     struct cluster_subject *s = context;
     s->clients.answered = 0;
     cluster_departures_end(&s->departures);
+    cluster_changes_end(&s->changes);
     if (s->has_founding_faults)
         cluster_founding_faults_end(&s->founding_faults);
 }
