@@ -9,7 +9,7 @@
 #include "unit/cluster/golden.h"
 #include "unit/cluster/seed_range.h"
 
-enum { PEERS = 4, STEPS = 600, TICK_US = 10000, LATE_US = 30000 };
+enum { PEERS = 4, STEPS = 600, TICK_US = 10000, LATE_US = 30000, LEAST_US = 350000 };
 
 struct model_peer {
     bool is_watched, is_silent;
@@ -71,13 +71,15 @@ static bool model_is_gone(const struct model_peer *p) {
     return p->refused_us != INT64_MAX && test.now_us - since_us >= 30000;
 }
 
+static int64_t model_patience_us(const struct model_peer *p) {
+    int64_t us = p->rhythm_us + 6 * p->unevenness_us;
+    if (us < LEAST_US)
+        us = LEAST_US;
+    return us > test.most_us ? test.most_us : us;
+}
+
 static bool model_suspects(const struct model_peer *p) {
-    int64_t patience_us = p->rhythm_us + 6 * p->unevenness_us;
-    if (patience_us < 350000)
-        patience_us = 350000;
-    if (patience_us > test.most_us)
-        patience_us = test.most_us;
-    return model_is_gone(p) || attentive_since_us(p->heard_us) >= patience_us;
+    return model_is_gone(p) || attentive_since_us(p->heard_us) >= model_patience_us(p);
 }
 
 static bool model_confirms(const struct model_peer *p, uint32_t reporting, uint32_t others) {
@@ -110,10 +112,12 @@ static void hear(uint32_t number, uint64_t incarnation) {
     failure_detector_heard(test.detector, number, incarnation, test.now_us);
     if (!p->is_watched || incarnation != p->incarnation)
         return;
-    /* the gap that counts is the one in which the observer could hear */
+    /* the gap that counts is the one in which the observer could hear, and no outage */
     int64_t gap_us = attentive_since_us(p->heard_us);
+    if (gap_us > 2 * model_patience_us(p))
+        gap_us = 2 * model_patience_us(p);
     int64_t off_us = gap_us > p->rhythm_us ? gap_us - p->rhythm_us : p->rhythm_us - gap_us;
-    p->rhythm_us = p->rhythm_us == 0 ? gap_us : p->rhythm_us + (gap_us - p->rhythm_us) / 8;
+    p->rhythm_us += (gap_us - p->rhythm_us) / 8;
     p->unevenness_us += (off_us - p->unevenness_us) / 8;
     p->heard_us = test.now_us;
     p->refused_us = INT64_MAX;
@@ -128,7 +132,8 @@ static void watch(uint32_t number, uint64_t incarnation) {
     p->incarnation = incarnation;
     p->heard_us = test.now_us;
     p->refused_us = INT64_MAX;
-    p->rhythm_us = p->unevenness_us = 0;
+    p->rhythm_us = LEAST_US / 8;
+    p->unevenness_us = 0;
 }
 
 static void tick(void) {

@@ -761,9 +761,11 @@ static void after_a_reset_tokens_go_on_above_the_ceiling(void **state) {
     assert_true(world.token > ceiling);
 }
 
-static void let_b_join(uint64_t incarnation) {
-    const struct config_entry join = {
-        .type = CONFIG_JOIN, .join = {.node = {{B, 1}}, .incarnation = incarnation, .weight = 1}};
+static void let_b_come_back(void) {
+    const struct config_entry down = {.type = CONFIG_DOWN, .member = {B, 1}};
+    assert_int_equal(world_commit(&down), CONFIG_APPLIED);
+    const struct config_entry join = {.type = CONFIG_JOIN,
+                                      .join = {.node = {{B, 1}}, .incarnation = 1, .weight = 1}};
     assert_int_equal(world_commit(&join), CONFIG_APPLIED);
 }
 
@@ -772,8 +774,7 @@ static void restore_b(void) {
     world.is_quiet = true;
     world_change(CONFIG_ELECT, B);
     world_change(CONFIG_SHRINK, C);
-    let_b_join(2);
-    let_b_join(1);
+    let_b_come_back();
     const struct partition_config *p = &world.group->partitions[0];
     const struct config_entry restore = {.type = CONFIG_RESTORE,
                                          .change = {.epoch = p->epoch,
