@@ -4,9 +4,11 @@
  * is still in, the last choice was wrong and is undone. Unknown operations return at the end of
  * time: only they are left when the history is linearizable.
  *
- * Two things keep unknown operations from multiplying the work. Those whose value nobody ever saw
- * are left out: whatever order works with them works without. And equal ones take effect, if at
- * all, in the order of their calls. */
+ * Three things keep unknown operations from multiplying the work. Those whose value nobody ever saw
+ * are left out: whatever order works with them works without. Equal ones take effect, if at all, in
+ * the order of their calls. And they take effect, if at all, just before somebody sees it: a write
+ * to a register is not overwritten at once, an element of a set changes just before a known
+ * operation that looks at it, and a counter that only grows never exceeds what is seen next. */
 #include "sim/linearizability.h"
 
 #include "base/hash.h"
@@ -25,7 +27,7 @@ struct entry {
 
 struct choice {
     uint32_t entry;
-    uint64_t state;
+    uint64_t state, pending; /* before it */
 };
 
 struct search {
@@ -35,7 +37,11 @@ struct search {
     uint32_t *equal_before; /* an equal unknown operation that was called earlier; NOBODY */
     struct entry *entries;  /* entries[0] is the head */
     size_t entry_count;
-    uint64_t *done; /* bit per operation */
+    bool is_register;
+    bool only_grows;  /* a counter that nothing makes smaller */
+    uint64_t pending; /* elements that unknown operations changed since the last known one; of a
+                         register ~0: it was changed, and nobody saw it yet */
+    uint64_t *done;   /* bit per operation */
     size_t words;
     uint64_t *memory; /* hash table of {state, done words} */
     size_t memory_count, memory_capacity;
@@ -119,14 +125,25 @@ static bool is_register(const struct search *s) {
     return true;
 }
 
+static bool only_grows(const struct search *s) {
+    for (size_t i = 0; i < s->count; i++) {
+        const struct operation *operation = &s->operations[i];
+        bool adds = operation->kind == OPERATION_ADD && operation->a <= INT64_MAX;
+        if (!adds && operation->kind != OPERATION_READ)
+            return false;
+    }
+    return true;
+}
+
 static void leave_out(struct search *s) {
-    bool is_plain = is_register(s);
+    s->is_register = is_register(s);
     for (size_t i = 0; i < s->count; i++) {
         const struct operation *operation = &s->operations[i];
         if (operation->return_us != OPERATION_UNKNOWN)
             continue;
         uint64_t value = operation->kind == OPERATION_WRITE ? operation->a : operation->b;
-        s->is_left_out[i] = operation->kind == OPERATION_READ || (is_plain && !is_seen(s, value));
+        s->is_left_out[i] =
+            operation->kind == OPERATION_READ || (s->is_register && !is_seen(s, value));
     }
 }
 
@@ -265,6 +282,39 @@ static bool is_done(const struct search *s, uint32_t operation) {
     return (s->done[operation / 64] >> operation % 64 & 1) != 0;
 }
 
+/* The operation that returns next comes before all that is called later, and what it saw of a
+ * counter is at least what was there before. */
+static bool is_too_much(const struct search *s, uint64_t state) {
+    uint32_t at = s->entries[0].next;
+    while (at != 0 && s->entries[at].is_call)
+        at = s->entries[at].next;
+    const struct operation *next = &s->operations[s->entries[at].operation];
+    if (!s->only_grows || at == 0)
+        return false;
+    uint64_t seen = next->result.value - (next->kind == OPERATION_ADD ? next->a : 0);
+    return state > seen;
+}
+
+/* Whether it may come next, by what waits to be looked at; elements are changed in their order.
+ * *out_pending: what waits after it. */
+static bool is_due(const struct search *s, const struct operation *operation,
+                   uint64_t *out_pending) {
+    bool is_of_element =
+        operation->kind == OPERATION_SET_ADD || operation->kind == OPERATION_SET_REMOVE;
+    uint64_t bit = is_of_element ? 1ull << (operation->a & 63) : 0;
+    bool is_unknown = operation->return_us == OPERATION_UNKNOWN;
+    *out_pending = 0;
+    if (s->is_register) {
+        *out_pending = is_unknown ? UINT64_MAX : 0;
+        return s->pending == 0 || operation->kind != OPERATION_WRITE;
+    }
+    if (is_unknown && is_of_element) {
+        *out_pending = s->pending | bit;
+        return s->pending < bit;
+    }
+    return operation->kind == OPERATION_READ || (s->pending & ~bit) == 0;
+}
+
 /* Take the operation called at `at` as the next one, if it fits and leads to something new. */
 static bool try_call(struct search *s, uint32_t at, uint64_t *state) {
     uint32_t number = s->entries[at].operation;
@@ -273,15 +323,18 @@ static bool try_call(struct search *s, uint32_t at, uint64_t *state) {
     struct operation_result result =
         operation_apply(operation->kind, operation->a, operation->b, &next);
     bool is_known = operation->return_us != OPERATION_UNKNOWN;
+    uint64_t pending;
     if (!is_answer_right(operation, &result) || (!is_known && next == *state) ||
+        !is_due(s, operation, &pending) || (!is_known && is_too_much(s, next)) ||
         (s->equal_before[number] != NOBODY && !is_done(s, s->equal_before[number])))
         return false;
     toggle_done(s, number);
-    if (!remember(s, next)) {
+    if (pending == 0 && !remember(s, next)) {
         toggle_done(s, number);
         return false;
     }
-    s->choices[s->choice_count++] = (struct choice){at, *state};
+    s->choices[s->choice_count++] = (struct choice){at, *state, s->pending};
+    s->pending = pending;
     *state = next;
     take_out(s, at);
     if (is_known)
@@ -299,6 +352,7 @@ static struct choice undo(struct search *s) {
     }
     put_back(s, last.entry);
     toggle_done(s, entry->operation);
+    s->pending = last.pending;
     return last;
 }
 
@@ -366,6 +420,7 @@ enum history_verdict history_check(const struct operation *operations, size_t co
         leave_out(&s);
         find_equal(&s);
         make_list(&s);
+        s.only_grows = only_grows(&s);
         verdict = run(&s, limit == 0 ? 20000000 : limit, out_reached);
     }
     free(s.is_left_out);

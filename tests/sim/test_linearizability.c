@@ -109,6 +109,33 @@ static void equal_unknown_operations_count_as_often_as_called(void **state) {
     ASSERT_BAD(PUT(0, NEVER, 1, false), TAKE(5, 10, 1, true), TAKE(20, 30, 1, true));
 }
 
+/* Most of what was asked of a set while nobody answered: any of it may have been done, at any time.
+ * The last read is of what can be or, if `is_wrong`, can't. */
+static enum history_verdict check_set_after_silence(bool is_wrong) {
+    enum { ELEMENTS = 8, SILENT = 12, KNOWN = 16 };
+    struct operation history[2 * ELEMENTS * SILENT + 2 * KNOWN + 1];
+    size_t count = 0;
+    int64_t us = 0;
+    for (uint64_t i = 0; i < SILENT; i++)
+        for (uint64_t a = 0; a < ELEMENTS; a++) {
+            history[count++] = (struct operation)PUT(us++, NEVER, a, true);
+            history[count++] = (struct operation)TAKE(us++, NEVER, a, true);
+        }
+    for (uint64_t i = 0; i < KNOWN; i++, us += 20) {
+        history[count++] = (struct operation)PUT(us, us + 15, i % ELEMENTS, i % 3 == 0);
+        history[count++] = (struct operation)READ(us + 10, us + 18, 1ull << i % ELEMENTS | i % 5);
+    }
+    us = is_wrong ? us : us + 1;
+    history[count++] = (struct operation)READ(us, us + 1, is_wrong ? 1ull << ELEMENTS : 0);
+    return history_check(history, count, 100000, NULL);
+}
+
+static void what_a_set_may_have_done_in_silence_is_decided(void **state) {
+    (void)state;
+    assert_int_equal(check_set_after_silence(false), HISTORY_LINEARIZABLE);
+    assert_int_equal(check_set_after_silence(true), HISTORY_NOT_LINEARIZABLE);
+}
+
 static void a_search_that_grows_too_large_is_not_a_verdict(void **state) {
     (void)state;
     struct operation history[21];
@@ -256,6 +283,7 @@ int main(void) {
         cmocka_unit_test(two_winners_of_a_compare_and_set_are_noticed),
         cmocka_unit_test(an_unknown_operation_may_happen_late_or_never),
         cmocka_unit_test(equal_unknown_operations_count_as_often_as_called),
+        cmocka_unit_test(what_a_set_may_have_done_in_silence_is_decided),
         cmocka_unit_test(a_search_that_grows_too_large_is_not_a_verdict),
         cmocka_unit_test(what_a_real_object_did_is_linearizable),
         cmocka_unit_test(the_verdict_is_that_of_trying_every_order),
