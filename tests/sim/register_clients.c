@@ -66,6 +66,10 @@ void register_clients_note(struct register_clients *clients, uint64_t key,
     history->operations[history->count++] = *operation;
 }
 
+static bool was_lost_since(const struct register_clients *clients, int64_t us) {
+    return clients->lost_us != NULL && clients->lost_us(clients->lost_context) >= us;
+}
+
 /* Each time that it was sent it may have been executed, if that was lost before the next. */
 static void note_lost(struct register_client *client, const struct operation *operation) {
     struct operation lost = *operation;
@@ -89,6 +93,12 @@ static void note(struct register_client *client, int64_t return_us,
         operation.call_us = client->clients->began_us; /* what it saw may be old */
     register_clients_note(client->clients, client->command.key, &operation);
     note_lost(client, &operation);
+    if (operation.kind != OPERATION_READ && was_lost_since(client->clients, client->called_us)) {
+        /* done and given up, and done again because it was sent again */
+        operation.return_us = OPERATION_UNKNOWN;
+        operation.result = (struct operation_result){0};
+        register_clients_note(client->clients, client->command.key, &operation);
+    }
     if (client->command.ttl_ms == 0)
         return;
     /* the value may go at any time, how early depends on clocks */
@@ -120,7 +130,7 @@ static void send_former(struct register_client *client) {
         return;
     struct register_former *former =
         &client->former[(client->former_at - back) % REGISTER_FORMER_MAX];
-    if (clients->lost_us != NULL && former->called_us <= clients->lost_us(clients->lost_context))
+    if (was_lost_since(clients, former->called_us))
         return;
     uint8_t frame[REGISTER_FRAME_MAX];
     former->command.is_again = true;

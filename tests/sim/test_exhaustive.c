@@ -214,6 +214,25 @@ static void founding_a_small_cluster_is_clean(void **state) {
     }
 }
 
+/* Clients write; a machine dies, sleeps, or a frame or sync is late at each of the first places. */
+static void a_small_settled_cluster_is_clean(void **state) {
+    (void)state;
+    static const uint64_t SEEDS[] = {1, 2}; /* three replicas; two */
+    for (size_t i = 0; i < 2; i++) {
+        struct exhaustive_options options = {
+            .subject = &CLUSTER_SUBJECT, .seed = SEEDS[i], .decisions = 30, .deviations = 1};
+        struct exhaustive_result result;
+        exhaustive_run(&options, &result);
+        if (result.violation != NULL) {
+            char text[100];
+            exhaustive_print(&result.choices, text, sizeof(text));
+            fail_msg("seed %d, choices %s: %s", (int)SEEDS[i], text, result.violation);
+        }
+        assert_true(result.is_complete);
+        assert_true(result.distinct_count > 100);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_takes_two_deviations_is_found_with_two),
@@ -222,6 +241,7 @@ int main(void) {
         cmocka_unit_test(lists_of_choices_are_read_strictly),
         cmocka_unit_test(a_small_config_group_is_clean),
         cmocka_unit_test(founding_a_small_cluster_is_clean),
+        cmocka_unit_test(a_small_settled_cluster_is_clean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
