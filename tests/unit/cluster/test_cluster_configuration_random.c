@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The configuration beside a naive model of its rules: sets are masks of member numbers, and every
  * rule is written down once more, as it is told in configuration.h. Entries are drawn, possible and
- * senseless ones; after each the outcome and the whole state must be equal. Two copies follow: one
- * late, from the same entries, one from snapshots. */
+ * senseless ones; after each the outcome and the whole state must be equal, and whoever may go, as
+ * departures.h judges, must be whom the rules let go. Two copies follow: one late, from the same
+ * entries, one from snapshots. */
 #include "unit/cluster/golden.h"
 
 #include "base/random.h"
 #include "cluster/configuration.h"
+#include "unit/cluster/departure_rules.h"
 #include "unit/cluster/seed_range.h"
 
 enum { NODES = 6, MEMBERS_MAX = 5, PARTITIONS_MAX = 3, STEPS = 120, NUMBERS = 64 };
@@ -43,6 +45,7 @@ static struct test {
     struct model model;
     struct config_entry history[STEPS + 1];
     uint64_t outcomes[CONFIG_ENTRY_TYPE_END][CONFIG_UNKNOWN_MEMBER + 1];
+    uint64_t departing, empty, pausing, safe, unsafe; /* judgements */
 } test;
 
 static uint64_t draw(uint64_t bound) {
@@ -607,6 +610,35 @@ static void compare_copies(uint64_t index) {
             index, "copies of one index differ");
 }
 
+/* Some of the members and of the nodes that are none. */
+static struct raft_configuration draw_core(void) {
+    struct raft_configuration core = {0};
+    for (uint64_t node = 1; node <= NODES; node++) {
+        bool is_member = number_of_node(&test.model, node) != 0;
+        if (chance(is_member ? 85 : 25))
+            core.members[core.count++] =
+                (struct raft_member){.id = {{node, 0}}, .is_voter = chance(70)};
+    }
+    return core;
+}
+
+/* Who may go, and whether anybody may be lost. */
+static void judge(uint64_t index) {
+    const struct configuration *c = test.real;
+    const struct raft_configuration core = draw_core();
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        const char *difference = rules_differ(c, &c->members[i]);
+        require(difference == NULL, index, difference);
+        test.departing += c->members[i].state == MEMBER_DRAINING;
+        test.empty += departure_is_empty(c, &c->members[i]);
+        test.pausing += departure_may_pause(c, &c->members[i]);
+    }
+    bool is_safe = cluster_is_safe(c, &core);
+    require(is_safe == rules_safe(c, &core), index, "whether any member may be lost");
+    test.safe += is_safe;
+    test.unsafe += !is_safe;
+}
+
 static void step(uint64_t index) {
     struct config_entry entry = test.history[index] = draw_entry();
     enum config_outcome said = configuration_check(test.real, &entry);
@@ -623,6 +655,7 @@ static void step(uint64_t index) {
     if (difference != NULL)
         print_message("after %s\n", config_entry_name(entry.type));
     require(difference == NULL, index, difference);
+    judge(index);
     if (chance(5))
         compare_copies(index);
 }
@@ -632,6 +665,7 @@ static void the_configuration_does_what_its_rules_say(void **state) {
     struct seed_range seeds = seed_range(2000);
     for (uint64_t i = 0; i < seeds.count; i++) {
         begin(seeds.first + i);
+        judge(0);
         for (uint64_t index = 1; index <= STEPS && test.model.last_number < NUMBERS - 2; index++)
             step(index);
         compare_copies(test.real->index);
@@ -645,6 +679,12 @@ static void the_configuration_does_what_its_rules_say(void **state) {
                       (unsigned long long)of[4], (unsigned long long)of[5]);
         assert_true(of[CONFIG_APPLIED] >= seeds.count / 10);
     }
+    print_message("of %llu departing %llu empty, %llu may pause; safe %llu, not %llu\n",
+                  (unsigned long long)test.departing, (unsigned long long)test.empty,
+                  (unsigned long long)test.pausing, (unsigned long long)test.safe,
+                  (unsigned long long)test.unsafe);
+    assert_true(test.empty >= seeds.count / 10 && test.pausing >= seeds.count / 10);
+    assert_true(test.safe >= seeds.count / 10);
 }
 
 int main(void) {
