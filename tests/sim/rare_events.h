@@ -34,8 +34,8 @@
     ROW(TERM_CHANGE_IN_MIGRATION, "a term changed while a copy was under way", "cluster", 100)     \
     ROW(RESET_WITH_OLD_SET_ALIVE, "RESET while a member of the old in-sync set lives", "cluster",  \
         100)                                                                                       \
-    ROW(ANSWER_BY_OLD_SETTINGS, "an answer by settings that were changed since", "cluster", 20)    \
-    ROW(ANSWER_BY_ENDED_ISR, "an answer by policy isr, which had ended", "cluster", 20)            \
+    ROW(ANSWER_BY_OLD_SETTINGS, "an answer by settings that were changed since", "cluster", 2000)  \
+    ROW(ANSWER_BY_ENDED_ISR, "an answer by policy isr, which had ended", "cluster", 500)           \
     ROW(CLOCK_JUMP_WITH_LOCKS, "a wall clock jumped while locks were held", "cluster", 100)        \
     ROW(DEAD_FOUNDER, "a founder died before the cluster was formed", "cluster", 100)              \
     ROW(EARLY_LOST, "mode async: a failover lost what was answered", "cluster", 100)

@@ -2,6 +2,7 @@
 /* Five whole members with clients that use keys of all partitions; a smaller world has one. */
 #include "sim/subject_cluster.h"
 
+#include "sim/cluster_changes.h"
 #include "sim/cluster_departures.h"
 #include "sim/cluster_founding_faults.h"
 #include "sim/cluster_protocol.h"
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 
 enum { MACHINES = 5, REGISTER_CLIENTS = 6, LOCK_CLIENTS = 3, SCRIPT_PARTITIONS = 4 };
-enum { OPERATOR_US = 500000, SETTINGS_MASK = 15 };
+enum { OPERATOR_US = 500000 };
 
 struct cluster_subject {
     struct sim_world *world;
@@ -21,6 +22,7 @@ struct cluster_subject {
     struct lock_clients locks;
     struct cluster_founding_faults founding_faults;
     struct cluster_departures departures;
+    struct cluster_changes changes;
     bool has_founding_faults;
     uint64_t seed;
     uint32_t resets_seen[CLUSTER_SIM_PARTITIONS_MAX];  /* before this round */
@@ -254,6 +256,7 @@ static void attach(void *context, struct sim_world *world) {
     look_after(s, 0);
     cluster_oracle_attach(s->oracle, world);
     cluster_departures_init(&s->departures, world);
+    cluster_changes_init(&s->changes, world, s->oracle, s->settings.partition_count);
     if (s->has_founding_faults)
         cluster_founding_faults_begin(&s->founding_faults, world, s->seed);
     uint32_t count = world->options.client_count;
@@ -316,10 +319,8 @@ static void operate(void *context, uint64_t draw) {
                 &stray);
         return;
     }
-    if ((draw & SETTINGS_MASK) == 1 && newest != NULL) {
-        const struct config_entry entry = {.type = CONFIG_SETTINGS,
-                                           .settings = cluster_settings_draw(draw >> 8, newest)};
-        propose(s, (uint32_t)(draw >> 52) % s->world->options.machine_count, &entry);
+    if ((draw & 3) == 1 && newest != NULL) {
+        cluster_changes_draw(&s->changes, draw >> 8);
         return;
     }
     const struct partition_config *config = cluster_oracle_partition(s->oracle, partition);
@@ -338,6 +339,7 @@ static void begin_calm(void *context) {
     struct cluster_subject *s = context;
     s->clients.answered = 0;
     cluster_departures_end(&s->departures);
+    cluster_changes_end(&s->changes);
     if (s->has_founding_faults)
         cluster_founding_faults_end(&s->founding_faults);
 }
