@@ -12,7 +12,8 @@
  * - a write is answered DONE when it is committed and enough are in sync; one answered MOVED is
  *   never kept
  * - EXPAND names who has everything; a hand-off is proposed when everything is committed, and
- *   nothing is served until its outcome is known; one whose data is not complete leaves */
+ *   nothing is served until its outcome is known; one whose data is not complete leaves
+ * - the same records are not sent over and over to one that shows no progress */
 #ifndef LARDER_TESTS_UNIT_CLUSTER_REPLICA_RULES_H
 #define LARDER_TESTS_UNIT_CLUSTER_REPLICA_RULES_H
 
@@ -449,11 +450,59 @@ static void rules_begin_process(uint32_t n) {
         m->witness.gave_until_us[k] = INT64_MIN;
 }
 
+/* ---- what is sent in vain ---- */
+
+enum { ATTEMPTS_MAX = 4 }; /* late refusals of other messages ask for them, too */
+
+/* What a machine sends to another, and how far that one is as far as it was told. */
+static struct attempts {
+    uint64_t term, incarnation, from; /* records behind this position */
+    uint64_t commit, durable;
+    int64_t since_us;
+    uint32_t count;
+} attempts[MACHINES_MAX][MACHINES_MAX];
+
+static void attempts_begin(void) {
+    memset(attempts, 0, sizeof(attempts));
+}
+
+static void note_room(uint32_t n, const struct replica_message *m) {
+    struct attempts *a = &attempts[n][m->from - 1];
+    if (m->type != REPLICA_ACK || (m->commit <= a->commit && m->durable <= a->durable))
+        return;
+    a->commit = m->commit > a->commit ? m->commit : a->commit;
+    a->durable = m->durable > a->durable ? m->durable : a->durable;
+    a->count = 0;
+}
+
+static void check_attempts(uint32_t n) {
+    const struct partition_replica *r = world.machines[n].replica;
+    for (uint32_t i = 0; i < world.out.message_count; i++) {
+        const struct replica_message *m = &world.out.messages[i];
+        struct attempts *a = &attempts[n][m->to - 1];
+        if (m->type != REPLICA_RECORDS || m->record_count == 0)
+            continue;
+        if (a->term != m->term || a->incarnation != m->to_incarnation)
+            *a = (struct attempts){.term = m->term, .incarnation = m->to_incarnation};
+        if (a->from != m->position.sequence ||
+            local_us(n) - a->since_us >= r->options.resend_after_us) {
+            a->from = m->position.sequence;
+            a->since_us = local_us(n);
+            a->count = 0;
+        }
+        if (++a->count > ATTEMPTS_MAX)
+            violate(n, "the same records are sent over and over");
+    }
+}
+
 static void rules_after_step(uint32_t n, const struct replica_input *input) {
     if (input->type == REPLICA_VIEW)
         take_view(n);
     if (input->type == REPLICA_MESSAGE)
         note_completeness(n, input->message);
+    if (input->type == REPLICA_MESSAGE)
+        note_room(n, input->message);
+    check_attempts(n);
     check_proposal(n);
     check_commit(n);
     check_acknowledged(n);

@@ -296,6 +296,7 @@ static void begin(uint64_t seed) {
     lost_index = 0;
     draw_world();
     oracle_begin();
+    attempts_begin();
     found_cluster();
     for (uint32_t n = 0; n < world.machine_count; n++) {
         draw_machine(n);
