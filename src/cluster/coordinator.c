@@ -114,12 +114,19 @@ static bool is_to_go_down(const struct cluster_member *m, const struct member *m
                           uint32_t others) {
     if (member->state == MEMBER_DOWN || member->number == m->number)
         return false;
-    if (is_replaced(m->configuration, member) || coordinator_finds_deaf(m, member->number) ||
-        coordinator_has_departed(m, member))
-        return true;
-    return failure_detector_confirms(m->detector, member->number,
+    return is_replaced(m->configuration, member) || coordinator_finds_deaf(m, member->number) ||
+           failure_detector_confirms(m->detector, member->number,
                                      coordinator_count_reports(m, member->number), others,
                                      m->now_us);
+}
+
+/* One at a time: without this one the next may be needed. */
+static bool is_let_go(const struct cluster_member *m, const struct member *member, bool *is_first) {
+    if (!*is_first || member->state == MEMBER_DOWN || member->number == m->number ||
+        !coordinator_has_departed(m, member))
+        return false;
+    *is_first = false;
+    return true;
 }
 
 static bool is_to_be_removed(const struct cluster_member *m, const struct member *member) {
@@ -143,11 +150,12 @@ static bool review_members(struct cluster_member *m) {
     uint32_t living = count_living(c);
     uint32_t others = living > 2 ? living - 2 : 0;
     uint32_t touched = 0;
+    bool is_first = true;
     for (uint32_t i = 0; i < c->member_count; i++) {
         const struct member *member = &c->members[i];
         struct config_entry entry = {
             .member = {.number = member->number, .incarnation = member->incarnation}};
-        if (is_to_go_down(m, member, others))
+        if (is_to_go_down(m, member, others) || is_let_go(m, member, &is_first))
             entry.type = CONFIG_DOWN;
         else if (is_to_be_removed(m, member))
             entry.type = CONFIG_REMOVE;

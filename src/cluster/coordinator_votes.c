@@ -50,18 +50,36 @@ static bool is_vote_replaceable(const struct cluster_member *m) {
     return is_anybody || voters > wanted_voters(m);
 }
 
-/* Whether the voters that live are a majority without it. */
-static bool is_majority_without(const struct cluster_member *m, const struct member *member) {
+struct votes {
+    uint32_t all, living;
+};
+
+/* Of the voters other than this member. */
+static struct votes count_other_votes(const struct cluster_member *m, const struct member *member) {
     const struct raft_configuration *core = raft_get_configuration(m->raft);
-    uint32_t voters = 0, living = 0;
+    struct votes votes = {0};
     for (uint32_t i = 0; i < core->count; i++) {
         const struct member *other = configuration_find_node(m->configuration, core->members[i].id);
-        voters += core->members[i].is_voter;
-        living += core->members[i].is_voter && other != NULL && other != member &&
-                  other->state != MEMBER_DOWN &&
-                  !failure_detector_suspects(m->detector, other->number, m->now_us);
+        if (!core->members[i].is_voter || raft_id_equal(core->members[i].id, member->node))
+            continue;
+        votes.all++;
+        votes.living += other != NULL && other->state != MEMBER_DOWN &&
+                        !failure_detector_suspects(m->detector, other->number, m->now_us);
     }
-    return living > voters / 2;
+    return votes;
+}
+
+/* Whether the voters that live are a majority without this voter. */
+static bool is_majority_without(const struct cluster_member *m, const struct member *member) {
+    struct votes others = count_other_votes(m, member);
+    return others.living > (others.all + 1) / 2;
+}
+
+/* Its vote may be taken: the others can decide that, and go on without. Those of the dead are taken
+ * first. */
+static bool is_vote_free(const struct cluster_member *m, const struct member *member) {
+    struct votes others = count_other_votes(m, member);
+    return !is_core_voter(m, member->node) || others.living > others.all / 2;
 }
 
 /* Nothing is left to be given up. Who leaves by force does not wait for another voter, and nobody
@@ -108,11 +126,13 @@ static bool may_take_over(const struct cluster_member *m, const struct member *m
            failure_detector_may_lead(m->detector, member->number, m->now_us);
 }
 
-/* The oldest that could; NULL: nobody. */
+/* The oldest that could, of those whom the core knows already; NULL: nobody. */
 static const struct member *find_successor(const struct cluster_member *m, bool is_voter) {
     const struct configuration *c = m->configuration;
+    const struct raft_configuration *core = raft_get_configuration(m->raft);
     for (uint32_t i = 0; i < c->member_count; i++)
-        if (may_take_over(m, &c->members[i]) && is_core_voter(m, c->members[i].node) == is_voter)
+        if (may_take_over(m, &c->members[i]) && core_has(core, c->members[i].node) &&
+            is_core_voter(m, c->members[i].node) == is_voter)
             return &c->members[i];
     return NULL;
 }
@@ -144,7 +164,8 @@ static void review_core(struct cluster_member *m) {
         return;
     for (uint32_t i = 0; i < core.count; i++) {
         const struct member *member = configuration_find_node(c, core.members[i].id);
-        bool is_gone = member == NULL || member->state == MEMBER_DOWN || has_only_a_vote(m, member);
+        bool is_gone = member == NULL || member->state == MEMBER_DOWN ||
+                       (has_only_a_vote(m, member) && is_vote_free(m, member));
         set_dead(m, core.members[i].id, is_gone);
         if (member == NULL && !core.members[i].is_voter)
             change_core(m, RAFT_REMOVE, core.members[i].id);

@@ -296,7 +296,8 @@ static const struct observed_peer *find_observed(const struct failure_detector *
     return NULL;
 }
 
-/* One that is down is watched as nobody: when it joins again, its silence counts from then on. */
+/* One that is down is watched as nobody: when it joins again, its silence counts from then on. So
+ * are all while this process has no number, as nobody speaks to it. */
 static void set_detector(struct cluster_member *m) {
     struct failure_detector *d = m->detector;
     for (uint32_t i = d->peer_count; i > 0; i--)
@@ -306,8 +307,9 @@ static void set_detector(struct cluster_member *m) {
         const struct member_peer *peer = &m->peers[i];
         const struct observed_peer *observed = find_observed(d, peer->number);
         const struct member *member = configuration_find_member(m->configuration, peer->number);
-        bool is_down = member != NULL && member->state == MEMBER_DOWN;
-        uint64_t incarnation = is_down ? 0 : peer->incarnation;
+        bool is_silent =
+            m->number == CLUSTER_NOBODY || (member != NULL && member->state == MEMBER_DOWN);
+        uint64_t incarnation = is_silent ? 0 : peer->incarnation;
         if (observed == NULL || observed->incarnation != incarnation)
             (void)failure_detector_watch(d, peer->number, incarnation, m->now_us);
     }

@@ -195,9 +195,8 @@ static void the_only_voter_is_replaced_before_it_leaves(void **state) {
 
 /* Of three voters one is dead: without another one the third could decide nothing. */
 static void nobody_goes_without_whom_there_is_no_majority(void **state) {
-    static const enum member_departure WAYS[] = {DEPARTURE_LEAVE, DEPARTURE_FORCED,
-                                                 DEPARTURE_RESTART};
-    for (uint32_t way = 0; way < 3; way++) {
+    static const enum member_departure WAYS[] = {DEPARTURE_LEAVE, DEPARTURE_RESTART};
+    for (uint32_t way = 0; way < 2; way++) {
         begin_with_partitions(state);
         are_durable = true;
         found(3);
@@ -210,6 +209,71 @@ static void nobody_goes_without_whom_there_is_no_majority(void **state) {
         assert_false(member_may_leave(places[leaving].member));
         end(state);
     }
+}
+
+/* By force it goes when the dead one has no vote any more: two of three decide that. */
+static void the_votes_of_the_dead_are_taken_first(void **state) {
+    (void)state;
+    are_durable = true;
+    found(3);
+    uint32_t dead = coordinator() == 2 ? 1 : 2, leaving = 3 - coordinator() - dead;
+    stop(dead);
+    run(2000);
+    drain(leaving, DEPARTURE_FORCED);
+    run_until_it_may_leave(leaving);
+    stop(leaving);
+    run(3000);
+    say("one decides");
+    golden_expect(&golden, "one decides\n"
+                           "  2 down, leads none, holds 0\n"
+                           "  3 active, leads some, holds 8, votes\n");
+}
+
+/* Whom it makes a voter must be known to the core: one that joined later is, a moment after. */
+static void the_only_member_leaves_when_another_has_joined(void **state) {
+    (void)state;
+    found(1);
+    drain(0, DEPARTURE_FORCED);
+    run(1000);
+    assert_int_equal(start(1, 1, 0), LARDER_OK);
+    run_until_it_may_leave(0);
+    run(200);
+    assert_int_equal(coordinator(), 1);
+}
+
+/* Either could go, but the other then could not. */
+static void of_two_that_could_restart_one_goes(void **state) {
+    (void)state;
+    are_durable = true;
+    settings.replica_count = 3;
+    found(3);
+    run(8000);
+    assert_int_equal(coordinator(), 0);
+    drain(1, DEPARTURE_RESTART);
+    drain(2, DEPARTURE_RESTART);
+    run(3000);
+    assert_true(member_may_leave(places[1].member) != member_may_leave(places[2].member));
+}
+
+/* It was spoken to by nobody: that is no silence of theirs. */
+static void who_comes_back_accuses_nobody(void **state) {
+    (void)state;
+    are_durable = true;
+    settings.voter_count = 1;
+    found(4);
+    run(8000);
+    drain(1, DEPARTURE_RESTART);
+    run_until_it_may_leave(1);
+    run(3000);
+    drain(1, DEPARTURE_NONE);
+    drain(0, DEPARTURE_RESTART);
+    for (uint32_t i = 0; i < 150; i++) {
+        run(10);
+        for (uint32_t number = 3; number <= 4; number++)
+            assert_int_equal(configuration_find_member(configuration_at(1), number)->state,
+                             MEMBER_ACTIVE);
+    }
+    assert_int_equal(coordinator(), 1);
 }
 
 /* A member that has the last data of a lost partition stays for it, unless it is forced. */
@@ -461,6 +525,10 @@ int main(void) {
         TEST(the_coordinator_hands_leadership_over_and_leaves),
         TEST(the_only_voter_is_replaced_before_it_leaves),
         TEST(nobody_goes_without_whom_there_is_no_majority),
+        TEST(the_votes_of_the_dead_are_taken_first),
+        TEST(the_only_member_leaves_when_another_has_joined),
+        TEST(of_two_that_could_restart_one_goes),
+        TEST(who_comes_back_accuses_nobody),
         TEST(a_source_stays_until_its_data_is_taken),
         TEST(a_member_that_restarts_keeps_its_place),
         TEST(the_place_of_one_that_does_not_come_back_is_given_away),
