@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Values that the whole cluster talks about: members, partitions and their replicas.
  *
- * A node id (128 random bits) names a node; each start of its process has a larger incarnation. When
- * a node joins, the config group gives it a member number, which grows with every join of a new
- * node id and is never used again: it is the order of joining and what sets of replicas hold. */
+ * A node id (128 random bits) names a node; each start of its process has a larger incarnation.
+ * When a node joins, the config group gives it a member number, which grows with every join of a
+ * new node id and is never used again: it is the order of joining and what sets of replicas hold.
+ */
 #ifndef LARDER_CLUSTER_TYPES_H
 #define LARDER_CLUSTER_TYPES_H
 
