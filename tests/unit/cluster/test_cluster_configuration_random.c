@@ -474,9 +474,10 @@ static struct member draw_join(void) {
     uint64_t node = draw(20) == 0 ? 0 : 1 + draw(NODES);
     unsigned number = number_of_node(&test.model, node);
     uint64_t known = test.model.members[number].incarnation;
+    uint64_t late = known > 0 && chance(10) ? 1 : 0; /* of the process before it */
     return (struct member){.state = MEMBER_ACTIVE,
                            .node = {{node, 0}},
-                           .incarnation = draw(20) == 0 ? 0 : known + draw(3),
+                           .incarnation = draw(20) == 0 ? 0 : known + draw(3) - late,
                            .weight = (uint32_t)draw(3)};
 }
 
