@@ -36,6 +36,7 @@ static struct test {
     int64_t burdened_us;          /* since when somebody leads who departs and could hand over */
     int64_t unhealthy_us;         /* since when; INT64_MAX: it is healthy */
     int64_t unrest_us[TICKS_KEPT];
+    int64_t changed_us;         /* members were others the tick before */
     int64_t due_us[PARTITIONS]; /* the last tick at which the target had to change */
     uint64_t tick;
     uint64_t drains, let_go, voters_gone, faults, balanced, hand_offs;
@@ -212,6 +213,19 @@ static void check_departures(const struct configuration *c, const struct raft_co
     }
 }
 
+/* Who is taken out of an in-sync set, and lives, can be done without. */
+static void check_enough(const struct configuration *c, uint32_t p) {
+    const struct partition_config *was = &test.before->partitions[p], *is = &c->partitions[p];
+    uint64_t out = rules_mask(&was->in_sync) & ~rules_mask(&is->in_sync);
+    if (is->epoch != was->epoch + 1 || now_us - test.changed_us <= SLACK_TICKS * TICK_US)
+        return;
+    for (uint8_t i = 0; i < was->in_sync.count; i++) {
+        uint32_t number = was->in_sync.members[i];
+        require((out & rules_bit(number)) == 0 || rules_leave_enough(test.before, was, number),
+                "a partition is left with fewer replicas than it could have", p);
+    }
+}
+
 static void check_partitions(const struct configuration *c) {
     int64_t unrest_us = test.unrest_us[(test.tick - SLACK_TICKS) % TICKS_KEPT];
     for (uint32_t p = 0; p < PARTITIONS; p++) {
@@ -219,6 +233,7 @@ static void check_partitions(const struct configuration *c) {
         require(is->state != PARTITION_LOST || was->state == PARTITION_LOST ||
                     now_us - test.fault_us < 5 * SECOND_US,
                 "a partition was lost though nobody failed", p);
+        check_enough(c, p);
         if (is_due(test.before, &was->target) || is_due(c, &was->target))
             test.due_us[p] = now_us;
         if (rules_mask(&was->target) == rules_mask(&is->target) ||
@@ -270,8 +285,10 @@ static void tick(void) {
     const struct configuration *c = leader == MEMBERS ? test.before : configuration_at(leader);
     if (c->index < test.before->index)
         c = test.before;
-    if (!has_same_members(test.before, c))
+    if (!has_same_members(test.before, c)) {
+        test.changed_us = now_us;
         tell_all(c, leader);
+    }
     if (leader != MEMBERS) {
         note_spares(c, core_of(leader));
         check_leader(c, leader);
@@ -451,7 +468,7 @@ static void begin_world(uint64_t seed) {
                      LARDER_OK);
     keep(configuration_at(coordinator()));
     test.fault_us = NEVER_US;
-    test.burdened_us = now_us;
+    test.burdened_us = test.changed_us = now_us;
     test.unhealthy_us = INT64_MAX;
     test.tick = TICKS_KEPT;
     for (uint32_t i = 0; i < TICKS_KEPT; i++)
@@ -486,7 +503,7 @@ static void nobody_goes_who_is_needed(void **state) {
         (unsigned long long)test.drains, (unsigned long long)test.let_go,
         (unsigned long long)test.voters_gone, (unsigned long long)faults,
         (unsigned long long)test.balanced, (unsigned long long)test.hand_offs);
-    assert_true(test.let_go >= seeds.count && test.balanced >= seeds.count / 4);
+    assert_true(test.let_go >= seeds.count / 2 && test.balanced >= seeds.count / 4);
     assert_true(faults >= seeds.count / 10);
 }
 
