@@ -57,12 +57,21 @@ static void add_learners(void) {
         }
 }
 
+static void lose_all_from(uint32_t member) {
+    for (size_t i = world.queued; i-- > 0;)
+        if (world.queue[i].from == member)
+            world_lose_at(i);
+}
+
+/* What the primary sent last may be lost with it. */
 static void fail_over(void) {
     const struct partition_config *p = &world.group->partitions[0];
     uint32_t next = p->in_sync.members[draw(p->in_sync.count)];
     if (next == p->primary)
         return;
     group_chaos.failovers++;
+    if (chance(700))
+        lose_all_from(p->primary);
     change(CONFIG_ELECT, next);
 }
 

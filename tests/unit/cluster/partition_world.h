@@ -46,7 +46,8 @@ struct world {
     int64_t now_ms;
     int64_t park_ms; /* of deadlines */
     bool is_quiet, shows_messages;
-    uint32_t pressure; /* that members are told of the others */
+    uint32_t pressure;         /* that members are told of the others */
+    enum write_mode lock_mode; /* lock requests ask for */
     struct partition_output out;
     /* of the newest reply */
     uint64_t reply_context;
@@ -356,6 +357,7 @@ __attribute__((unused)) static void world_lock(uint32_t n, uint64_t context,
     struct partition_request request = {.kind = PARTITION_LOCK_REQUEST,
                                         .context = context,
                                         .deadline_us = (world.now_ms + 2000) * 1000,
+                                        .write_mode = world.lock_mode,
                                         .lock = &lock};
     world.answer = 0;
     assert_int_equal(

@@ -10,7 +10,8 @@
  *   and never once a newer term is open; it sees what is committed, and everything that was
  *   answered before it
  * - a write is answered DONE when it is committed and enough are in sync; one answered MOVED is
- *   never kept
+ *   never kept. One that need not wait for that is answered under a lease, as a read, with enough
+ * in sync, when the primary's own disk has it where that is promised
  * - EXPAND names who has everything; a hand-off is proposed when everything is committed, and
  *   nothing is served until its outcome is known; one whose data is not complete leaves
  * - the same records are not sent over and over to one that shows no progress */
@@ -22,7 +23,7 @@
 enum { REQUESTS_MAX = 4096, TERMS_MAX = ENTRIES_MAX + 2 };
 
 struct request {
-    bool is_read, is_moved, is_answered;
+    bool is_read, is_early, is_moved, is_answered;
     uint64_t generation; /* term of the last RESET when it came */
     uint64_t term, sequence, sequence_term;
     uint64_t floor; /* a read: what was answered before */
@@ -38,8 +39,10 @@ static struct oracle {
     uint32_t request_count;
     struct request requests[REQUESTS_MAX];
     /* over all seeds */
-    uint64_t commits, writes, reads, opened, moved, resets, expansions, hand_offs, restores;
+    uint64_t commits, writes, reads, early, opened, moved, resets, expansions, hand_offs, restores;
 } oracle;
+
+static unsigned rules_early; /* per mille of the requests are WRITES_EXECUTED */
 
 static void oracle_begin(void) {
     oracle.length = oracle.acknowledged = oracle.newest_open = 0;
@@ -349,6 +352,33 @@ static void check_word(uint32_t n) {
 
 /* ---- replies ---- */
 
+static bool is_known_committed(const struct request *request) {
+    return request->sequence <= oracle.length &&
+           oracle.log[request->sequence].term == request->sequence_term;
+}
+
+/* What is told before it is committed is in the log of the primary, as durable as promised. */
+static void check_own(uint32_t n, const struct request *request) {
+    const struct partition_replica *r = world.machines[n].replica;
+    if (!log_has(r, request->sequence, request->sequence_term))
+        violate(n, "an early answer tells of what its primary lacks");
+    if (world.is_durable && !disk_has(n, request->sequence, request->sequence_term))
+        violate(n, "an early answer tells of what is not on the disk of its primary");
+}
+
+/* A write is answered before it is committed only by one that could answer reads. */
+static void check_early(uint32_t n, const struct request *request) {
+    const struct partition_replica *r = world.machines[n].replica;
+    oracle.early++;
+    if (!is_primary(r) || r->view.term != request->term || is_handing_off(n))
+        violate(n, "an early answer by one that does not serve");
+    if (oracle.newest_open > request->term)
+        violate(n, "an early answer while a newer term is open");
+    if (!is_covered(n))
+        violate(n, "an early answer without a lease");
+    check_own(n, request);
+}
+
 static void check_read(uint32_t n, const struct request *request) {
     const struct partition_replica *r = world.machines[n].replica;
     oracle.reads++;
@@ -362,8 +392,11 @@ static void check_read(uint32_t n, const struct request *request) {
         return;
     if (request->sequence < request->floor)
         violate(n, "a read misses a write that was answered before");
-    if (request->sequence > oracle.length ||
-        oracle.log[request->sequence].term != request->sequence_term)
+    if (is_known_committed(request))
+        return;
+    if (request->is_early)
+        check_own(n, request);
+    else
         violate(n, "a read saw what is not committed");
 }
 
@@ -377,7 +410,13 @@ static void check_done(uint32_t n, uint32_t id) {
         violate(n, "a write was answered without the coordinator");
     if (request->generation != group_partition()->reset_term)
         return;
-    if (request->sequence > oracle.length || oracle.log[request->sequence].value != id)
+    bool is_committed =
+        request->sequence <= oracle.length && oracle.log[request->sequence].value == id;
+    if (!is_committed && request->is_early) {
+        check_early(n, request);
+        return;
+    }
+    if (!is_committed)
         violate(n, "a write was answered that is not committed");
     if (request->sequence > oracle.acknowledged)
         oracle.acknowledged = request->sequence;
@@ -413,16 +452,20 @@ static uint32_t ask(uint32_t n, bool is_read) {
         return 0;
     oracle.request_count++;
     uint64_t at = r->log.last + !is_read;
-    oracle.requests[id] = (struct request){.is_read = is_read,
-                                           .generation = r->view.reset_term,
-                                           .term = r->view.term,
-                                           .sequence = at,
-                                           .sequence_term = replica_log_term(&r->log, r->log.last),
-                                           .floor = oracle.acknowledged};
+    bool is_early = chance(rules_early);
+    oracle.requests[id] = (struct request){
+        .is_read = is_read,
+        .is_early = is_early,
+        .generation = r->view.reset_term,
+        .term = r->view.term,
+        .sequence = at,
+        .sequence_term = is_read ? replica_log_term(&r->log, r->log.last) : r->view.term,
+        .floor = oracle.acknowledged};
     struct replica_input input = {
         .type = is_read ? REPLICA_READ : REPLICA_WRITE,
         .request = {.context = id,
                     .payload = slice_of(&id, sizeof(id)),
+                    .is_early = is_early,
                     .deadline_us = local_us(n) + 2 * world.lease_us +
                                    (int64_t)draw(4 * (uint64_t)world.lease_us)}};
     return step(n, input) == LARDER_OK ? id : 0;

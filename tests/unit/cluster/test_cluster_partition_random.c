@@ -3,12 +3,13 @@
  * primaries are deposed or hand off, members see configurations late and fall out of the in-sync
  * set, and memory is short now and then. What a request answers is one more than the one before it,
  * or an error that changed nothing, and the same however often it is sent and to whom. Others take
- * turns with a lock: tokens grow from one turn to the next. */
+ * turns with a lock: tokens grow from one turn to the next, and while one holds it nobody else is
+ * granted it, though most ask to be answered before that is committed. */
 #include "unit/cluster/partition_chaos.h"
 
-#include "support/test_seed.h"
+#include "unit/cluster/seed_range.h"
 
-enum { CLIENTS = 4, HOLDERS = 3, CONTEXTS = 1 << 15, NUMBERS = 1 << 12 };
+enum { CLIENTS = 4, HOLDERS = 3, CONTEXTS = 1 << 15, HOLD_MS = 300, NUMBERS = 1 << 12 };
 
 struct client {
     uint64_t number; /* of the open request */
@@ -23,7 +24,8 @@ struct holder {
     uint64_t token;  /* held, to be released */
     uint64_t last;   /* the newest that it was granted */
     uint64_t seen;   /* the newest token known anywhere when the request was first sent */
-    int64_t sent_ms;
+    int64_t sent_ms, first_ms;
+    int64_t held_until_ms; /* as far as it knows */
     uint32_t primary;
 };
 
@@ -54,11 +56,15 @@ static void take_lock_reply(const struct partition_reply *reply) {
     }
     h->number++;
     h->sent_ms = 0;
+    h->held_until_ms = 0;
     if (reply->lock_answer != LOCK_GRANTED) {
         h->token = 0;
         return;
     }
     assert_true(reply->token > h->seen || (reply->token == h->seen && h->seen == h->last));
+    h->held_until_ms = lock_lost_at_us(h->first_ms * 1000, HOLD_MS) / 1000;
+    for (uint32_t i = 0; h->held_until_ms > world.now_ms && i < HOLDERS; i++)
+        assert_true(chaos.holders[i].held_until_ms <= world.now_ms || &chaos.holders[i] == h);
     h->token = h->last = reply->token;
     chaos.newest_token = reply->token > chaos.newest_token ? reply->token : chaos.newest_token;
     chaos.turns++;
@@ -100,16 +106,21 @@ static void turn_lock(uint32_t n) {
     struct holder *h = &chaos.holders[n];
     if (chaos.context + 1 == CONTEXTS || (h->sent_ms != 0 && world.now_ms - h->sent_ms < 400))
         return;
-    if (h->sent_ms == 0)
+    if (h->sent_ms == 0) {
         h->seen = chaos.newest_token;
+        h->first_ms = world.now_ms;
+    }
     h->sent_ms = world.now_ms;
     uint64_t context = ++chaos.context;
     chaos.numbers[context] = h->number;
     chaos.askers[context] = n;
     chaos.is_lock[context] = true;
+    if (h->token != 0)
+        h->held_until_ms = 0;
+    world.lock_mode = chance(800) ? WRITES_EXECUTED : WRITES_COMMITTED;
     enum lock_request_type type = h->token == 0 ? LOCK_REQUEST_ACQUIRE : LOCK_REQUEST_RELEASE;
     world_lock(h->primary, context, type, 100 + n, h->number,
-               (struct lock_request){.token = h->token, .hold_ms = 300, .wait_ms = 300});
+               (struct lock_request){.token = h->token, .hold_ms = HOLD_MS, .wait_ms = 300});
 }
 
 static void ask(uint32_t asker) {
@@ -145,8 +156,9 @@ static void write_something(void) {
     if (chaos.context + 1 == CONTEXTS)
         return;
     enum partition_read_mode mode = (enum partition_read_mode)draw(3);
+    enum write_mode writes = chance(500) ? WRITES_EXECUTED : WRITES_COMMITTED;
     world_request(1 + (uint32_t)draw(WORLD_MEMBERS), ++chaos.context, command,
-                  (struct partition_request){.read_mode = mode});
+                  (struct partition_request){.read_mode = mode, .write_mode = writes});
     chaos.stale += world.answer == PARTITION_DONE && world.as_of_us != 0;
 }
 
@@ -214,11 +226,11 @@ static void check_counts(void) {
     }
 }
 
-static void requests_are_applied_once_whatever_happens(void **state) {
-    (void)state;
+static void run(uint64_t seed) {
     struct partition_options options = {.sweep_every_us = 20000, .digest_every_us = 2560000};
     chaos = (struct chaos){0};
-    group_chaos = (struct group_chaos){.random = random_seeded(test_seed("cluster partition"))};
+    print_message("LARDER_TEST_SEED=%llu: ", (unsigned long long)seed);
+    group_chaos = (struct group_chaos){.random = random_seeded(seed)};
     world_begin(&options);
     world.is_quiet = true;
     world.on_reply = take_reply;
@@ -242,13 +254,21 @@ static void requests_are_applied_once_whatever_happens(void **state) {
                 copying_counters(partition_copying(world.members[n].partition))->divergence_total,
                 0);
     }
-    print_message("%u requests, %u retries, %u busy, %u errors, %u results lost, %u failovers, "
+    print_message("%u requests, %u retries, %u busy, %u errors, %u results "
+                  "lost, %u failovers, "
                   "%u hand-offs, %u locks, %u stale reads\n",
                   chaos.done, chaos.retries, chaos.busy, chaos.errors, chaos.lost,
                   group_chaos.failovers, group_chaos.hand_offs, chaos.turns, chaos.stale);
     assert_true(chaos.done > 200 && chaos.retries > 50 && group_chaos.failovers > 5);
     assert_true(chaos.busy > 0 && chaos.turns > 50 && chaos.stale > 20);
     world_end();
+}
+
+static void requests_are_applied_once_whatever_happens(void **state) {
+    (void)state;
+    struct seed_range seeds = seed_range(6);
+    for (uint64_t i = 0; i < seeds.count; i++)
+        run(seeds.first + i);
 }
 
 int main(void) {

@@ -245,6 +245,7 @@ static void draw_world(void) {
                            .view = 100 + (unsigned)draw(700),
                            .give_up = draw_rate(300)};
     unsigned loss = draw_rate(150);
+    rules_early = draw_rate(1000);
     for (uint32_t a = 0; a <= MACHINES_MAX; a++)
         for (uint32_t b = 0; b <= MACHINES_MAX; b++)
             world.links[a][b] = (struct link){.delay_us = delay_us, .loss = loss};
@@ -437,17 +438,19 @@ static void replicas_keep_their_promises(void **state) {
     struct seed_range seeds = seed_range(400);
     for (uint64_t i = 0; i < seeds.count; i++)
         run(seeds.first + i);
-    print_message("%llu commits, %llu writes and %llu reads answered, %llu terms opened, "
-                  "%llu moved, %llu resets, %llu restores, %llu hand-offs, %llu expansions\n",
-                  (unsigned long long)oracle.commits, (unsigned long long)oracle.writes,
-                  (unsigned long long)oracle.reads, (unsigned long long)oracle.opened,
-                  (unsigned long long)oracle.moved, (unsigned long long)oracle.resets,
-                  (unsigned long long)oracle.restores, (unsigned long long)oracle.hand_offs,
-                  (unsigned long long)oracle.expansions);
+    print_message(
+        "%llu commits, %llu writes (%llu early) and %llu reads answered, %llu terms opened, "
+        "%llu moved, %llu resets, %llu restores, %llu hand-offs, %llu expansions\n",
+        (unsigned long long)oracle.commits, (unsigned long long)oracle.writes,
+        (unsigned long long)oracle.early, (unsigned long long)oracle.reads,
+        (unsigned long long)oracle.opened, (unsigned long long)oracle.moved,
+        (unsigned long long)oracle.resets, (unsigned long long)oracle.restores,
+        (unsigned long long)oracle.hand_offs, (unsigned long long)oracle.expansions);
     if (seeds.count < 200)
         return;
     assert_true(oracle.opened > seeds.count && oracle.expansions > seeds.count &&
-                oracle.writes > 10 * seeds.count && oracle.reads > 10 * seeds.count);
+                oracle.writes > 10 * seeds.count && oracle.reads > 10 * seeds.count &&
+                oracle.early > seeds.count);
     assert_true(oracle.moved > seeds.count / 25 && oracle.resets > seeds.count / 20 &&
                 oracle.restores > seeds.count / 10 && oracle.hand_offs > seeds.count / 10);
 }

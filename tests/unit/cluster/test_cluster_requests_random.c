@@ -2,11 +2,14 @@
 /* Requests and time under chance. Clients with sessions write their own keys, one request after the
  * other, and send again what was not answered; copies of what they sent come late, sessions are
  * forgotten for lack of room or because hours pass, wall clocks differ and jump, some requests
- * watch a term, anybody reads in every mode, and in the end the data of one member is damaged.
+ * watch a term or have tokens, some are abandoned, anybody reads in every mode, some all the same
+ * whether it is committed, and in the end the data of one member is damaged.
  *
  * What must hold, from the records that are committed and the answers:
  * - a request is in the log at most once, when it was first sent not long ago, and in the term that
  *   it watches; one that was answered is in it, one whose watch was broken never is
+ * - what was abandoned is never executed; after an answer to a token no older one is taken. Both
+ *   hold whatever write mode such requests ask for
  * - times of records never fall; the time of a primary runs between 5 % slower and faster than
  *   clocks do, and is at most a second ahead of the members' median
  * - of each key a read sees nothing older than what was answered before it was asked, and a key
@@ -22,6 +25,7 @@ enum {
     KEYS = 2 * CLIENTS, /* of each client one that stays, one that expires */
     REQUESTS = 1 << 12,
     READS = 1 << 13,
+    ABANDONS = REQUESTS + READS, /* contexts from here on */
     SEQUENCES = 1 << 13,
     VALUES = 1 << 12,
     ROUNDS = 900,
@@ -38,9 +42,11 @@ struct sent {
     uint64_t session;
     unsigned value, life_ms;
     uint64_t watched_term;
+    uint64_t token, older; /* newest that was answered before it was sent */
     int64_t first_sent_us;
     bool is_committed, is_answered, is_broken;
-    bool is_vain; /* changed nothing */
+    bool is_vain;      /* changed nothing */
+    bool is_abandoned; /* as its client was told, or a record says */
 };
 
 /* How far a key is known to be: value v present is 2v, gone after it 2v + 1. */
@@ -55,6 +61,7 @@ struct watched_key {
 struct read {
     uint32_t key, member;
     enum partition_read_mode mode;
+    bool is_early;
     unsigned floor;
     uint64_t last; /* of the log when it was asked */
 };
@@ -62,13 +69,16 @@ struct read {
 struct client {
     uint64_t session, open; /* request; 0: none */
     int64_t asked_ms;
+    bool is_abandoning;
     uint32_t primary;
 };
 
 static struct test {
     uint64_t seed;
     bool is_short; /* of memory, now and then */
-    bool is_swept; /* often: what has expired goes, buckets are compared */
+    bool is_early; /* requests are WRITES_EXECUTED that wait all the same, and reads */
+    uint64_t answered_token, newest_token; /* of what was answered, of what is committed */
+    bool is_swept;                         /* often: what has expired goes, buckets are compared */
     bool has_led[WORLD_MEMBERS + 1];
     struct client clients[CLIENTS];
     struct watched_key keys[KEYS];
@@ -86,7 +96,7 @@ static struct test {
 
 static struct totals { /* over all seeds */
     unsigned answered, unknown, broken, late, read_values, read_nothing, stale, rounds, jumps,
-        repaired;
+        repaired, abandoned, fenced, early;
 } totals;
 
 static void require(bool is_right, const char *what) {
@@ -105,7 +115,17 @@ static void take_request(const struct replica_record *raw, const struct partitio
     uint64_t at = record->id.number;
     require(at > 0 && at <= test.sent_count, "a record of a request that nobody sent");
     struct sent *s = &test.sent[at];
+    if (record->result.kind == REQUEST_RESULT_ABANDONED) {
+        require(!s->is_committed, "a request was abandoned that was executed");
+        s->is_abandoned = true;
+        return;
+    }
     require(!s->is_committed, "a request was executed twice");
+    require(!s->is_abandoned, "a request was executed that was abandoned");
+    require(s->token == 0 || (s->token >= s->older && s->token >= test.newest_token),
+            "an older token was taken after a newer one");
+    if (s->token != 0)
+        test.newest_token = s->token;
     require(!s->is_broken, "a request was executed whose watch was broken");
     require(s->watched_term == 0 || s->watched_term == raw->term,
             "a request was executed in another term than it watches");
@@ -203,6 +223,11 @@ static void take_read(const struct partition_reply *reply) {
     if (read->key % 2 == 0 && value == 0)
         seen = 0;
     require(seen >= read->floor, "a read sees what is older than an answer before it");
+    if (read->is_early && read->mode != PARTITION_READ_ROUND) {
+        totals.early++;
+        require((unsigned)value <= key->last_value, "a read sees what nobody wrote");
+        return;
+    }
     require(value == 0 || key->is_committed[value], "a read sees what is not committed");
     key->known = seen > key->known ? seen : key->known;
     if (value == 0)
@@ -216,14 +241,17 @@ static void take_read(const struct partition_reply *reply) {
             "a read by a round waited for nobody");
 }
 
-static void take_sent(const struct partition_reply *reply) {
-    struct sent *s = &test.sent[reply->context];
+static void take_sent(uint64_t context, const struct partition_reply *reply) {
+    struct sent *s = &test.sent[context];
     struct client *client = &test.clients[s->client];
-    bool is_open = client->open == reply->context;
+    bool is_open = client->open == context;
     bool is_done = reply->answer == PARTITION_DONE || reply->answer == PARTITION_RESULT_LOST;
+    bool is_fenced = reply->answer == PARTITION_FENCED;
     if (is_done) {
         require(s->is_committed, "a request was answered that is not committed");
         s->is_answered = true;
+        if (s->token > test.answered_token)
+            test.answered_token = s->token;
         unsigned known = 2 * s->value;
         if (!s->is_vain && test.keys[key_of(s)].known < known)
             test.keys[key_of(s)].known = known;
@@ -233,6 +261,8 @@ static void take_sent(const struct partition_reply *reply) {
         s->is_broken = true;
         totals.broken++;
     }
+    totals.fenced += is_fenced;
+    require(!is_fenced || s->token != 0, "a request without a token was fenced");
     if (!is_open)
         return;
     totals.answered += is_done;
@@ -240,20 +270,43 @@ static void take_sent(const struct partition_reply *reply) {
     totals.unknown += is_unknown;
     if (is_unknown)
         client->session = ++test.session_count;
-    if (is_done || is_unknown || s->is_broken)
+    if (is_done || is_unknown || s->is_broken || is_fenced)
         client->open = 0;
     else
         client->primary = 1 + (uint32_t)draw(WORLD_MEMBERS);
 }
 
+/* Done without a result: it was not executed, and never will be. */
+static void take_abandon(uint64_t at, const struct partition_reply *reply) {
+    struct client *client = &test.clients[test.sent[at].client];
+    if (reply->answer != PARTITION_DONE || reply->bytes.size > 0) {
+        take_sent(at, reply);
+        return;
+    }
+    require(!test.sent[at].is_committed, "a request counts as abandoned that was executed");
+    totals.abandoned++;
+    test.sent[at].is_abandoned = true;
+    if (client->open != at)
+        return;
+    client->open = 0;
+    if (chance(500))
+        client->session = ++test.session_count;
+}
+
 static void take_reply(const struct partition_reply *reply) {
-    if (reply->context >= REQUESTS)
+    if (reply->context >= ABANDONS)
+        take_abandon(reply->context - ABANDONS, reply);
+    else if (reply->context >= REQUESTS)
         take_read(reply);
     else
-        take_sent(reply);
+        take_sent(reply->context, reply);
 }
 
 /* ---- clients ---- */
+
+static enum write_mode early_mode(void) {
+    return test.is_early ? WRITES_EXECUTED : WRITES_COMMITTED;
+}
 
 static void send_to(uint32_t member, uint64_t at) {
     const struct sent *s = &test.sent[at];
@@ -267,8 +320,27 @@ static void send_to(uint32_t member, uint64_t at) {
                        s->life_ms);
     else
         (void)snprintf(command, sizeof(command), "DEL nothing:%u", s->client);
+    struct partition_fence fence = {SLICE_LITERAL("lock"), s->token};
     world_request(member, at, command,
-                  (struct partition_request){.id = &id, .watched_term = s->watched_term});
+                  (struct partition_request){.id = &id,
+                                             .watched_term = s->watched_term,
+                                             .write_mode = s->token != 0 ? early_mode() : 0,
+                                             .fences = &fence,
+                                             .fence_count = s->token != 0});
+}
+
+static void abandon(uint32_t member, uint64_t at) {
+    const struct sent *s = &test.sent[at];
+    struct request_id id = {
+        .client = {s->session, 1}, .number = at, .lowest = at, .first_sent_us = s->first_sent_us};
+    struct partition_request request = {.kind = PARTITION_ABANDON,
+                                        .context = ABANDONS + at,
+                                        .id = &id,
+                                        .write_mode = early_mode(),
+                                        .deadline_us = (world.now_ms + 2000) * 1000};
+    assert_int_equal(world_step(member, (struct partition_input){.type = PARTITION_REQUEST,
+                                                                 .request = &request}),
+                     LARDER_OK);
 }
 
 static uint64_t new_request(uint32_t c) {
@@ -283,6 +355,10 @@ static uint64_t new_request(uint32_t c) {
     s->life_ms = 1 + (unsigned)draw(400);
     if (s->kind != REMOVES_NOTHING)
         s->value = ++test.keys[key_of(s)].last_value;
+    if (s->kind != REMOVES_NOTHING && chance(150)) {
+        s->older = test.answered_token;
+        s->token = s->older + draw(4) + (s->older == 0);
+    }
     if (chance(200))
         s->watched_term = partition_term(world.members[client->primary].partition);
     return test.sent_count;
@@ -294,14 +370,19 @@ static void act_as_client(uint32_t c) {
         if (test.sent_count + 1 == REQUESTS)
             return;
         client->open = new_request(c);
+        client->is_abandoning = false;
         client->asked_ms = INT64_MIN / 2;
         if (chance(100))
             return; /* it gets lost on its way, and is sent again */
     }
     if (world.now_ms - client->asked_ms < 300)
         return;
+    client->is_abandoning |= client->asked_ms > 0 && chance(150);
     client->asked_ms = world.now_ms;
-    send_to(client->primary, client->open);
+    if (client->is_abandoning)
+        abandon(client->primary, client->open);
+    else
+        send_to(client->primary, client->open);
 }
 
 /* Something that was sent before comes again. */
@@ -324,11 +405,14 @@ static void read_something(enum partition_read_mode mode, uint32_t member, uint3
         (struct read){.key = key,
                       .member = member,
                       .mode = mode,
+                      .is_early = test.is_early && chance(700),
                       .floor = test.keys[key].known,
                       .last = partition_replica(world.members[member].partition)->log.last};
     char command[64];
     (void)snprintf(command, sizeof(command), "GET key:%u", key);
-    world_request(member, REQUESTS + at, command, (struct partition_request){.read_mode = mode});
+    enum write_mode writes = test.reads[at].is_early ? WRITES_EXECUTED : WRITES_COMMITTED;
+    world_request(member, REQUESTS + at, command,
+                  (struct partition_request){.read_mode = mode, .write_mode = writes});
 }
 
 /* ---- chance ---- */
@@ -425,6 +509,7 @@ static void begin(uint64_t seed) {
     group_chaos = (struct group_chaos){.random = random_seeded(seed)};
     test.is_short = chance(300);
     test.is_swept = chance(500);
+    test.is_early = chance(600);
     struct partition_options options = {.sweep_every_us = test.is_swept ? 10000 : 1000000,
                                         .digest_every_us = 2560000,
                                         .session_bytes_max = chance(500) ? 8 * 1024 : 0};
@@ -467,12 +552,16 @@ static void requests_reads_and_time_are_as_promised(void **state) {
         "values, %u of nothing, %u by rounds, %u stale; %u jumps, %u damages repaired\n",
         totals.answered, totals.unknown, totals.broken, totals.late, totals.read_values,
         totals.read_nothing, totals.rounds, totals.stale, totals.jumps, totals.repaired);
+    print_message("%u abandoned, %u fenced, %u early reads\n", totals.abandoned, totals.fenced,
+                  totals.early);
     if (seeds.count < 20)
         return;
     assert_true(totals.answered > 100 * seeds.count && totals.late > 50 * seeds.count &&
                 totals.broken > seeds.count && totals.unknown > seeds.count / 10);
     assert_true(totals.read_values > 50 * seeds.count && totals.read_nothing > 30 * seeds.count &&
                 totals.rounds > 30 * seeds.count && totals.stale > 10 * seeds.count);
+    assert_true(totals.abandoned > seeds.count && totals.fenced > seeds.count / 2 &&
+                totals.early > 5 * seeds.count);
     assert_true(totals.jumps > seeds.count && totals.repaired > seeds.count / 8);
 }
 
