@@ -17,6 +17,8 @@
 
 enum { NOBODY = UINT32_MAX };
 
+static const uint64_t WAITS = 0x8d2f3a61c5be7094; /* makes a state another one */
+
 struct entry {
     int64_t time_us;
     uint32_t operation;
@@ -38,9 +40,9 @@ struct search {
     struct entry *entries;  /* entries[0] is the head */
     size_t entry_count;
     bool is_register;
-    bool only_grows;  /* a counter that nothing makes smaller */
-    uint64_t pending; /* elements that unknown operations changed since the last known one; of a
-                         register ~0: it was changed, and nobody saw it yet */
+    bool is_counter;
+    uint64_t pending; /* elements that unknown operations changed since the last known one; of
+                         others ~0: it was changed, and nobody saw it yet */
     uint64_t *done;   /* bit per operation */
     size_t words;
     uint64_t *memory; /* hash table of {state, done words} */
@@ -125,14 +127,17 @@ static bool is_register(const struct search *s) {
     return true;
 }
 
-static bool only_grows(const struct search *s) {
+/* Whether it is added to, and set anew at most. */
+static bool is_counter(const struct search *s) {
+    bool has_added = false;
     for (size_t i = 0; i < s->count; i++) {
         const struct operation *operation = &s->operations[i];
         bool adds = operation->kind == OPERATION_ADD && operation->a <= INT64_MAX;
-        if (!adds && operation->kind != OPERATION_READ)
+        if (!adds && operation->kind != OPERATION_READ && operation->kind != OPERATION_WRITE)
             return false;
+        has_added = has_added || adds;
     }
-    return true;
+    return has_added;
 }
 
 static void leave_out(struct search *s) {
@@ -282,17 +287,24 @@ static bool is_done(const struct search *s, uint32_t operation) {
     return (s->done[operation / 64] >> operation % 64 & 1) != 0;
 }
 
-/* The operation that returns next comes before all that is called later, and what it saw of a
- * counter is at least what was there before. */
+/* The operation that returns next comes before all that is called later. What it saw of a counter
+ * is at least what was there before, unless that is set anew first; but what was added is seen by
+ * somebody who was called by then. */
 static bool is_too_much(const struct search *s, uint64_t state) {
+    uint64_t most = 0, seen = 0;
+    bool is_set = false;
     uint32_t at = s->entries[0].next;
-    while (at != 0 && s->entries[at].is_call)
-        at = s->entries[at].next;
-    const struct operation *next = &s->operations[s->entries[at].operation];
-    if (!s->only_grows || at == 0)
-        return false;
-    uint64_t seen = next->result.value - (next->kind == OPERATION_ADD ? next->a : 0);
-    return state > seen;
+    for (; at != 0; at = s->entries[at].next) {
+        const struct operation *operation = &s->operations[s->entries[at].operation];
+        is_set = is_set || operation->kind == OPERATION_WRITE;
+        if (operation->return_us == OPERATION_UNKNOWN || operation->kind == OPERATION_WRITE)
+            continue;
+        seen = operation->result.value - (operation->kind == OPERATION_ADD ? operation->a : 0);
+        most = most > seen ? most : seen;
+        if (!s->entries[at].is_call)
+            break;
+    }
+    return state > (is_set ? most : seen);
 }
 
 /* Whether it may come next, by what waits to be looked at; elements are changed in their order.
@@ -304,8 +316,8 @@ static bool is_due(const struct search *s, const struct operation *operation,
     uint64_t bit = is_of_element ? 1ull << (operation->a & 63) : 0;
     bool is_unknown = operation->return_us == OPERATION_UNKNOWN;
     *out_pending = 0;
-    if (s->is_register) {
-        *out_pending = is_unknown ? UINT64_MAX : 0;
+    if (s->is_register || s->is_counter) {
+        *out_pending = is_unknown && operation->kind != OPERATION_READ ? UINT64_MAX : 0;
         return s->pending == 0 || operation->kind != OPERATION_WRITE;
     }
     if (is_unknown && is_of_element) {
@@ -325,11 +337,14 @@ static bool try_call(struct search *s, uint32_t at, uint64_t *state) {
     bool is_known = operation->return_us != OPERATION_UNKNOWN;
     uint64_t pending;
     if (!is_answer_right(operation, &result) || (!is_known && next == *state) ||
-        !is_due(s, operation, &pending) || (!is_known && is_too_much(s, next)) ||
+        !is_due(s, operation, &pending) || (s->is_counter && !is_known && is_too_much(s, next)) ||
         (s->equal_before[number] != NOBODY && !is_done(s, s->equal_before[number])))
         return false;
     toggle_done(s, number);
-    if (pending == 0 && !remember(s, next)) {
+    /* of what waits to be seen no more is known than that; the order of additions does not matter
+     */
+    bool is_to_remember = pending == 0 || s->is_counter;
+    if (is_to_remember && !remember(s, pending == 0 ? next : next ^ WAITS)) {
         toggle_done(s, number);
         return false;
     }
@@ -420,7 +435,7 @@ enum history_verdict history_check(const struct operation *operations, size_t co
         leave_out(&s);
         find_equal(&s);
         make_list(&s);
-        s.only_grows = only_grows(&s);
+        s.is_counter = is_counter(&s);
         verdict = run(&s, limit == 0 ? 20000000 : limit, out_reached);
     }
     free(s.is_left_out);

@@ -165,7 +165,10 @@ static void draw_operation(struct player *player, struct operation *operation, i
         {OPERATION_READ, OPERATION_SET_ADD, OPERATION_SET_REMOVE}};
     operation->kind = KINDS[family][random_below(random, 3)];
     operation->a = family == 2 ? random_below(random, 4) : 1 + random_below(random, 3);
-    if (operation->kind == OPERATION_WRITE)
+    if (family > 0 && random_below(random, 12) == 0) { /* counters and sets are set anew, too */
+        operation->kind = OPERATION_WRITE;
+        operation->a = random_below(random, 6);
+    } else if (operation->kind == OPERATION_WRITE)
         operation->a = random_below(random, 4) == 0 ? 0 : ++player->next_value;
     if (operation->kind == OPERATION_COMPARE) {
         operation->a = random_below(random, player->next_value + 1);
@@ -257,6 +260,9 @@ static void the_verdict_is_that_of_trying_every_order(void **state) {
     for (uint64_t seed = 0; seed < 3000; seed++) {
         player.random = random_seeded(seed + 7777);
         play(&player, (int)(seed % 3), 8);
+        for (size_t i = 0; i < player.count; i++)
+            if (random_below(&player.random, 4) == 0)
+                player.history[i].return_us = NEVER;
         struct operation *broken = &player.history[random_below(&player.random, 8)];
         if (random_below(&player.random, 2) == 0)
             broken->result.value = random_below(&player.random, player.next_value + 6);
