@@ -10,6 +10,7 @@
  *   it watches; one that was answered is in it, one whose watch was broken never is
  * - what was abandoned is never executed; after an answer to a token no older one is taken. Both
  *   hold whatever write mode such requests ask for
+ * - no token is taken of before a RESTORE that may lack something
  * - times of records never fall; the time of a primary runs between 5 % slower and faster than
  *   clocks do, and is at most a second ahead of the members' median
  * - of each key a read sees nothing older than what was answered before it was asked, and a key
@@ -77,6 +78,8 @@ static struct test {
     uint64_t seed;
     bool is_short; /* of memory, now and then */
     bool is_early; /* requests are WRITES_EXECUTED that wait all the same, and reads */
+    bool has_losses;
+    uint64_t loss_term, loss_ceiling;      /* of the newest RESTORE that may lack something */
     uint64_t answered_token, newest_token; /* of what was answered, of what is committed */
     bool is_swept;                         /* often: what has expired goes, buckets are compared */
     bool has_led[WORLD_MEMBERS + 1];
@@ -96,7 +99,7 @@ static struct test {
 
 static struct totals { /* over all seeds */
     unsigned answered, unknown, broken, late, read_values, read_nothing, stale, rounds, jumps,
-        repaired, abandoned, fenced, early;
+        repaired, abandoned, fenced, early, losses;
 } totals;
 
 static void require(bool is_right, const char *what) {
@@ -124,6 +127,8 @@ static void take_request(const struct replica_record *raw, const struct partitio
     require(!s->is_abandoned, "a request was executed that was abandoned");
     require(s->token == 0 || (s->token >= s->older && s->token >= test.newest_token),
             "an older token was taken after a newer one");
+    require(s->token == 0 || raw->term < test.loss_term || s->token >= test.loss_ceiling,
+            "a token was taken of before something may have been lost");
     if (s->token != 0)
         test.newest_token = s->token;
     require(!s->is_broken, "a request was executed whose watch was broken");
@@ -417,6 +422,38 @@ static void read_something(enum partition_read_mode mode, uint32_t member, uint3
 
 /* ---- chance ---- */
 
+/* The last one in sync is gone, and comes back with a log that may lack something, as far as
+ * anybody knows: what tokens were given is unknown from then on, and which requests were executed.
+ */
+static void lose_and_restore(void) {
+    const struct partition_config *p = &world.group->partitions[0];
+    uint32_t n = p->in_sync.members[draw(p->in_sync.count)];
+    if (world.entry_count + 8 > WORLD_ENTRIES)
+        return;
+    if (n != p->primary)
+        change(CONFIG_ELECT, n);
+    while (p->in_sync.count > 1)
+        change(CONFIG_SHRINK, p->in_sync.members[p->in_sync.members[0] == n]);
+    const struct config_entry down = {.type = CONFIG_DOWN, .member = {n, 1}};
+    const struct config_entry join = {.type = CONFIG_JOIN,
+                                      .join = {.node = {{n, 1}}, .incarnation = 1, .weight = 1}};
+    assert_int_equal(world_commit(&down), CONFIG_APPLIED);
+    assert_int_equal(world_commit(&join), CONFIG_APPLIED);
+    world_see(n); /* else it would not offer what it has */
+    note_proposal();
+    const struct config_entry restore = {.type = CONFIG_RESTORE,
+                                         .change = {.epoch = p->epoch,
+                                                    .member = n,
+                                                    .incarnation = 1,
+                                                    .may_have_lost = true,
+                                                    .log_end = test.length,
+                                                    .ceiling = world.group->ceiling}};
+    assert_int_equal(world_commit(&restore), CONFIG_APPLIED);
+    test.loss_term = p->term;
+    test.loss_ceiling = p->reset_ceiling;
+    totals.losses++;
+}
+
 static void jump(void) {
     totals.jumps++;
     if (chance(500))
@@ -466,6 +503,8 @@ static void round_of_chance(void) {
         hand_off();
     if (chance(6))
         jump();
+    if (test.has_losses && chance(3))
+        lose_and_restore();
     if (test.is_short && chance(60))
         run_short_of_memory();
     if (chance(60))
@@ -510,6 +549,7 @@ static void begin(uint64_t seed) {
     test.is_short = chance(300);
     test.is_swept = chance(500);
     test.is_early = chance(600);
+    test.has_losses = chance(300);
     struct partition_options options = {.sweep_every_us = test.is_swept ? 10000 : 1000000,
                                         .digest_every_us = 2560000,
                                         .session_bytes_max = chance(500) ? 8 * 1024 : 0};
@@ -552,8 +592,8 @@ static void requests_reads_and_time_are_as_promised(void **state) {
         "values, %u of nothing, %u by rounds, %u stale; %u jumps, %u damages repaired\n",
         totals.answered, totals.unknown, totals.broken, totals.late, totals.read_values,
         totals.read_nothing, totals.rounds, totals.stale, totals.jumps, totals.repaired);
-    print_message("%u abandoned, %u fenced, %u early reads\n", totals.abandoned, totals.fenced,
-                  totals.early);
+    print_message("%u abandoned, %u fenced, %u early reads, %u losses\n", totals.abandoned,
+                  totals.fenced, totals.early, totals.losses);
     if (seeds.count < 20)
         return;
     assert_true(totals.answered > 100 * seeds.count && totals.late > 50 * seeds.count &&
@@ -561,7 +601,7 @@ static void requests_reads_and_time_are_as_promised(void **state) {
     assert_true(totals.read_values > 50 * seeds.count && totals.read_nothing > 30 * seeds.count &&
                 totals.rounds > 30 * seeds.count && totals.stale > 10 * seeds.count);
     assert_true(totals.abandoned > seeds.count && totals.fenced > seeds.count / 2 &&
-                totals.early > 5 * seeds.count);
+                totals.early > 5 * seeds.count && totals.losses > seeds.count / 8);
     assert_true(totals.jumps > seeds.count && totals.repaired > seeds.count / 8);
 }
 
