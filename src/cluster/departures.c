@@ -49,11 +49,28 @@ static uint32_t count_others(const struct configuration *c, uint32_t number) {
     return others;
 }
 
+bool departure_is_of_all(const struct configuration *c, const struct member *m) {
+    for (uint32_t i = 0; i < c->member_count; i++)
+        if (c->members[i].state != MEMBER_DOWN && c->members[i].number != m->number)
+            return false;
+    return true;
+}
+
+/* Whether others can hold what a member holds. */
+static bool is_shared(const struct configuration *c, uint32_t number) {
+    for (uint32_t i = 0; i < c->member_count; i++)
+        if (c->members[i].state != MEMBER_DOWN && c->members[i].weight > 0 &&
+            c->members[i].number != number)
+            return c->settings.replica_count > 1;
+    return false;
+}
+
 bool departure_may_pause(const struct configuration *c, const struct member *m) {
     uint32_t needed = least(c->settings.min_insync, count_others(c, m->number));
+    bool is_alone = !is_shared(c, m->number);
     if (m->state != MEMBER_DRAINING || m->departure != DEPARTURE_RESTART)
         return false;
-    for (uint32_t i = 0; i < c->partition_count; i++) {
+    for (uint32_t i = 0; i < c->partition_count && !is_alone; i++) {
         const struct partition_config *p = &c->partitions[i];
         if (!member_set_has(&p->in_sync, m->number) || CLUSTER_MUTATED(MUTANT_RESTART_ALONE))
             continue;

@@ -27,8 +27,12 @@ bool departure_leaves_enough(const struct configuration *configuration,
 bool departure_is_empty(const struct configuration *configuration, const struct member *member);
 
 /* It drains to restart, leads nothing, and whatever it holds another in-sync member holds too: so
- * many others as min-insync asks for, or as there are. */
+ * many others as min-insync asks for, or as there are. Where replicas are single, or nobody else
+ * lives who could have one, there is nothing to wait for: the data is on its disk. */
 bool departure_may_pause(const struct configuration *configuration, const struct member *member);
+
+/* Nobody else lives. */
+bool departure_is_of_all(const struct configuration *configuration, const struct member *member);
 
 /* It is not expected to come back. */
 bool departure_is_for_good(const struct member *member);

@@ -422,7 +422,12 @@ uint64_t member_applied(const struct cluster_member *m) {
 }
 
 bool member_may_leave(const struct cluster_member *m) {
-    return m->departure != DEPARTURE_NONE && m->has_configuration && m->number == CLUSTER_NOBODY;
+    if (m->departure == DEPARTURE_NONE || !m->has_configuration)
+        return false;
+    const struct member *self = configuration_find_member(m->configuration, m->number);
+    bool is_last = m->departure == DEPARTURE_RESTART && self != NULL &&
+                   departure_is_of_all(m->configuration, self);
+    return m->number == CLUSTER_NOBODY || is_last;
 }
 
 bool member_is_safe(const struct cluster_member *m) {

@@ -70,12 +70,16 @@ static inline bool rules_empty(const struct configuration *c, uint32_t number) {
 }
 
 /* It drains to restart and leads nothing; where it is in sync another is too, and as many as
- * min-insync asks for, or all others that could be. */
+ * min-insync asks for, or all others that could be. Nothing of it where nobody else can hold
+ * anything. */
 static inline bool rules_may_pause(const struct configuration *c, uint32_t number) {
     uint64_t self = rules_bit(number);
     uint64_t others = rules_in_state(c, MEMBER_ACTIVE) & rules_with_weight(c) & ~self;
     if ((rules_in_state(c, MEMBER_DRAINING) & rules_departing(c, DEPARTURE_RESTART) & self) == 0)
         return false;
+    uint64_t live = rules_in_state(c, MEMBER_ACTIVE) | rules_in_state(c, MEMBER_DRAINING);
+    if (c->settings.replica_count == 1 || (live & rules_with_weight(c) & ~self) == 0)
+        return true;
     for (uint32_t i = 0; i < c->partition_count; i++) {
         const struct partition_config *p = &c->partitions[i];
         uint64_t in_sync = rules_mask(&p->in_sync), stay = in_sync & ~self;

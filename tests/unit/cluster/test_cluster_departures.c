@@ -255,6 +255,26 @@ static void of_two_that_could_restart_one_goes(void **state) {
     assert_true(member_may_leave(places[1].member) != member_may_leave(places[2].member));
 }
 
+/* Nobody else has what it has, and nobody will: its disk keeps it. */
+static void who_shares_nothing_restarts_at_once(void **state) {
+    (void)state;
+    are_durable = true;
+    settings.replica_count = 1;
+    found(4);
+    run(8000);
+    drain(3, DEPARTURE_RESTART);
+    run_until_it_may_leave(3);
+}
+
+static void a_single_node_restarts_at_once(void **state) {
+    (void)state;
+    are_durable = true;
+    found(1);
+    run(3000);
+    drain(0, DEPARTURE_RESTART);
+    run_until_it_may_leave(0);
+}
+
 /* It was spoken to by nobody: that is no silence of theirs. */
 static void who_comes_back_accuses_nobody(void **state) {
     (void)state;
@@ -528,6 +548,8 @@ int main(void) {
         TEST(the_votes_of_the_dead_are_taken_first),
         TEST(the_only_member_leaves_when_another_has_joined),
         TEST(of_two_that_could_restart_one_goes),
+        TEST(who_shares_nothing_restarts_at_once),
+        TEST(a_single_node_restarts_at_once),
         TEST(who_comes_back_accuses_nobody),
         TEST(a_source_stays_until_its_data_is_taken),
         TEST(a_member_that_restarts_keeps_its_place),
