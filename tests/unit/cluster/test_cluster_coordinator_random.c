@@ -141,7 +141,8 @@ static void watch_copy(const struct partition_config *config, uint32_t p, uint32
                 "a copy without progress goes on", p);
     } else if (copy->is_there) {
         copy->is_there = false;
-        bool is_given_up = ran_us >= world.options.copy_timeout_us &&
+        bool is_given_up = ran_us >= world.options.copy_timeout_us && member != NULL &&
+                           member->state != MEMBER_DOWN && config->state != PARTITION_LOST &&
                            copy->incarnation == incarnation && copy->term == config->term;
         copy->given_up_us = is_given_up ? world.now_us : 0;
         test.given_up += is_given_up;
