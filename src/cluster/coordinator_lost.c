@@ -5,6 +5,8 @@
 #include "cluster/mutants.h"
 #include "raft/bytes.h"
 
+static const int64_t OFFERS_AGAIN_US = 1000000; /* twice as long as between offers */
+
 /* It may be lost again since the last look: then nothing of before counts. */
 static struct coordinator_loss *loss_of(struct cluster_member *m, uint32_t p) {
     struct coordinator_loss *loss = &m->coordinator.losses[p];
@@ -30,10 +32,14 @@ static bool is_present(const struct cluster_member *m, const struct member_offer
             CLUSTER_MUTATED(MUTANT_OFFER_OF_ANY_PROCESS));
 }
 
-/* One whose process is gone counts no more; those who live say again what they have. */
+/* One whose process is gone counts no more; those who live say again what they have, and have the
+ * time to do so, however long the rest has been waited for. */
 static void forget_the_gone(const struct cluster_member *m, struct coordinator_loss *loss) {
     if (loss->best.member == CLUSTER_NOBODY || is_present(m, &loss->best))
         return;
+    int64_t latest_us = m->now_us + OFFERS_AGAIN_US - m->options.recovery_wait_us;
+    if (loss->since_us < latest_us)
+        loss->since_us = latest_us < m->now_us ? latest_us : m->now_us;
     loss->heard = (struct member_set){0};
     loss->best = (struct member_offer){0};
 }
