@@ -131,6 +131,12 @@ static void sweep(struct cluster_member *m) {
     moves->count = kept;
 }
 
+/* Who sends itself no heartbeats asks itself. */
+static void note_own(struct cluster_member *m, uint32_t p, const struct member *member) {
+    if (member->number == m->number && m->host->copy_left != NULL)
+        coordinator_note_left(m, member, p, m->host->copy_left(m->host->context, p));
+}
+
 bool coordinator_review_moves(struct cluster_member *m) {
     const struct configuration *c = m->configuration;
     bool may_propose = true;
@@ -138,7 +144,10 @@ bool coordinator_review_moves(struct cluster_member *m) {
         struct member_set learners = c->partitions[p].learners;
         for (uint8_t i = 0; i < learners.count; i++) {
             const struct member *member = configuration_find_member(c, learners.members[i]);
-            if (member != NULL && is_over(m, p, member) && may_propose)
+            if (member == NULL)
+                continue;
+            note_own(m, p, member);
+            if (is_over(m, p, member) && may_propose)
                 may_propose =
                     coordinator_propose_change(m, CONFIG_REMOVE_LEARNER, p, member->number);
         }

@@ -236,6 +236,26 @@ static void a_copy_has_time_while_less_is_left_than_ever(void **state) {
     assert_int_equal(view()->partitions[0].learners.count, 0);
 }
 
+/* Who sends itself no heartbeats knows all the same how far it is. */
+static void the_coordinators_own_copy_has_time_too(void **state) {
+    (void)state;
+    const struct cluster_settings settings = settings_of(2);
+    world_found(2, 1, &settings);
+    world.configuration->partitions[0].primary = 2;
+    leave_primaries(1);
+    world.options.copy_timeout_us = 4000000;
+    world.left = 100;
+    start_all(2);
+    for (uint32_t i = 0; i < 10; i++) {
+        world_run(3000);
+        assert_int_equal(world_coordinator(), 0);
+        assert_true(member_set_has(&view()->partitions[0].learners, 1));
+        world.left--;
+    }
+    world_run(4300);
+    assert_int_equal(view()->partitions[0].learners.count, 0);
+}
+
 /* One source of everything: two copies at a time go out, although three could come in. */
 static void copies_are_limited_where_they_come_from_too(void **state) {
     (void)state;
@@ -284,6 +304,7 @@ int main(void) {
         TEST(what_a_process_offered_goes_with_it),
         TEST(a_copy_without_progress_is_given_up_and_tried_again_ever_later),
         TEST(a_copy_has_time_while_less_is_left_than_ever),
+        TEST(the_coordinators_own_copy_has_time_too),
         TEST(copies_are_limited_where_they_come_from_too),
         TEST(the_barest_partitions_are_copied_first),
     };
