@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """redis-cli in its modes."""
 import re
-import signal
 import subprocess
 
 import command_line
@@ -29,7 +28,7 @@ def lines_of(server, count, *arguments):
     command = ["stdbuf", "-oL", "redis-cli", "-h", servers.HOST, "-p", str(server.port), *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         lines = [process.stdout.readline() for _ in range(count)]
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         process.communicate(timeout=10)
     return lines
 

@@ -121,7 +121,7 @@ def _(server):
         is_true(re.search(r'^\d+\.\d{6} \[2 127\.0\.0\.1:\d+\] "set" "user:1" "a \\"quoted\\" value"$', text, re.M)
                 is not None, text)
         is_true("hidden-word" not in text, text)
-        monitor.send_signal(signal.SIGINT)
+        monitor.terminate()
         monitor.communicate(timeout=10)
         servers.wait_until(lambda: b"monitor_clients:0" in admin.call("INFO", "clients")
                            or b"cmd=monitor" not in admin.call("CLIENT", "LIST"), "the monitor is gone")
@@ -264,7 +264,7 @@ def _(server):
             for part in expected:
                 contains(watcher.stdout.readline(), part)
         finally:
-            watcher.send_signal(signal.SIGINT)
+            watcher.terminate()
             watcher.communicate(timeout=10)
     output(server, "config", "set", "notify-keyspace-events", "")
 
