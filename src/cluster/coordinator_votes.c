@@ -149,9 +149,8 @@ static bool promote_successor(struct cluster_member *m) {
 }
 
 static void set_policy(struct cluster_member *m) {
-    bool is_handing_over = is_departing(m);
     struct raft_input input = {.type = RAFT_POLICY};
-    input.policy.voters_target = is_handing_over ? 0 : wanted_voters(m);
+    input.policy.voters_target = is_departing(m) ? 0 : wanted_voters(m);
     (void)member_raft_step(m, &input);
 }
 

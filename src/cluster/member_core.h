@@ -258,8 +258,9 @@ bool coordinator_has_departed(const struct cluster_member *m, const struct membe
 
 /* coordinator_lost.c: false as above */
 bool coordinator_review_lost(struct cluster_member *m);
-/* Offers one after the other: partition, index of the entry that made it LOST, end of the log. */
-enum { MEMBER_OFFER_BYTES = 4 + 3 * 8, MEMBER_OFFERS_IN_FRAME = 256 };
+/* Offers one after the other: partition, index of the entry that made it LOST, end of the log,
+ * whether it may lack something. */
+enum { MEMBER_OFFERS_IN_FRAME = 256 };
 void coordinator_take_offers(struct cluster_member *m, const struct member *from,
                              struct slice body);
 
