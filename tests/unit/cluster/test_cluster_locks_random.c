@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One partition's locks under load and failures: clients that ask, hold, renew, stall, write with
  * their tokens and repeat what was not answered; a primary that decides, logs, commits with a delay
- * and is replaced by a backup that has some of its tail; copies; total losses.
+ * and is replaced by a backup that has some of its tail; copies; total losses, here and of another
+ * partition whose keys are written with these tokens too.
  *
- * Three judges: a naive model of who holds what and who is next, compared at every record; the
- * checker of lock histories on what clients saw; digests of replicas at the same position. */
+ * Four judges: a naive model of who holds what and who is next, compared at every record; the
+ * checker of lock histories on what clients saw; digests of replicas at the same position; the
+ * other partition, which has to take every new token. */
 #include "cluster/locks.h"
 
 #include "sim/lock_history.h"
@@ -50,6 +52,8 @@ struct logged {
     uint8_t bytes[LOCK_RECORD_BYTES_MAX];
     size_t size;
     struct model after;
+    uint64_t token; /* that it gave; 0: none */
+    uint64_t above; /* when it did */
     int64_t committed_us;
 };
 
@@ -89,6 +93,8 @@ struct world {
     struct hash_seed seed;
     int64_t now_us;
     uint64_t ceiling;
+    struct locks *elsewhere; /* of the other partition: marks and a floor, nothing is held there */
+    uint64_t above;          /* the ceiling when that was last reset */
     int64_t skew_us[REPLICAS];
     struct locks *tables[REPLICAS];
     uint64_t applied[REPLICAS];
@@ -116,7 +122,8 @@ struct world {
 
 static struct world world;
 static struct {
-    uint64_t grants, waits, failovers, cut, expiries, stale, resets, repeats, forced, late;
+    uint64_t grants, waits, failovers, cut, expiries, stale, resets, repeats, forced, late,
+        resets_elsewhere;
 } seen;
 
 static uint64_t pick(struct world *w, uint64_t bound) {
@@ -140,8 +147,10 @@ static struct locks *make(struct world *w) {
 
 static struct lock_moment moment(struct world *w) {
     int64_t cluster_us = w->now_us + w->skew_us[w->primary];
-    return (struct lock_moment){
-        .now_us = w->now_us, .cluster_us = (uint64_t)cluster_us, .ceiling = w->ceiling};
+    return (struct lock_moment){.now_us = w->now_us,
+                                .cluster_us = (uint64_t)cluster_us,
+                                .ceiling = w->ceiling,
+                                .above = w->above};
 }
 
 static void compare(struct world *w) {
@@ -168,7 +177,10 @@ static void log_record(struct world *w, struct slice bytes) {
     if (bytes.size > 0)
         memcpy(logged->bytes, bytes.data, bytes.size);
     logged->size = bytes.size;
+    uint64_t before = w->last - 1 == w->base ? w->base_model.last : logged[-1].after.last;
     logged->after = w->model;
+    logged->token = w->model.last == before ? 0 : w->model.last;
+    logged->above = w->above;
     logged->committed_us = INT64_MAX;
     if (logged->size > 0)
         assert_int_equal(
@@ -224,15 +236,6 @@ static void settle(struct world *w, bool is_over) {
     w->pending_count = kept;
 }
 
-static void commit_up_to(struct world *w, uint64_t sequence) {
-    while (w->commit < sequence)
-        w->log[++w->commit].committed_us = w->now_us;
-    locks_commit(w->tables[w->primary], w->commit, w->now_us);
-    settle(w, false);
-}
-
-/* ---- what the primary decides, and whether it is right ---- */
-
 static uint32_t lock_of(struct slice record) {
     for (uint32_t i = 0; i < LOCKS; i++)
         if (record.size > 3 && record.data[1] == strlen(NAMES[i]) &&
@@ -240,6 +243,34 @@ static uint32_t lock_of(struct slice record) {
             return i;
     return LOCKS;
 }
+
+/* A token that was given is the newest of its lock, so the other partition does not know a newer
+ * one. */
+static void write_elsewhere(struct world *w, const struct logged *logged) {
+    struct slice record;
+    if (logged->token == 0 || logged->above != w->above)
+        return;
+    struct slice name = name_of(lock_of(slice_of(logged->bytes, logged->size)));
+    assert_int_equal(locks_fence(w->elsewhere, name, logged->token, moment(w).cluster_us, &record),
+                     LARDER_OK);
+    if (record.size > 0 && happens(w, 500))
+        assert_int_equal(locks_apply(w->elsewhere, record, 1), LARDER_OK);
+}
+
+static void commit_next(struct world *w) {
+    struct logged *logged = &w->log[++w->commit];
+    logged->committed_us = w->now_us;
+    write_elsewhere(w, logged);
+}
+
+static void commit_up_to(struct world *w, uint64_t sequence) {
+    while (w->commit < sequence)
+        commit_next(w);
+    locks_commit(w->tables[w->primary], w->commit, w->now_us);
+    settle(w, false);
+}
+
+/* ---- what the primary decides, and whether it is right ---- */
 
 static void leave_queue(struct world *w, uint64_t context) {
     for (uint32_t i = 0; i < LOCKS; i++)
@@ -256,6 +287,8 @@ static uint64_t expected_token(struct world *w) {
     struct lock_moment now = moment(w);
     uint64_t most = now.ceiling - 60 * 1000 * MS;
     uint64_t token = now.cluster_us < most ? now.cluster_us : most;
+    if (token <= w->above)
+        token = w->above + 1;
     return token > w->model.last ? token : w->model.last + 1;
 }
 
@@ -517,7 +550,7 @@ static void fail_over(struct world *w) {
     check_replicas(w);
     w->last = end;
     while (w->commit < end)
-        w->log[++w->commit].committed_us = w->now_us;
+        commit_next(w);
     settle(w, true);
     apply_up_to(w, next, end);
     for (uint32_t i = 0; i < REPLICAS; i++)
@@ -544,6 +577,14 @@ static void lose_all(struct world *w) {
     for (uint32_t i = 0; i < LOCKS; i++)
         void_tokens(w, i);
     lead(w, (uint32_t)pick(w, REPLICAS));
+}
+
+/* What the other partition was written with is forgotten: no token up to the ceiling counts. */
+static void lose_elsewhere(struct world *w) {
+    seen.resets_elsewhere++;
+    w->above = w->ceiling;
+    locks_reset(w->elsewhere, w->above);
+    w->ceiling += w->is_tight ? pick(w, 6) : 1000 * MS + pick(w, 120 * 1000 * MS);
 }
 
 /* ---- clients ---- */
@@ -760,6 +801,7 @@ static void begin(uint64_t seed) {
     }
     if (w->is_tight)
         w->base_model.last = w->ceiling;
+    w->elsewhere = make(w);
     lead(w, 0);
 }
 
@@ -778,6 +820,8 @@ static void run_one(uint64_t seed) {
             fail_over(w);
         if (w->has_losses && happens(w, 1))
             lose_all(w);
+        if (happens(w, 1))
+            lose_elsewhere(w);
         if (happens(w, 2))
             w->skew_us[pick(w, REPLICAS)] += (int64_t)pick(w, 200000 * MS) - 100000 * MS;
         if (w->has_days && happens(w, 2))
@@ -789,6 +833,7 @@ static void run_one(uint64_t seed) {
     check_histories(w, seed);
     for (uint32_t i = 0; i < REPLICAS; i++)
         locks_destroy(w->tables[i]);
+    locks_destroy(w->elsewhere);
 }
 
 static uint64_t round_seed;
@@ -813,14 +858,17 @@ static void test_locks_hold_what_they_promise(void **state) {
         run_one(round_seed);
     }
     print_message("%llu grants (%llu told again), %llu waits, %llu failovers (%llu cut), "
-                  "%llu expiries, %llu stale writes, %llu forced, %llu given back, %llu resets\n",
+                  "%llu expiries, %llu stale writes, %llu forced, %llu given back, %llu resets, "
+                  "%llu elsewhere\n",
                   (unsigned long long)seen.grants, (unsigned long long)seen.repeats,
                   (unsigned long long)seen.waits, (unsigned long long)seen.failovers,
                   (unsigned long long)seen.cut, (unsigned long long)seen.expiries,
                   (unsigned long long)seen.stale, (unsigned long long)seen.forced,
-                  (unsigned long long)seen.late, (unsigned long long)seen.resets);
+                  (unsigned long long)seen.late, (unsigned long long)seen.resets,
+                  (unsigned long long)seen.resets_elsewhere);
     assert_true(seen.cut > ROUNDS && seen.expiries > ROUNDS && seen.stale > ROUNDS / 4 &&
-                seen.repeats > ROUNDS / 4 && seen.resets > ROUNDS / 8 && seen.late > ROUNDS / 8);
+                seen.repeats > ROUNDS / 4 && seen.resets > ROUNDS / 8 && seen.late > ROUNDS / 8 &&
+                seen.resets_elsewhere > ROUNDS);
 }
 
 int main(void) {
