@@ -148,12 +148,12 @@ void founding_try_propose(struct founding *f) {
     bool is_alone = f->mode == FOUNDING_BY_SELF;
     if (f->mode == FOUNDING_BY_OTHERS || !(is_alone ? founds_alone(f) : is_its_turn(f)))
         return;
-    f->plan =
-        (struct founding_plan){.cluster = {{random_next(&f->random) | 1, random_next(&f->random)}},
-                               .generation = f->generation,
-                               .partition_count = f->partition_count,
-                               .is_alone = is_alone,
-                               .settings = f->settings};
+    f->plan = (struct founding_plan){.generation = f->generation,
+                                     .partition_count = f->partition_count,
+                                     .is_alone = is_alone,
+                                     .settings = f->settings};
+    f->plan.cluster.words[0] = random_next(&f->random) | 1;
+    f->plan.cluster.words[1] = random_next(&f->random);
     memset(f->known, 0, sizeof(f->known));
     add_founder(&f->plan, &f->self, f->round, f->self_seed);
     for (uint32_t i = 0; i < f->seed_count && !is_alone; i++)

@@ -78,8 +78,8 @@ static void look(void *context, uint64_t draw) {
         c->left--;
         c->due_us = now_us + (int64_t)random_below(&random, PATIENCE_US);
     }
-    world_call_at(c->world, now_us + (int64_t)random_below(&random, LOOK_US), look, c,
-                  random_next(&random));
+    int64_t next_us = now_us + (int64_t)random_below(&random, LOOK_US);
+    world_call_at(c->world, next_us, look, c, random_next(&random));
 }
 
 void cluster_changes_draw(struct cluster_changes *c, uint64_t draw) {

@@ -42,11 +42,10 @@ static void add_faults(struct sim_round *round, struct random *random, enum sim_
         at_us += 1 + (int64_t)random_below(random, (uint64_t)(2 * interval_us));
         if (at_us >= round->length_us || round->fault_count == SIM_FAULTS_MAX)
             return;
-        round->faults[round->fault_count++] =
-            (struct sim_fault){.kind = kind,
-                               .at_us = at_us,
-                               .for_us = draw_between(random, 5000, most_us),
-                               .draw = random_next(random)};
+        struct sim_fault *fault = &round->faults[round->fault_count++];
+        *fault = (struct sim_fault){.kind = kind, .at_us = at_us};
+        fault->for_us = draw_between(random, 5000, most_us);
+        fault->draw = random_next(random);
     }
 }
 

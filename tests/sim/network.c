@@ -94,8 +94,10 @@ static uint8_t *copy_of(struct slice frame) {
 }
 
 static void damage_bytes(struct sim_network *n, uint8_t *bytes, size_t size) {
-    for (uint64_t left = 1 + random_below(&n->random, 6); left > 0 && size > 0; left--)
-        bytes[random_below(&n->random, size)] ^= (uint8_t)(1 + random_below(&n->random, 255));
+    for (uint64_t left = 1 + random_below(&n->random, 6); left > 0 && size > 0; left--) {
+        uint8_t *byte = &bytes[random_below(&n->random, size)];
+        *byte ^= (uint8_t)(1 + random_below(&n->random, 255));
+    }
 }
 
 static void send_datagram_once(struct sim_network *n, uint32_t from, uint32_t to,
