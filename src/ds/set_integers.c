@@ -53,7 +53,10 @@ struct object *integers_create(const struct object_context *context) {
     struct integer_set *set = allocator_allocate(context->allocator, HEADER);
     if (set == NULL)
         return NULL;
-    *set = (struct integer_set){.object = {.type = &SET_INTEGERS}, .width = 2};
+    /* not as a whole: its padding lies where the bytes will be, behind what was allocated */
+    set->object = (struct object){.type = &SET_INTEGERS};
+    set->count = set->capacity = 0;
+    set->width = 2;
     return &set->object;
 }
 

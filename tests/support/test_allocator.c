@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Blocks carry their size in front, so that a wrong size on release is caught here. */
+/* Blocks carry their size in front and a guard behind, so that a wrong size and a write behind the
+ * end are caught on release, those that only an optimizer makes among them. */
 #include "support/test_allocator.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER = 16 };
+static const uint8_t GUARD[8] = {0x5a, 0xc3, 0x99, 0x0f, 0x5a, 0xc3, 0x99, 0x0f};
+
+#ifdef __has_feature
+#define HAS_FEATURE(name) __has_feature(name)
+#else
+#define HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+enum { HEADER = 16, BEHIND = 0 }; /* it has guards of its own, for reads too */
+#else
+enum { HEADER = 16, BEHIND = sizeof(GUARD) };
+#endif
 
 static int must_fail(struct test_allocator *a, size_t size) {
     a->calls++;
@@ -20,11 +32,15 @@ static int must_fail(struct test_allocator *a, size_t size) {
     return 1;
 }
 
-static void check_size(const uint8_t *block, size_t size) {
+static void check_block(const uint8_t *block, size_t size) {
     size_t known;
     memcpy(&known, block, sizeof(known));
     if (known != size) {
         fprintf(stderr, "released with size %zu, allocated with %zu\n", size, known);
+        abort();
+    }
+    if (memcmp(block + HEADER + size, GUARD, BEHIND) != 0) {
+        fprintf(stderr, "written behind the end of a block of %zu bytes\n", size);
         abort();
     }
 }
@@ -33,11 +49,12 @@ static void *test_allocate(void *context, size_t size) {
     struct test_allocator *a = context;
     if (must_fail(a, size))
         return NULL;
-    uint8_t *block = malloc(HEADER + size);
+    uint8_t *block = malloc(HEADER + size + BEHIND);
     if (block == NULL)
         abort();
     memcpy(block, &size, sizeof(size));
     memset(block + HEADER, 0xa5, size);
+    memcpy(block + HEADER + size, GUARD, BEHIND);
     a->heap_bytes += size;
     a->heap_blocks++;
     return block + HEADER;
@@ -48,7 +65,7 @@ static void test_release(void *context, void *pointer, size_t size) {
     if (pointer == NULL)
         return;
     uint8_t *block = (uint8_t *)pointer - HEADER;
-    check_size(block, size);
+    check_block(block, size);
     a->heap_bytes -= size;
     a->heap_blocks--;
     free(block);
