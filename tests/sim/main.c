@@ -238,11 +238,13 @@ static void add_totals(struct totals *totals, const struct totals *part) {
         totals->rare_events[i] += part->rare_events[i];
 }
 
-static void print_totals(const struct totals *totals) {
-    printf("in all: %.1f virtual hours, %.0f virtual seconds per CPU second, %" PRIu64
-           " events, %" PRIu64 " faults, %" PRIu64 " operations, %" PRIu64 " histories checked\n",
-           totals->hours, totals->hours * 3600 / totals->cpu_seconds, totals->events,
-           totals->faults, totals->operations, totals->histories);
+static void print_totals(const struct totals *totals, double seconds) {
+    double virtual_seconds = totals->hours * 3600;
+    printf("in all: %.1f virtual hours in %.0f s, %.0f times real time, %.0f virtual seconds per "
+           "CPU second, %" PRIu64 " events, %" PRIu64 " faults, %" PRIu64 " operations, %" PRIu64
+           " histories checked\n",
+           totals->hours, seconds, virtual_seconds / seconds, virtual_seconds / totals->cpu_seconds,
+           totals->events, totals->faults, totals->operations, totals->histories);
 }
 
 /* Whether all happened often enough, as far as so short a time can tell. */
@@ -407,13 +409,14 @@ int main(int count, char **values) {
     if (settings.is_exhaustive)
         return explore(&settings) ? 0 : 1;
     struct totals totals = {0};
+    double began = seconds_of(CLOCK_MONOTONIC);
     if (settings.jobs > 1)
         run_jobs(&settings, &totals);
     else
         run_seeds(&settings, 0, 1, &totals);
     bool are_enough = !settings.has_counters || print_counters(&settings, &totals);
     if (settings.seeds > 1) {
-        print_totals(&totals);
+        print_totals(&totals, seconds_of(CLOCK_MONOTONIC) - began);
         printf("%" PRIu64 " passed, %" PRIu64 " failed\n", totals.passed,
                settings.seeds - totals.passed);
     }
