@@ -162,25 +162,38 @@ enum partition_answer partition_execute_watch(struct cluster_partition *p, uint3
     return partition_answer_read(p, slot, request);
 }
 
+/* Its key may be watched anew: as of a newer record, or this watch would hold again. */
+static void break_for_ever(struct cluster_partition *p, const struct partition_watch *w) {
+    struct partition_record record = {.kind = PARTITION_RECORD_CONFIRM,
+                                      .time_us = partition_time(p)};
+    if (w->sequence >= p->replica->log.last)
+        partition_write(p, 0, INT64_MAX, &record);
+}
+
 static bool is_broken(struct cluster_partition *p, const struct partition_watch *w) {
-    if (p->watched == NULL)
-        return !CLUSTER_MUTATED(MUTANT_WATCH_LOST_HOLDS);
-    const struct watched_key *key = find(p->watched, hash_of(p, w->key));
+    const struct watched_key *key =
+        p->watched == NULL ? NULL : find(p->watched, hash_of(p, w->key));
+    if (key == NULL)
+        break_for_ever(p, w);
     if (key == NULL || key->since > w->sequence)
         return !CLUSTER_MUTATED(MUTANT_WATCH_LOST_HOLDS);
     return key->changed > w->sequence || p->watched->all_changed > w->sequence;
 }
 
-bool partition_is_watch_broken(struct cluster_partition *p,
-                               const struct partition_request *request) {
+enum partition_answer partition_check_watches(struct cluster_partition *p,
+                                              const struct partition_request *request) {
     for (size_t i = 0; i < request->watch_count; i++) {
         const struct partition_watch *w = &request->watches[i];
         bool is_of_term =
             w->term == p->replica->view.term || CLUSTER_MUTATED(MUTANT_WATCH_OVER_TERMS);
-        if (!is_of_term || !expire(p, &w->key, 1) || is_broken(p, w))
-            return true;
+        if (!is_of_term)
+            return PARTITION_WATCH_BROKEN;
+        if (!expire(p, &w->key, 1))
+            return PARTITION_BUSY;
+        if (is_broken(p, w))
+            return PARTITION_WATCH_BROKEN;
     }
-    return false;
+    return 0;
 }
 
 void partition_note_changes(struct cluster_partition *p, uint64_t sequence, struct slice effect) {

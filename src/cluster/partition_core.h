@@ -130,9 +130,10 @@ void partition_keep_house(struct cluster_partition *p);
 enum partition_answer partition_check_fences(struct cluster_partition *p, uint32_t slot,
                                              const struct partition_request *request,
                                              struct slice *out_marks);
-/* Whether a watched key of the request may have been changed. */
-bool partition_is_watch_broken(struct cluster_partition *p,
-                               const struct partition_request *request);
+/* 0: no watched key of the request was changed. WATCH_BROKEN: one may have been, which stays so.
+ * BUSY: it is not known, for want of memory. */
+enum partition_answer partition_check_watches(struct cluster_partition *p,
+                                              const struct partition_request *request);
 /* As partition_execute. */
 enum partition_answer partition_execute_watch(struct cluster_partition *p, uint32_t slot,
                                               const struct partition_request *request);

@@ -237,11 +237,12 @@ static enum partition_answer execute_once(struct cluster_partition *p, uint32_t 
     if (request->watched_term != 0 && request->watched_term != p->replica->view.term &&
         !CLUSTER_MUTATED(MUTANT_WATCH_OVER_TERMS))
         return PARTITION_WATCH_BROKEN;
-    if (partition_is_watch_broken(p, request)) {
+    answer = partition_check_watches(p, request);
+    if (answer == PARTITION_WATCH_BROKEN) {
         p->slots[slot].done = PARTITION_WATCH_BROKEN;
         return partition_answer_read(p, slot, request);
     }
-    return run_command(p, slot, request);
+    return answer != 0 ? answer : run_command(p, slot, request);
 }
 
 /* What others rely on, a lock or the newest token of one, waits for commit however it is set: taken
@@ -266,7 +267,8 @@ enum partition_answer partition_execute(struct cluster_partition *p, uint32_t sl
     p->slots[slot].done = PARTITION_DONE;
     p->slots[slot].is_early = is_early(p, request);
     p->slots[slot].is_round = p->slots[slot].is_known = false;
-    if (CLUSTER_MUTATED(MUTANT_WATCH_BEFORE_RESULT) && partition_is_watch_broken(p, request))
+    if (CLUSTER_MUTATED(MUTANT_WATCH_BEFORE_RESULT) &&
+        partition_check_watches(p, request) == PARTITION_WATCH_BROKEN)
         return PARTITION_WATCH_BROKEN;
     switch (request->kind) {
     case PARTITION_LOCK_REQUEST: return partition_execute_lock(p, slot, request);

@@ -338,11 +338,64 @@ static void a_watch_that_was_dropped_is_broken(void **state) {
     forget();
     exec_if(A, 1, "SET k v", &first);
     exec_if(A, 2, "SET k v", &invented);
+    world_deliver("");
     fail_over_to_b();
     exec_if(B, 3, "SET k v", &first);
     expect("  A: 1 WATCH BROKEN\n"
            "  A: 2 WATCH BROKEN\n"
            "  B: 3 WATCH BROKEN\n");
+}
+
+/* That a watch is broken is true for ever, that there is no memory is not. */
+static void without_memory_no_watch_is_broken(void **state) {
+    (void)state;
+    struct test_allocator *a = &world.members[A].store_allocator;
+    struct partition_watch k = watch(A, "k");
+    unsigned waited = 0;
+    world.is_quiet = true;
+    for (unsigned i = 1; i < 60; i++) {
+        exec(A, 1, "DEL l; HSET l a 1 b 2 c 3 d 4", (struct partition_request){0});
+        world_deliver("");
+        test_allocator_fail_in(a, i, 1);
+        exec(A, 2, "DEL l; SETRANGE m 100000 x", (struct partition_request){0});
+        world_deliver("");
+        exec_if(A, 3, "GET k", &k);
+        waited += world.answer == PARTITION_BUSY;
+        assert_int_not_equal(world.answer, PARTITION_WATCH_BROKEN);
+        test_allocator_fail_never(a);
+        world_tick(A);
+        exec_if(A, 4, "GET k", &k);
+        assert_int_equal(world.answer, PARTITION_DONE);
+        world_do(A, 5, "DEL m");
+        world_deliver("");
+        world.now_ms += 1;
+        world_promise_all();
+    }
+    assert_true(waited > 0);
+}
+
+/* Who was told that its watch is broken is not executed when it is sent again, though the key is
+ * watched anew and nothing was changed. */
+static void a_dropped_watch_stays_broken(void **state) {
+    (void)state;
+    static char names[8000][16];
+    static struct slice keys[8000];
+    struct slice name = SLICE_LITERAL("k");
+    struct partition_watch first = watch(A, "k");
+    for (unsigned i = 0; i < 8000; i++)
+        keys[i] = slice_of(names[i], (size_t)snprintf(names[i], sizeof(names[i]), "key%u", i));
+    take(A, (struct partition_request){
+                .kind = PARTITION_WATCH, .context = 99, .argv = keys, .argc = 8000});
+    forget();
+    exec_if(A, 1, "SET k v", &first);
+    world_deliver("");
+    take(A, (struct partition_request){
+                .kind = PARTITION_WATCH, .context = 99, .argv = &name, .argc = 1});
+    exec_if(A, 2, "SET k v", &first);
+    world_deliver("");
+    expect("  A: 1 WATCH BROKEN\n"
+           "  A: 99 DONE\n"
+           "  A: 2 WATCH BROKEN\n");
 }
 
 /* It broke its watch itself, and then the term changed: neither is what became of it. */
@@ -675,6 +728,8 @@ int main(void) {
         TEST(a_transaction_whose_key_was_changed_is_not_done),
         TEST(a_key_that_expires_or_is_flushed_is_changed),
         TEST(a_watch_that_was_dropped_is_broken),
+        TEST(a_dropped_watch_stays_broken),
+        TEST(without_memory_no_watch_is_broken),
         TEST(what_was_done_is_told_whatever_became_of_the_watch),
         TEST(every_token_of_a_transaction_must_be_valid),
         TEST(too_many_tokens_are_refused),
