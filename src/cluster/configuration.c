@@ -318,6 +318,13 @@ void configuration_advance(struct configuration *c, uint64_t index) {
 
 enum { FORCED_CEILING_US = 240000000 }; /* as far as any coordinator's clock may have raised it */
 
+/* No token of the old generation is above it: the coordinator may have raised the ceiling ahead of
+ * its clock, and once for a RESET of each partition, without this member. */
+static uint64_t forced_ceiling(const struct configuration *c, uint64_t wall_us) {
+    uint64_t known = c->ceiling > wall_us ? c->ceiling : wall_us;
+    return known + FORCED_CEILING_US + c->partition_count * (uint64_t)CONFIG_RESET_ROOM_US;
+}
+
 bool configuration_force(struct configuration *c, uint32_t number, uint64_t wall_us,
                          struct forced_generation *out) {
     struct member *self = find_member(c, number);
@@ -330,11 +337,9 @@ bool configuration_force(struct configuration *c, uint32_t number, uint64_t wall
     c->members[0].state = MEMBER_ACTIVE;
     c->members[0].departure = DEPARTURE_NONE;
     c->member_count = 1;
-    uint64_t above = wall_us + FORCED_CEILING_US;
-    above = above > c->ceiling ? above : c->ceiling;
     if (!CLUSTER_MUTATED(MUTANT_FORCED_TOKENS_GO_ON)) {
-        c->reset_ceiling = above;
-        c->ceiling = above + FORCED_CEILING_US;
+        c->reset_ceiling = forced_ceiling(c, wall_us);
+        c->ceiling = c->reset_ceiling + FORCED_CEILING_US;
     }
     for (uint32_t p = 0; p < c->partition_count; p++) {
         c->partitions[p].reset_ceiling = c->reset_ceiling;

@@ -170,8 +170,6 @@ bool partition_config_force(struct configuration *c, struct partition_config *p,
     return is_kept;
 }
 
-enum { RESET_ROOM_US = 1000000 }; /* tokens that can be given before the ceiling is raised */
-
 /* New tokens go on above all that may have been given here. */
 static void leave_tokens(struct configuration *c, struct partition_config *p,
                          const struct config_partition_change *change) {
@@ -179,7 +177,7 @@ static void leave_tokens(struct configuration *c, struct partition_config *p,
     if (CLUSTER_MUTATED(MUTANT_RESET_KEEPS_CEILING))
         return;
     /* of partitions that are reset at once, each finds room above what the one before took */
-    uint64_t least = c->ceiling + RESET_ROOM_US;
+    uint64_t least = c->ceiling + CONFIG_RESET_ROOM_US;
     c->ceiling = change->ceiling > least ? change->ceiling : least;
 }
 

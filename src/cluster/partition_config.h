@@ -5,6 +5,8 @@
 
 #include "cluster/configuration.h"
 
+enum { CONFIG_RESET_ROOM_US = 1000000 }; /* by which a RESET raises the token ceiling at least */
+
 enum config_outcome partition_config_check(const struct configuration *configuration,
                                            enum config_entry_type type,
                                            const struct config_partition_change *change);

@@ -35,6 +35,7 @@ static uint32_t cut;  /* bit per member: it is cut off from all others */
 static uint32_t deaf; /* likewise: nothing reaches it */
 static int64_t now_us;
 static bool has_partitions, are_durable;
+static uint16_t generation; /* as which members start */
 static int64_t calm_us;
 static struct cluster_settings settings;
 static const struct allocator *allocator;
@@ -111,7 +112,7 @@ static inline enum larder_status start(uint32_t at, uint64_t incarnation, uint32
     struct member_address contacts[MEMBERS];
     struct raft_configuration voters = {0};
     struct founding_plan plan = {.cluster = {{1, 2}},
-                                 .generation = 1,
+                                 .generation = generation,
                                  .partition_count = PARTITIONS,
                                  .settings = settings,
                                  .founder_count = founder_count};
@@ -134,7 +135,7 @@ static inline enum larder_status start(uint32_t at, uint64_t incarnation, uint32
                                        .hand_off = host_hand_off,
                                        .partition_frame = host_partition_frame};
     const struct member_options options = {.cluster = {{1, 2}},
-                                           .generation = 1,
+                                           .generation = generation,
                                            .self = self_of(at, incarnation),
                                            .partition_count = PARTITIONS,
                                            .members_max = 16,
@@ -180,6 +181,7 @@ static inline int begin(void **state) {
     now_us = 1000000;
     cut = deaf = 0;
     has_partitions = are_durable = false;
+    generation = 1;
     calm_us = 500000;
     settings = CLUSTER_DEFAULT_SETTINGS;
     allocator = &ALLOCATOR_SYSTEM;
