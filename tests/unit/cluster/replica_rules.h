@@ -466,8 +466,9 @@ static uint32_t ask(uint32_t n, bool is_read) {
         .request = {.context = id,
                     .payload = slice_of(&id, sizeof(id)),
                     .is_early = is_early,
-                    .deadline_us = local_us(n) + 2 * world.lease_us +
-                                   (int64_t)draw(4 * (uint64_t)world.lease_us)}};
+                    .deadline_us =
+                        local_us(n) + 2 * world.lease_us +
+                        (int64_t)draw((chance(700) ? 30 : 4) * (uint64_t)world.lease_us)}};
     return step(n, input) == LARDER_OK ? id : 0;
 }
 

@@ -14,6 +14,7 @@ static struct rates { /* per mille and look, drawn per seed */
 
 static int64_t coordinator_from_us; /* it sleeps until then */
 static uint32_t exiles;             /* machines cut off from all others, as bits */
+static bool is_deaf;                /* they are heard, and hear nobody */
 static int64_t exiled_until_us;
 static int64_t lost_from_us; /* by the entry ... */
 static uint64_t lost_index;  /* ... 0: not lost */
@@ -142,12 +143,14 @@ static void cut_links(void) {
     }
 }
 
-/* Those who are in sync are by themselves for longer than any lease lasts, and taken to be dead;
- * meanwhile the policy may become another one. */
+/* Those who are in sync are by themselves for longer than any lease lasts, or the primary hears
+ * nobody for so long, and taken to be dead; meanwhile the policy may become another one. */
 static void begin_exile(void) {
     const struct partition_config *p = group_partition();
+    is_deaf = chance(400);
     for (uint8_t i = 0; i < p->in_sync.count; i++)
-        exiles |= 1u << (p->in_sync.members[i] - 1);
+        if (!is_deaf || p->in_sync.members[i] == p->primary)
+            exiles |= 1u << (p->in_sync.members[i] - 1);
     for (uint32_t n = 0; n < world.machine_count; n++)
         world.machines[n].is_suspected |= (exiles >> n & 1) != 0;
     exiled_until_us = world.now_us + (int64_t)draw(6 * (uint64_t)world.config_lease_us);
@@ -162,7 +165,8 @@ static void keep_exiles(void) {
     }
     for (uint32_t a = 0; exiles != 0 && a <= MACHINES_MAX; a++)
         for (uint32_t b = 0; b <= MACHINES_MAX; b++)
-            world.links[a][b].is_cut |= (exiles >> a & 1) != (exiles >> b & 1);
+            world.links[a][b].is_cut |=
+                (exiles >> a & 1) != (exiles >> b & 1) && (!is_deaf || (exiles >> b & 1) != 0);
 }
 
 static void meddle_with_machine(uint32_t n) {
