@@ -9,7 +9,8 @@
 
 static struct rates { /* per mille and look, drawn per seed */
     unsigned cut, heal, slow_link, crash, pause, mute, sleep, hand_off, suspect, diverge, elect,
-        disk, nop, add, remove, settings, policy, durations, exile, read, write, view, give_up;
+        disk, nop, add, remove, settings, policy, durations, exile, read, confirm, write, view,
+        give_up;
 } rates;
 
 static int64_t coordinator_from_us; /* it sleeps until then */
@@ -48,8 +49,15 @@ static uint32_t any_living_outside(const struct member_set *set, const struct me
     return CLUSTER_NOBODY;
 }
 
+static bool does_anybody_lead(void) {
+    for (uint32_t n = 0; n < world.machine_count; n++)
+        if (world.machines[n].is_up && is_primary(world.machines[n].replica))
+            return true;
+    return false;
+}
+
 /* Who was in the last set and has its disk comes back; else the data is given up, when every lease
- * has run out by any clock. */
+ * has run out by any clock, or by an operator who has seen to it that nobody serves. */
 static void look_after_lost(void) {
     const struct partition_config *p = group_partition();
     if (p->lost_index != lost_index)
@@ -63,7 +71,7 @@ static void look_after_lost(void) {
         return;
     int64_t lost_us = world.now_us - lost_from_us;
     bool may_give_up = configuration_may_reset(world.group, 0, lost_us) ||
-                       (world.is_calm && !world.is_durable &&
+                       (world.is_calm && !world.is_durable && !does_anybody_lead() &&
                         lost_us > 2 * (int64_t)world.group->longest_config_lease_ms * 1000);
     if (world.is_durable && member_set_has(&p->last, number) && !chance(rates.give_up))
         (void)commit_change(CONFIG_RESTORE, number);
@@ -245,6 +253,7 @@ static void draw_world(void) {
                            .durations = draw_rate(600),
                            .exile = draw_rate(4),
                            .read = 50 + (unsigned)draw(400),
+                           .confirm = draw_rate(400),
                            .write = 20 + (unsigned)draw(300),
                            .view = 100 + (unsigned)draw(700),
                            .give_up = draw_rate(300)};
@@ -336,6 +345,8 @@ static void run_machine(uint32_t n) {
         (void)ask(n, false);
     if (chance(rates.read))
         (void)ask(n, true);
+    if (chance(rates.confirm))
+        confirm_reads(n);
     if (world.now_us < m->tick_us)
         return;
     tick_machine(n);
@@ -443,18 +454,20 @@ static void replicas_keep_their_promises(void **state) {
     for (uint64_t i = 0; i < seeds.count; i++)
         run(seeds.first + i);
     print_message(
-        "%llu commits, %llu writes (%llu early) and %llu reads answered, %llu terms opened, "
+        "%llu commits, %llu writes (%llu early) and %llu reads (%llu by a round) answered, "
+        "%llu terms opened, "
         "%llu moved, %llu resets, %llu restores, %llu hand-offs, %llu expansions\n",
         (unsigned long long)oracle.commits, (unsigned long long)oracle.writes,
         (unsigned long long)oracle.early, (unsigned long long)oracle.reads,
-        (unsigned long long)oracle.opened, (unsigned long long)oracle.moved,
-        (unsigned long long)oracle.resets, (unsigned long long)oracle.restores,
-        (unsigned long long)oracle.hand_offs, (unsigned long long)oracle.expansions);
+        (unsigned long long)oracle.rounds, (unsigned long long)oracle.opened,
+        (unsigned long long)oracle.moved, (unsigned long long)oracle.resets,
+        (unsigned long long)oracle.restores, (unsigned long long)oracle.hand_offs,
+        (unsigned long long)oracle.expansions);
     if (seeds.count < 200)
         return;
     assert_true(oracle.opened > seeds.count && oracle.expansions > seeds.count &&
                 oracle.writes > 10 * seeds.count && oracle.reads > 10 * seeds.count &&
-                oracle.early > seeds.count);
+                oracle.early > seeds.count && oracle.rounds > seeds.count / 4);
     assert_true(oracle.moved > seeds.count / 25 && oracle.resets > seeds.count / 20 &&
                 oracle.restores > seeds.count / 10 && oracle.hand_offs > seeds.count / 10);
 }
