@@ -165,7 +165,7 @@ void primary_take_refusal(struct partition_replica *r, const struct replica_mess
         at--;
     if (at < peer->received)
         at = peer->received;
-    if (at + 1 >= peer->next || (at == peer->refused_at && is_retried(r, peer)))
+    if (at + 1 >= peer->next || (at >= peer->refused_at && is_retried(r, peer)))
         return;
     peer->next = at + 1;
     peer->sent_us = INT64_MIN / 2;

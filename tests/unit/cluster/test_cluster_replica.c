@@ -419,6 +419,24 @@ static void what_was_refused_is_not_sent_again_at_once(void **state) {
            "  B>A ACK t1 1.5\n");
 }
 
+/* B refused one message when it had less and another one later; both come twice, in any order. */
+static void late_refusals_ask_for_nothing_that_is_under_way(void **state) {
+    (void)state;
+    fixture.is_quiet = true;
+    for (uint64_t i = 1; i <= 3; i++)
+        assert_int_equal(write_to(A, i, "x"), LARDER_OK);
+    lose_all();
+    fixture.is_quiet = false;
+    for (uint64_t i = 0; i < 6; i++)
+        inject((struct replica_message){
+            .type = REPLICA_REFUSE, .from = B, .to = A, .term = 1, .position = {1, 2 - i % 2}});
+    deliver("C");
+    expect("  A>B RECORDS t1 1.2 +1x +1x commit 1\n"
+           "  A>B RECORDS t1 1.1 +1x +1x +1x commit 1\n"
+           "  B>A REFUSE t1 1.1\n"
+           "  B>A ACK t1 1.4\n");
+}
+
 static void who_has_no_room_is_told_what_is_committed(void **state) {
     (void)end(state);
     fill_log_of_b();
@@ -1398,6 +1416,7 @@ int main(void) {
         TEST(a_silent_backup_is_removed_before_the_answer),
         TEST(a_gap_is_refused_and_filled),
         TEST(what_was_refused_is_not_sent_again_at_once),
+        TEST(late_refusals_ask_for_nothing_that_is_under_way),
         TEST(who_has_no_room_is_told_what_is_committed),
         TEST(a_new_primary_opens_after_its_promise_with_a_record_of_its_term),
         TEST(who_learns_of_a_term_late_asks_for_its_records),
