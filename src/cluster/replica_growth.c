@@ -114,7 +114,7 @@ static bool check_policy(struct partition_replica *r) {
 }
 
 void primary_check_proposals(struct partition_replica *r) {
-    if (check_room(r) || check_backups(r))
+    if (check_backups(r) || check_room(r))
         return;
     if (r->proposal.is_open)
         check_outcome(r);

@@ -857,6 +857,18 @@ static void a_primary_without_room_has_another_one_elected(void **state) {
     expect("  A proposes ELECT B@1\n");
 }
 
+/* Else C could be elected, should A be gone before B leads. */
+static void a_primary_without_room_first_lets_go_who_is_not_complete(void **state) {
+    (void)end(state);
+    found(true);
+    for (uint32_t i = 0; i < fixture.nodes[A].replica->peer_count; i++)
+        fixture.nodes[A].replica->peers[i].is_unsynced |=
+            fixture.nodes[A].replica->peers[i].member == C;
+    assert_int_equal(step(A, (struct replica_input){.type = REPLICA_FULL, .is_full = true}),
+                     LARDER_OK);
+    expect("  A proposes SHRINK C@1\n");
+}
+
 static void a_primary_without_a_disk_counts_what_is_durable(void **state) {
     (void)end(state);
     found(true);
@@ -1436,6 +1448,7 @@ int main(void) {
         TEST(a_hand_off_drains_and_the_next_one_opens_at_once),
         TEST(what_is_not_synced_is_not_acknowledged),
         TEST(a_primary_without_room_has_another_one_elected),
+        TEST(a_primary_without_room_first_lets_go_who_is_not_complete),
         TEST(a_primary_without_a_disk_counts_what_is_durable),
         TEST(a_copy_counts_when_it_is_durable),
         TEST(an_older_term_is_told_so),

@@ -17,6 +17,7 @@ static int64_t coordinator_from_us; /* it sleeps until then */
 static uint32_t exiles;             /* machines cut off from all others, as bits */
 static bool is_deaf;                /* they are heard, and hear nobody */
 static int64_t exiled_until_us;
+static uint32_t full;        /* machine without room on its disk at the end; MACHINES_MAX: none */
 static int64_t lost_from_us; /* by the entry ... */
 static uint64_t lost_index;  /* ... 0: not lost */
 
@@ -350,6 +351,8 @@ static void run_machine(uint32_t n) {
     if (world.now_us < m->tick_us)
         return;
     tick_machine(n);
+    if (world.is_calm && n == full)
+        (void)step(n, (struct replica_input){.type = REPLICA_FULL, .is_full = true});
     look_at_group(n);
 }
 
@@ -361,7 +364,7 @@ static void run_once(void) {
         run_machine(n);
 }
 
-/* Open, complete, everything committed everywhere and answered. */
+/* Open where there is room, complete, everything committed everywhere and answered. */
 static bool is_settled(void) {
     const struct partition_config *p = group_partition();
     unsigned wanted = world.group->settings.replica_count;
@@ -375,7 +378,8 @@ static bool is_settled(void) {
         if (is_in_sync && (m->replica->commit != oracle.length || m->replica->is_unsynced ||
                            m->replica->log.last != oracle.length))
             return false;
-        if (p->primary == n + 1 && m->replica->role != REPLICA_OPEN)
+        bool is_full = n == full && p->in_sync.count > 1;
+        if (p->primary == n + 1 && (m->replica->role != REPLICA_OPEN || is_full))
             return false;
     }
     return true;
@@ -384,6 +388,7 @@ static bool is_settled(void) {
 static void calm_down(void) {
     rates = (struct rates){.view = 1000, .give_up = rates.give_up == 0 ? 0 : 300};
     world.is_calm = true;
+    full = chance(300) ? (uint32_t)draw(world.machine_count) : MACHINES_MAX;
     exiles = 0;
     world.slow = world.duplication = 0;
     coordinator_from_us = 0;
