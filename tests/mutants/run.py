@@ -121,7 +121,8 @@ class Runner:
         except subprocess.TimeoutExpired:
             result = [None, f"no end within {timeout} s"]
         with self.lock:
-            self.results[key] = result
+            if number != 0 or result[0] == 0:  # what fails without a mistake is run again
+                self.results[key] = result
             if time.monotonic() - self.saved > SAVE_EVERY_S:
                 self.save()
         return result
