@@ -32,6 +32,7 @@ struct rules_seat {
     uint64_t incarnation, term;
     uint64_t least; /* that was left */
     int64_t begun_us, moved_us;
+    int64_t late_us; /* it moved, or began anew, when its time may have been over already */
     uint32_t failures;
     int64_t retry_us; /* 0: it was not given up */
 };
@@ -104,14 +105,18 @@ static int64_t latest(int64_t a, int64_t b) {
 
 /* ---- what members tell ---- */
 
+static uint32_t leader_of(uint32_t place) {
+    struct raft_status status;
+    raft_get_status(member_raft(world.places[place].member), &status);
+    return (uint32_t)status.leader.words[1] - 1;
+}
+
+/* A leader takes it once it is coordinator, which may be in this very tick. */
 static void rules_hear_offer(uint32_t place, uint32_t p, const struct member_remains *remains) {
     const struct cluster_member *m = world.places[place].member;
-    struct raft_status status;
-    raft_get_status(member_raft(m), &status);
-    uint32_t to = (uint32_t)status.leader.words[1] - 1;
-    bool is_taken = to < WORLD_PLACES && world.places[to].member != NULL &&
-                    (to == place || (!is_cut(place) && !is_cut(to))) &&
-                    member_is_coordinator(world.places[to].member);
+    uint32_t to = leader_of(place);
+    bool is_taken = to < WORLD_PLACES && world.places[to].member != NULL && leader_of(to) == to &&
+                    (to == place || (!is_cut(place) && !is_cut(to)));
     if (!is_taken)
         return;
     struct rules_said *said = &rules.said[p][member_number(m)];
@@ -126,10 +131,16 @@ static void rules_hear_offer(uint32_t place, uint32_t p, const struct member_rem
     said->remains = *remains;
 }
 
+static void note_late(struct rules_seat *seat) {
+    if (world.now_us - seat->moved_us >= world.options.copy_timeout_us - ROUND_US)
+        seat->late_us = world.now_us;
+}
+
 static void rules_hear_left(uint32_t place, uint32_t p, uint64_t left) {
     struct rules_seat *seat = &rules.seats[p][member_number(world.places[place].member)];
     if (is_cut(place) || left == 0 || left >= seat->least)
         return;
+    note_late(seat);
     seat->least = left;
     seat->moved_us = world.now_us;
 }
@@ -205,12 +216,21 @@ static void note_members(const struct configuration *c) {
         rules.calm_since_us[0] = world.now_us;
 }
 
+static uint64_t term_of(uint32_t place) {
+    struct raft_status status;
+    raft_get_status(member_raft(world.places[place].member), &status);
+    return status.term;
+}
+
+/* One that was cut off may not know yet that there is another. */
 static uint32_t find_coordinator(void) {
+    uint32_t found = WORLD_PLACES;
     for (uint32_t i = 0; i < WORLD_PLACES; i++)
         if (world.places[i].member != NULL && !is_cut(i) &&
-            member_is_coordinator(world.places[i].member))
-            return i;
-    return WORLD_PLACES;
+            member_is_coordinator(world.places[i].member) && leader_of(i) == i &&
+            (found == WORLD_PLACES || term_of(i) > term_of(found)))
+            found = i;
+    return found;
 }
 
 /* A new one knows nothing of what its predecessor waited for. */
@@ -231,10 +251,8 @@ static void begin_coordinator(uint32_t place) {
     stall();
     if (place == WORLD_PLACES)
         return;
-    struct raft_status status;
-    raft_get_status(member_raft(world.places[place].member), &status);
-    if (rules.led_place != place || rules.led_term != status.term)
-        begin_term_of(place, status.term);
+    if (rules.led_place != place || rules.led_term != term_of(place))
+        begin_term_of(place, term_of(place));
     const struct configuration *c = member_configuration(world.places[place].member);
     remember(c);
     memset(rules.seats, 0, sizeof(rules.seats));

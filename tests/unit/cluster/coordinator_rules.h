@@ -158,7 +158,8 @@ static void check_ended(const struct configuration *c, uint32_t p, uint32_t numb
         return;
     int64_t stuck_us = world.now_us - latest(seat->begun_us, seat->moved_us);
     if (stuck_us < world.options.copy_timeout_us - ROUND_US) {
-        EXPECT(rules.disturbed_us >= seat->begun_us - ROUND_US,
+        EXPECT(rules.disturbed_us >= seat->begun_us - ROUND_US ||
+                   world.now_us - seat->late_us <= ROUND_US,
                "the copy of %u to %u was given up by %u although it went on %lld ms ago", p, number,
                rules.coordinator + 1, (long long)stuck_us / 1000);
         return;
@@ -176,6 +177,8 @@ static void check_copy(const struct configuration *c, uint32_t p, uint32_t numbe
     struct rules_seat *seat = &rules.seats[p][number];
     const struct member *member = configuration_find_member(c, number);
     bool is_there = member_set_has(&c->partitions[p].learners, number);
+    if (is_there && seat->is_there && seat->term != c->partitions[p].term)
+        note_late(seat);
     if (is_there && (!seat->is_there || seat->incarnation != member->incarnation))
         check_begun(c, p, number, seat);
     else if (is_there && seat->term != c->partitions[p].term)
