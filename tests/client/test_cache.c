@@ -221,6 +221,8 @@ static void a_cluster_is_cached_through_moves(void **state) {
                 stored = valkeyClusterCommand(other, "SET %s %d", KEYS[i], round);
             assert_string_equal(stored->str, "OK");
             freeReplyObject(stored);
+            /* as in set() */
+            freeReplyObject(valkeyClusterCommand(other, "EXISTS %s", KEYS[i]));
         }
         for (int again = 0; again < 3; again++)
             for (size_t i = 0; i < COUNT_OF(KEYS); i++) {
