@@ -83,19 +83,19 @@ static void take_answer(struct cluster_partition *p, const struct lock_step *ste
         partition_say(p, s->request.context, answer, slot);
 }
 
+/* A record that can't be logged now comes again; who has waited long enough is told so anyway. */
 void partition_run_locks(struct cluster_partition *p) {
     struct lock_step step;
-    bool may_log = partition_is_ready(p);
-    if (!may_log && p->clock.is_running)
+    bool is_ready = partition_is_ready(p);
+    if (!is_ready && p->clock.is_running)
         return; /* hands off: nothing is decided */
     for (;;) {
-        if (may_log && replica_admit(p->replica, p->record_max, p->now_us) != LARDER_OK)
-            return;
         struct lock_moment now = moment(p);
         locks_next(p->locks, &now, &step);
+        bool may_log = is_ready && replica_admit(p->replica, p->record_max, p->now_us) == LARDER_OK;
         if (step.verdict == LOCKS_ANSWER)
             take_answer(p, &step);
-        else if (step.verdict != LOCKS_RECORD || !take_record(p, &step))
+        else if (step.verdict != LOCKS_RECORD || !may_log || !take_record(p, &step))
             return;
     }
 }

@@ -36,6 +36,28 @@ static void a_hold_runs_out_by_a_record(void **state) {
     assert_true(world_agree(A, B));
 }
 
+/* The hold can't end, as that would be a record; who waits is told when its time is over. */
+static void waiting_ends_though_too_few_are_in_sync(void **state) {
+    (void)state;
+    struct config_entry settings = {.type = CONFIG_SETTINGS, .settings = world.group->settings};
+    settings.settings.min_insync = 2;
+    assert_int_equal(world_commit(&settings), CONFIG_APPLIED);
+    for (uint32_t n = A; n <= C; n++)
+        world_see(n);
+    world_promise_all();
+    world_lock(A, 1, LOCK_REQUEST_ACQUIRE, 1, 1, PATIENT);
+    world_deliver("");
+    world_lock(A, 2, LOCK_REQUEST_ACQUIRE, 2, 1, PATIENT);
+    world_change(CONFIG_SHRINK, B);
+    world_change(CONFIG_SHRINK, C);
+    world_see(A);
+    forget();
+    world.now_ms += PATIENT.wait_ms;
+    world_hear_coordinator(A);
+    world_tick(A);
+    expect("  A: 2 DONE TIMED OUT\n");
+}
+
 static void those_whose_connection_closes_leave_the_queue(void **state) {
     (void)state;
     world_lock(A, 1, LOCK_REQUEST_ACQUIRE, 1, 1, PATIENT);
@@ -151,6 +173,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_lock_goes_to_the_next_when_it_is_released),
         TEST(a_hold_runs_out_by_a_record),
+        TEST(waiting_ends_though_too_few_are_in_sync),
         TEST(those_whose_connection_closes_leave_the_queue),
         TEST(a_lock_request_is_parked_and_a_queue_has_its_end),
         TEST(those_who_wait_at_a_deposed_primary_are_sent_on),
