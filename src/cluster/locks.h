@@ -164,6 +164,8 @@ enum larder_status locks_apply(struct locks *locks, struct slice record, uint64_
 /* The partition's data was given up: no lock is held, and no token below the ceiling counts. Ends
  * leading. */
 void locks_reset(struct locks *locks, uint64_t ceiling);
+/* As before the first record. Ends leading. */
+void locks_clear(struct locks *locks);
 
 /* What is replicated, as bytes. Decoding replaces it and ends leading. Errors, nothing changed:
  * LARDER_NO_MEMORY, LARDER_CORRUPT. */

@@ -182,13 +182,17 @@ enum larder_status locks_apply(struct locks *l, struct slice bytes, uint64_t seq
     return LARDER_OK;
 }
 
-void locks_reset(struct locks *l, uint64_t ceiling) {
+void locks_clear(struct locks *l) {
     locks_follow(l);
     while (!table_free_some(&l->table, l->allocator, SIZE_MAX, lock_destroy))
         ;
     locks_clear_marks(l);
-    if (CLUSTER_MUTATED(MUTANT_LOCK_RESET_FORGETS))
-        l->last = l->floor = 0;
-    else
-        l->last = l->floor = ceiling > l->last ? ceiling : l->last;
+    l->last = l->floor = 0;
+}
+
+void locks_reset(struct locks *l, uint64_t ceiling) {
+    uint64_t newest = ceiling > l->last ? ceiling : l->last;
+    locks_clear(l);
+    if (!CLUSTER_MUTATED(MUTANT_LOCK_RESET_FORGETS))
+        l->last = l->floor = newest;
 }

@@ -107,12 +107,12 @@ void partition_destroy(struct cluster_partition *p) {
     allocator_release(p->allocator, p, sizeof(*p));
 }
 
-/* The log began anew: what is here is of no use. */
+/* The log began anew: what is here is of no use. All is as before the first record, also what a
+ * reset does to it: only its record does that, or who follows by the log alone would lack it. */
 static void begin_anew(struct cluster_partition *p) {
     copying_begin(p->copying, p->replica->role >= REPLICA_ELECTED);
     request_memory_clear(p->requests);
-    locks_follow(p->locks);
-    locks_reset(p->locks, p->replica->view.reset_ceiling);
+    locks_clear(p->locks);
     p->apply_from = p->replica->applied + 1;
     p->apply_to = p->replica->applied;
     p->applied_bytes = 0;

@@ -8,8 +8,27 @@
 
 /* ---- resets, restores ---- */
 
-/* All three are gone, the data is given up, and B begins anew. */
-static void lose_everything(void) {
+/* C is added to B, which leads as soon as it may. */
+static void let_c_follow_b(void) {
+    world_change(CONFIG_ADD_LEARNER, C);
+    world.now_ms += 300;
+    world_see(B);
+    world_see(C);
+    for (int i = 0; i < 10; i++) {
+        world_hear_coordinator(B);
+        world.now_ms += 20;
+        world_tick(B);
+        world_tick(C);
+        world_deliver("A");
+    }
+    assert_int_equal(partition_replica(world.members[B].partition)->role, REPLICA_OPEN);
+    assert_true(world_agree(B, C));
+    world.is_quiet = false;
+    forget();
+}
+
+/* All three are gone, the data is given up, and B is to begin anew. */
+static void give_data_up(void) {
     world.is_quiet = true;
     world_change(CONFIG_SHRINK, B);
     world_change(CONFIG_SHRINK, C);
@@ -25,25 +44,14 @@ static void lose_everything(void) {
     uint64_t ceiling = world.group->ceiling;
     assert_int_equal(world_commit(&reset), CONFIG_APPLIED);
     assert_true(world.group->ceiling > ceiling);
-    world_change(CONFIG_ADD_LEARNER, C);
     struct config_entry raise = {.type = CONFIG_CEILING,
                                  .ceiling = world.group->ceiling + 120000000};
     assert_int_equal(world_commit(&raise), CONFIG_APPLIED);
-    world.now_ms += 300;
-    world_see(B);
-    world_see(C);
-    world_hear_coordinator(B);
-    for (int i = 0; i < 10; i++) {
-        world.now_ms += 20;
-        world_tick(B);
-        world_tick(C);
-        world_deliver("A");
-    }
-    assert_int_equal(partition_replica(world.members[B].partition)->role, REPLICA_OPEN);
-    assert_true(world_agree(B, C));
-    world_hear_coordinator(B);
-    world.is_quiet = false;
-    forget();
+}
+
+static void lose_everything(void) {
+    give_data_up();
+    let_c_follow_b();
 }
 
 static void after_a_reset_tokens_go_on_above_the_ceiling(void **state) {
@@ -83,37 +91,27 @@ static void let_b_come_back(void) {
     assert_int_equal(world_commit(&join), CONFIG_APPLIED);
 }
 
-/* B was the last in sync; it is back with a log that may lack something. */
-static void restore_b(void) {
-    world.is_quiet = true;
-    world_change(CONFIG_ELECT, B);
-    world_change(CONFIG_SHRINK, C);
+/* B was the last in sync; it is back with its log, which may lack something. */
+static void commit_restore(bool may_have_lost) {
     let_b_come_back();
     const struct partition_config *p = &world.group->partitions[0];
     const struct config_entry restore = {.type = CONFIG_RESTORE,
                                          .change = {.epoch = p->epoch,
                                                     .member = B,
                                                     .incarnation = 1,
-                                                    .may_have_lost = true,
+                                                    .may_have_lost = may_have_lost,
                                                     .log_end = 5,
                                                     .ceiling = world.group->ceiling}};
     assert_int_equal(world_commit(&restore), CONFIG_APPLIED);
-    assert_int_equal(p->loss_after, 5);
-    world_change(CONFIG_ADD_LEARNER, C);
-    world.now_ms += 300;
-    world_see(B);
-    world_see(C);
-    for (int i = 0; i < 10; i++) {
-        world_hear_coordinator(B);
-        world.now_ms += 20;
-        world_tick(B);
-        world_tick(C);
-        world_deliver("A");
-    }
-    assert_int_equal(partition_replica(world.members[B].partition)->role, REPLICA_OPEN);
-    assert_true(world_agree(B, C));
-    world.is_quiet = false;
-    forget();
+}
+
+static void restore_b(void) {
+    world.is_quiet = true;
+    world_change(CONFIG_ELECT, B);
+    world_change(CONFIG_SHRINK, C);
+    commit_restore(true);
+    assert_int_equal(world.group->partitions[0].loss_after, 5);
+    let_c_follow_b();
 }
 
 /* What may be lost may have granted tokens, and executed requests. */
@@ -140,6 +138,38 @@ static void after_a_restore_that_may_lack_something_tokens_go_on_above(void **st
     assert_true(world.token > ceiling);
 }
 
+static void make_c_anew(void) {
+    struct world_member *m = &world.members[C];
+    partition_destroy(m->partition);
+    store_host_destroy(m->host);
+    lease_table_destroy(m->leases);
+    configuration_destroy(m->view);
+    world_make_member(C, &(struct partition_options){.digest_every_us = -1});
+    world.committed[C] = 0;
+}
+
+/* B saw the reset and was gone before it was open. C has an empty log, which B's continues: it
+ * copies nothing, so that it knows of the reset what records say. */
+static void a_reset_is_in_the_log_if_its_primary_was_never_open(void **state) {
+    (void)state;
+    struct request_id id = {
+        .client = {7, 7}, .number = 1, .lowest = 1, .first_sent_us = world_time_us(0)};
+    world_do_as(A, 1, "INCR n", id);
+    world_deliver("");
+    uint64_t ceiling = world.group->ceiling;
+    give_data_up();
+    world_see(B);
+    assert_int_equal(partition_replica(world.members[B].partition)->role, REPLICA_ELECTED);
+    commit_restore(false);
+    make_c_anew();
+    let_c_follow_b();
+    assert_int_equal(copying_counters(partition_copying(world.members[C].partition))->items, 0);
+    assert_true(locks_floor(partition_locks(world.members[C].partition)) >= ceiling);
+    world_do_as(B, 2, "INCR n", id);
+    world_deliver("A");
+    expect("  B: 2 UNKNOWN SESSION\n");
+}
+
 /* ---- disks ---- */
 
 /* C's process ends; another one has what C's log had on disk. */
@@ -157,11 +187,7 @@ static void restart_c(uint64_t commit) {
             memcpy(bytes, records[i].payload.data, records[i].payload.size);
         records[i].payload.data = bytes;
     }
-    partition_destroy(m->partition);
-    store_host_destroy(m->host);
-    lease_table_destroy(m->leases);
-    configuration_destroy(m->view);
-    world_make_member(C, &(struct partition_options){.digest_every_us = -1});
+    make_c_anew();
     assert_int_equal(partition_restore(m->partition, (struct log_position){0, 0}, slice_of(NULL, 0),
                                        records, count, commit, true),
                      LARDER_OK);
@@ -330,6 +356,7 @@ int main(void) {
         TEST(after_a_reset_tokens_go_on_above_the_ceiling),
         TEST(a_request_from_before_a_reset_is_not_executed),
         TEST(after_a_restore_that_may_lack_something_tokens_go_on_above),
+        TEST(a_reset_is_in_the_log_if_its_primary_was_never_open),
         TEST(a_restart_knows_what_was_in_the_log),
         TEST(a_damaged_log_is_refused),
         TEST(a_replica_that_differs_is_copied_and_comes_back),
