@@ -217,14 +217,18 @@ static struct slice body_of(const struct partition_replica *replica,
     return slice_of(body, journal_write_encode(replica, write, body));
 }
 
-void partition_log_write(struct partition_log *log, const struct partition_replica *replica,
-                         const struct replica_write *write) {
-    if (log->has_gap) {
-        lose(log, write);
-        return;
-    }
+/* A log that begins anew does so in the other file, also where it could not at once: what is at the
+ * end of this one may be damaged, or the file may never have been begun. */
+static enum larder_status put(struct partition_log *log, struct slice body, bool is_anew) {
+    uint8_t bytes[JOURNAL_VOID_BYTES];
+    const struct slice bodies[2] = {slice_of(bytes, journal_void_encode(bytes)), body};
+    return is_anew ? turn(log, bodies, 2) : append(log, &bodies[1], 1);
+}
+
+static void put_write(struct partition_log *log, const struct partition_replica *replica,
+                      const struct replica_write *write, bool is_anew) {
     const struct slice body = body_of(replica, write);
-    enum larder_status status = append(log, &body, 1);
+    enum larder_status status = put(log, body, is_anew);
     free((void *)(uintptr_t)body.data);
     if (status == LARDER_NO_SPACE) {
         log->is_full = true;
@@ -235,6 +239,14 @@ void partition_log_write(struct partition_log *log, const struct partition_repli
         log->written = write->number;
         begin_sync(log);
     }
+}
+
+void partition_log_write(struct partition_log *log, const struct partition_replica *replica,
+                         const struct replica_write *write) {
+    if (log->has_gap)
+        lose(log, write);
+    else
+        put_write(log, replica, write, false);
 }
 
 static void probe(struct partition_log *log) {
@@ -260,7 +272,7 @@ void partition_log_mend(struct partition_log *log, const struct partition_replic
                                        .last = replica->log.last,
                                        .commit = replica->commit};
     log->has_gap = false;
-    partition_log_write(log, replica, &lost);
+    put_write(log, replica, &lost, lost.is_reset);
 }
 
 /* ---- images ---- */

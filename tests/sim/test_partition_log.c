@@ -71,10 +71,15 @@ static void make_configuration(struct fixture *f) {
     member_set_add(&p->learners, LEARNER);
 }
 
-static int begin(void **state) {
+static void set_full(struct fixture *f, bool is_full) {
+    f->world->machines[0].disk.is_full = is_full;
+}
+
+static int begin_with(void **state, bool is_full) {
     struct fixture *f = calloc(1, sizeof(*f));
     f->world = world_create(
         &(struct sim_world_options){.seed = 1, .machine_count = 1, .type = &LOGGER, .settings = f});
+    set_full(f, is_full);
     assert_true(machine_start(&f->world->machines[0]));
     world_run_for(f->world, SOON_US);
     assert_false(f->log.is_recovering);
@@ -89,6 +94,14 @@ static int begin(void **state) {
     assert_int_equal(f->replica->role, REPLICA_LEARNER);
     *state = f;
     return 0;
+}
+
+static int begin(void **state) {
+    return begin_with(state, false);
+}
+
+static int begin_without_room(void **state) {
+    return begin_with(state, true);
 }
 
 static int end(void **state) {
@@ -106,10 +119,6 @@ static void receive(struct fixture *f, struct replica_message message) {
     message.to = LEARNER;
     message.from_incarnation = message.to_incarnation = message.term = 1;
     step(f, (struct replica_input){.type = REPLICA_MESSAGE, .message = &message});
-}
-
-static void set_full(struct fixture *f, bool is_full) {
-    f->world->machines[0].disk.is_full = is_full;
 }
 
 static void receive_base(struct fixture *f) {
@@ -140,6 +149,12 @@ static void expect_on_disk(const struct fixture *f, uint64_t base, size_t record
     assert_int_equal(found.has_data, base == 0);
     journal_finish(&found, &ALLOCATOR_SYSTEM);
     free(bytes);
+}
+
+/* A new process, whose replica has begun with nothing if it is given time. */
+static void restart(struct fixture *f) {
+    machine_crash(&f->world->machines[0]);
+    assert_true(machine_start(&f->world->machines[0]));
 }
 
 static void writes_without_room_are_written_when_there_is_room(void **state) {
@@ -196,6 +211,44 @@ static void what_was_before_a_beginning_without_room_does_not_count(void **state
     expect_on_disk(f, BASE, 0);
 }
 
+static void a_log_that_began_without_room_is_found(void **state) {
+    struct fixture *f = *state;
+    receive_records(f);
+    set_full(f, false);
+    partition_log_mend(&f->log, f->replica);
+    world_run_for(f->world, SOON_US);
+    assert_int_equal(f->replica->synced, RECORDS);
+    restart(f);
+    expect_on_disk(f, 0, RECORDS);
+}
+
+/* The first frame of the log's file, which is durable. */
+static void damage(struct fixture *f) {
+    struct sim_disk *disk = &f->world->machines[0].disk;
+    enum larder_status status =
+        disk_write(disk, PARTITION_LOG_FILE + f->log.file, 0, slice_of_string("damage"));
+    assert_int_equal(status, LARDER_OK);
+}
+
+static void a_log_that_begins_without_room_in_place_of_a_damaged_one_is_found(void **state) {
+    struct fixture *f = *state;
+    for (uint32_t i = 0; i < 2; i++) {
+        receive_records(f);
+        world_run_for(f->world, SOON_US);
+    }
+    damage(f);
+    set_full(f, true);
+    restart(f);
+    world_run_for(f->world, SOON_US);
+    receive_base(f);
+    set_full(f, false);
+    partition_log_mend(&f->log, f->replica);
+    world_run_for(f->world, SOON_US);
+    assert_int_equal(f->replica->synced, BASE);
+    restart(f);
+    expect_on_disk(f, BASE, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
@@ -203,6 +256,9 @@ int main(void) {
         TEST(writes_without_room_are_written_when_there_is_room),
         TEST(a_beginning_in_the_middle_without_room_is_written_when_there_is_room),
         TEST(what_was_before_a_beginning_without_room_does_not_count),
+        cmocka_unit_test_setup_teardown(a_log_that_began_without_room_is_found, begin_without_room,
+                                        end),
+        TEST(a_log_that_begins_without_room_in_place_of_a_damaged_one_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
