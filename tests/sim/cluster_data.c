@@ -108,8 +108,14 @@ void cluster_data_destroy(struct cluster_data *d) {
     free(d);
 }
 
-void cluster_data_withdraw(struct cluster_data *d) {
+/* They were those of a member. */
+static void leave_partitions(struct cluster_data *d) {
+    cluster_oracle_end_partitions(machine_oracle(d->machine), d->machine);
     end_partitions(d);
+}
+
+void cluster_data_withdraw(struct cluster_data *d) {
+    leave_partitions(d);
     d->member = NULL;
     d->opened_for = CLUSTER_NOBODY;
 }
@@ -383,7 +389,7 @@ void cluster_data_view(struct cluster_data *d, struct cluster_member *member,
     d->member = member;
     uint32_t number = member_number(member);
     if (number != CLUSTER_NOBODY && number != d->number) {
-        end_partitions(d);
+        leave_partitions(d);
         if (are_logs_ready(d, number))
             begin_partitions(d, number);
     }

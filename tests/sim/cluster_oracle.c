@@ -269,9 +269,13 @@ void cluster_oracle_step(struct cluster_oracle *o, struct sim_machine *machine,
     }
 }
 
-void cluster_oracle_end(struct cluster_oracle *o, struct sim_machine *machine) {
+void cluster_oracle_end_partitions(struct cluster_oracle *o, struct sim_machine *machine) {
     for (uint32_t p = 0; p < o->partition_count; p++)
         oracle_note_held(o, machine, p);
+}
+
+void cluster_oracle_end(struct cluster_oracle *o, struct sim_machine *machine) {
+    cluster_oracle_end_partitions(o, machine);
     o->processes[machine->address] = (struct watched_process){0};
 }
 

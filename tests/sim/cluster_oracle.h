@@ -80,10 +80,12 @@ void cluster_oracle_on_loss(struct cluster_oracle *oracle,
                             void *context);
 void cluster_oracle_tell_loss(const struct cluster_oracle *oracle, struct cluster_data *data,
                               uint32_t partition);
-/* The process ends: what is committed then, and it has to have, its log has to have when it is
- * back. */
+/* The machine's partitions end, with the process or because it becomes another member: what is
+ * committed then, and it has to have, their logs have to have when they are found again. */
+void cluster_oracle_end_partitions(struct cluster_oracle *oracle, struct sim_machine *machine);
+/* The process ends, and its partitions with it. */
 void cluster_oracle_end(struct cluster_oracle *oracle, struct sim_machine *machine);
-/* A new process found this log on the machine's disk. */
+/* A new process, or one that has become another member, found this log on the machine's disk. */
 void cluster_oracle_found_log(struct cluster_oracle *oracle, struct sim_machine *machine,
                               const struct partition_log *log);
 /* What is on the machine's disk was damaged: nothing is expected of it. */

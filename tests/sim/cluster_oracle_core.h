@@ -160,7 +160,7 @@ static inline bool oracle_is_in_sync(const struct cluster_oracle *o,
 /* cluster_oracle_log.c: I3 and I4, after a step of the replica's machine. */
 void oracle_check_log(struct cluster_oracle *oracle, struct sim_machine *machine,
                       uint32_t partition, const struct partition_replica *replica);
-/* The machine's process ends: what its disk has to have when it is back. */
+/* The machine's replica ends: what its disk has to have when it is found again. */
 void oracle_note_held(struct cluster_oracle *oracle, struct sim_machine *machine,
                       uint32_t partition);
 void oracle_check_acknowledged(struct cluster_oracle *oracle, const struct sim_machine *machine,
