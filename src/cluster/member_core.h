@@ -145,7 +145,7 @@ struct cluster_member {
     struct member_peer *peers;
     int64_t heartbeat_us, join_us, offer_us;
     struct member_address contacts[MEMBER_CONTACTS_MAX];
-    uint32_t contact_count, contact_at, peer_at;
+    uint32_t contact_count, join_at, fetch_at, core_at, peer_at; /* whom to ask next */
     uint32_t known_address_count; /* ever; they lie modulo MEMBER_ADDRESSES_MAX */
     struct member_known_address known_addresses[MEMBER_ADDRESSES_MAX];
     struct raft_id refused_leader; /* the core was told that it is gone */

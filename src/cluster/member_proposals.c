@@ -137,6 +137,6 @@ void member_join(struct cluster_member *m) {
         return;
     uint8_t bytes[CONFIG_ENTRY_BYTES_MAX];
     size_t size = config_entry_encode(&join, bytes);
-    const struct member_address *contact = &m->contacts[m->contact_at++ % m->contact_count];
+    const struct member_address *contact = &m->contacts[m->join_at++ % m->contact_count];
     forward(m, contact, RAFT_NOBODY, false, slice_of(bytes, size));
 }

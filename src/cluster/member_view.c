@@ -127,6 +127,18 @@ static bool is_lagging(const struct cluster_member *m) {
            !lease_config_holds(m->leases, m->now_us);
 }
 
+/* One of the core after the other: a voter that left and came back may be in no configuration, and
+ * can't be elected or answer those who would be before it and they know each other's addresses. */
+static void fetch_from_core(struct cluster_member *m, size_t size) {
+    const struct raft_configuration *core = raft_get_configuration(m->raft);
+    if (core->count == 0)
+        return;
+    struct raft_id node = core->members[m->core_at++ % core->count].id;
+    const struct member_address *address = member_find_address(m, node);
+    if (address != NULL && !raft_id_equal(node, m->options.self.node))
+        member_send(m, address, node, FRAME_FETCH, size);
+}
+
 void member_fetch(struct cluster_member *m) {
     if (!is_lagging(m)) {
         m->lagging_since_us = INT64_MAX;
@@ -144,8 +156,9 @@ void member_fetch(struct cluster_member *m) {
         member_send(m, &from->address, from->node, FRAME_FETCH, size);
     else if (m->peer_count > 0 && (from = any_peer(m)) != NULL)
         member_send(m, &from->address, from->node, FRAME_FETCH, size);
+    fetch_from_core(m, size);
     if (m->contact_count > 0)
-        member_send(m, &m->contacts[m->contact_at++ % m->contact_count], RAFT_NOBODY, FRAME_FETCH,
+        member_send(m, &m->contacts[m->fetch_at++ % m->contact_count], RAFT_NOBODY, FRAME_FETCH,
                     size);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a coordinator does about lost partitions and about copies. */
+/* What a coordinator does about lost partitions and about copies, and how there comes to be one. */
 #include "unit/cluster/member_world.h"
 
 static struct cluster_settings settings_of(uint32_t replicas) {
@@ -292,6 +292,24 @@ static void the_barest_partitions_are_copied_first(void **state) {
     assert_int_equal(c->partitions[0].learners.count + c->partitions[1].learners.count, 0);
 }
 
+/* Both were let go and came back when nobody led any more; the one that is named is gone. Only one
+ * of them was told where the other is. */
+static void voters_that_no_configuration_names_elect_a_leader(void **state) {
+    (void)state;
+    const struct cluster_settings settings = settings_of(2);
+    world_found(1, 4, &settings);
+    struct raft_configuration core = {0};
+    for (uint32_t at = 3; at < 5; at++)
+        core.members[core.count++] = (struct raft_member){world_self(at).node, true};
+    const struct member_address contacts[] = {world_address(0), world_address(4)};
+    world_start_in(3, &core, contacts, 2);
+    world_start_in(4, &core, contacts, 1);
+    world_run(5000);
+    (void)world_coordinator();
+    for (uint32_t at = 3; at < 5; at++)
+        assert_int_not_equal(member_number(world.places[at].member), CLUSTER_NOBODY);
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, world_end)
 
 int main(void) {
@@ -307,6 +325,7 @@ int main(void) {
         TEST(the_coordinators_own_copy_has_time_too),
         TEST(copies_are_limited_where_they_come_from_too),
         TEST(the_barest_partitions_are_copied_first),
+        TEST(voters_that_no_configuration_names_elect_a_leader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
