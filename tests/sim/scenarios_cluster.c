@@ -227,6 +227,28 @@ static void clock_jumps(struct scenario *s) {
     }
 }
 
+/* A key is in the store until somebody found it expired, which changes the store: the simulator
+ * sees it until then, as a later primary may whose clock is behind. */
+static void expired_but_kept(struct scenario *s) {
+    struct scenario_answer answer = {0};
+    uint64_t value = 0;
+    script_begin(s);
+    script_write_for(s, EXPIRING, 31, 2000);
+    uint32_t primary = script_primary_of(s, EXPIRING);
+    scenario_cut_off(s, 1u << primary, false);
+    scenario_wait(s, 3000);
+    scenario_expect(s,
+                    cluster_data_value(cluster_process_data(scenario_machine(s, primary)->process),
+                                       EXPIRING, &value),
+                    "the value is looked up");
+    scenario_expect(s, value == 31, "what a primary without a lease can't remove is there");
+    scenario_expect(s, script_ask(s, EXPIRING, OPERATION_READ, 0, 2000, &answer),
+                    "a read is answered elsewhere");
+    scenario_expect(s, answer.value == 0, "and finds it expired");
+    scenario_heal(s);
+    script_end(s, 10);
+}
+
 static void coordinator_disk_full(struct scenario *s) {
     script_begin(s);
     uint32_t coordinator = scenario_important(s);
@@ -258,6 +280,8 @@ const struct scenario_type CLUSTER_SCENARIOS[] = {
     CLUSTER_SCRIPT("minority", "two of five cut off with a primary", minority),
     CLUSTER_SCRIPT("cluster-clock-jumps", "wall clocks jump by hours and days over failovers",
                    clock_jumps),
+    CLUSTER_SCRIPT("expired-but-kept", "a primary that was cut off removes no expired key",
+                   expired_but_kept),
     CLUSTER_SCRIPT("cluster-disk-full", "the coordinator's disk is full when a primary dies",
                    coordinator_disk_full),
     {0},
