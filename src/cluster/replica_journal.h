@@ -18,8 +18,10 @@
  * Who waits for syncs acknowledges only what is durable, so what is found has everything that this
  * process acknowledged. Two files take turns: a new image goes into the other one as a new
  * generation, and the older one stays as it is until that is durable. The file of the highest
- * generation counts. What a new process finds may be in a cache only, also where a sync of it had
- * failed: it is written over itself and synced before anybody is told of it. */
+ * generation counts. A log that begins anew does so in the other file, too, also if it had to wait
+ * for room: what is in this one may be damaged, or nothing. What a new process finds may be in a
+ * cache only, also where a sync of it had failed: it is written over itself and synced before
+ * anybody is told of it. */
 #ifndef LARDER_CLUSTER_REPLICA_JOURNAL_H
 #define LARDER_CLUSTER_REPLICA_JOURNAL_H
 
