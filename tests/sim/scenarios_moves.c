@@ -68,16 +68,18 @@ static void crash_victim(void *context) {
 
 /* Nobody votes who is no more: one more may be lost. */
 static bool are_voters_here(const struct scenario *s) {
-    uint32_t coordinator = scenario_important(s), here = 0;
+    uint32_t coordinator = scenario_important(s), here = 0, voters = 0;
     if (coordinator == NONE)
         return false;
     const struct raft_configuration *core =
         raft_get_configuration(member_raft(script_member_at(s, coordinator)));
-    for (uint32_t i = 0; i < core->count; i++)
+    for (uint32_t i = 0; i < core->count; i++) {
+        voters += core->members[i].is_voter;
         for (uint32_t k = 0; k < s->world->options.machine_count; k++)
             here += core->members[i].is_voter &&
                     raft_id_equal(core->members[i].id, s->world->machines[k].node_id);
-    return here == s->world->options.machine_count;
+    }
+    return here == s->world->options.machine_count && voters == here;
 }
 
 /* What moves, until it is over. */
