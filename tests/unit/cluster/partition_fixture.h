@@ -29,24 +29,6 @@ static inline void forget(void) {
     world.golden.text[0] = 0;
 }
 
-/* B goes on, as if A had fallen silent; A does not know. */
-static inline void fail_over_to_b(void) {
-    world.is_quiet = true;
-    world_change(CONFIG_ELECT, B);
-    world_see(B);
-    world_see(C);
-    world_deliver("A");
-    world.now_ms += 250;
-    world_tick(B);
-    world_deliver("A");
-    world_hear_coordinator(B);
-    world_promise(C, B, world.now_ms);
-    world_tick(B);
-    world_deliver("A");
-    world.is_quiet = false;
-    assert_int_equal(partition_replica(world.members[B].partition)->role, REPLICA_OPEN);
-}
-
 /* B is elected and waits for what it promised to A. */
 static inline void elect_b(void) {
     world.is_quiet = true;

@@ -461,4 +461,22 @@ __attribute__((unused)) static bool world_agree(uint32_t a, uint32_t b) {
     return store_digest_equal(of_a, of_b);
 }
 
+/* B goes on, as if A had fallen silent; A does not know. */
+static inline void fail_over_to_b(void) {
+    world.is_quiet = true;
+    world_change(CONFIG_ELECT, B);
+    world_see(B);
+    world_see(C);
+    world_deliver("A");
+    world.now_ms += 250;
+    world_tick(B);
+    world_deliver("A");
+    world_hear_coordinator(B);
+    world_promise(C, B, world.now_ms);
+    world_tick(B);
+    world_deliver("A");
+    world.is_quiet = false;
+    assert_int_equal(partition_replica(world.members[B].partition)->role, REPLICA_OPEN);
+}
+
 #endif

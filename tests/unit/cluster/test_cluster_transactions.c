@@ -91,23 +91,6 @@ static void leave_memory(uint32_t n, size_t bytes) {
     a->bytes_max = a->heap_bytes + a->mapped_bytes + bytes + 1;
 }
 
-static void fail_over_to_b(void) {
-    world.is_quiet = true;
-    world_change(CONFIG_ELECT, B);
-    world_see(B);
-    world_see(C);
-    world_deliver("A");
-    world.now_ms += 250;
-    world_tick(B);
-    world_deliver("A");
-    world_hear_coordinator(B);
-    world_promise(C, B, world.now_ms);
-    world_tick(B);
-    world_deliver("A");
-    world.is_quiet = false;
-    assert_int_equal(partition_replica(world.members[B].partition)->role, REPLICA_OPEN);
-}
-
 /* ---- EXEC ---- */
 
 static void a_transaction_is_one_record(void **state) {

@@ -33,24 +33,6 @@ static void set(uint32_t min_insync, enum write_mode mode) {
     world_promise_all();
 }
 
-/* B goes on, as if A had fallen silent; A does not know. */
-static void fail_over_to_b(void) {
-    world.is_quiet = true;
-    world_change(CONFIG_ELECT, B);
-    world_see(B);
-    world_see(C);
-    world_deliver("A");
-    world.now_ms += 250;
-    world_tick(B);
-    world_deliver("A");
-    world_hear_coordinator(B);
-    world_promise(C, B, world.now_ms);
-    world_tick(B);
-    world_deliver("A");
-    world.is_quiet = false;
-    assert_int_equal(partition_replica(world.members[B].partition)->role, REPLICA_OPEN);
-}
-
 static void let_a_follow(void) {
     world_change(CONFIG_ADD_LEARNER, A);
     world_see(A);
