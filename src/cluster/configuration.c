@@ -322,6 +322,8 @@ enum { FORCED_CEILING_US = 240000000 }; /* as far as any coordinator's clock may
  * its clock, and once for a RESET of each partition, without this member. */
 static uint64_t forced_ceiling(const struct configuration *c, uint64_t wall_us) {
     uint64_t known = c->ceiling > wall_us ? c->ceiling : wall_us;
+    if (CLUSTER_MUTATED(MUTANT_FORCED_BY_CLOCK_ONLY))
+        return c->ceiling > wall_us + FORCED_CEILING_US ? c->ceiling : wall_us + FORCED_CEILING_US;
     return known + FORCED_CEILING_US + c->partition_count * (uint64_t)CONFIG_RESET_ROOM_US;
 }
 

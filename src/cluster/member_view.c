@@ -131,7 +131,7 @@ static bool is_lagging(const struct cluster_member *m) {
  * can't be elected or answer those who would be before it and they know each other's addresses. */
 static void fetch_from_core(struct cluster_member *m, size_t size) {
     const struct raft_configuration *core = raft_get_configuration(m->raft);
-    if (core->count == 0)
+    if (core->count == 0 || CLUSTER_MUTATED(MUTANT_CORE_NOT_ASKED))
         return;
     struct raft_id node = core->members[m->core_at++ % core->count].id;
     const struct member_address *address = member_find_address(m, node);

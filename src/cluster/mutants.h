@@ -208,6 +208,13 @@ enum cluster_mutant {
     MUTANT_CLOSED_ANSWERS_READS = 308,  /* a partition that may be handed over answers reads */
     MUTANT_WAITER_STAYS = 309,          /* who waits for a lock stays when its connection closes */
     MUTANT_JOIN_OF_FORMER = 360, /* a JOIN that comes late takes the seats of the living process */
+    MUTANT_LATE_REFUSAL = 361,   /* a refusal that comes late begins anew what is under way */
+    MUTANT_CORE_NOT_ASKED = 362, /* who hears no coordinator asks none of the core */
+    MUTANT_NO_ROOM_FIRST = 363,  /* without room another is elected before who is incomplete goes */
+    MUTANT_RESET_BEFORE_RECORD = 364, /* who begins anew has a reset's floor without its record */
+    MUTANT_WAITER_UNTOLD = 365, /* who waits for a lock hears nothing while writes are refused */
+    MUTANT_WATCH_BROKEN_ONCE = 366, /* what broke for want of memory holds for a copy of the EXEC */
+    MUTANT_FORCED_BY_CLOCK_ONLY = 367, /* a forced generation's floor is ahead of its clock only */
     MUTANT_SCRIPT_STOPPED_KEEPS = 268, /* a script that was stopped leaves what it changed */
     /* logs that may lack something */
     MUTANT_LACKING_FIRST = 317, /* the longest log is restored, though a complete one is there */

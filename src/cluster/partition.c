@@ -113,6 +113,8 @@ static void begin_anew(struct cluster_partition *p) {
     copying_begin(p->copying, p->replica->role >= REPLICA_ELECTED);
     request_memory_clear(p->requests);
     locks_clear(p->locks);
+    if (CLUSTER_MUTATED(MUTANT_RESET_BEFORE_RECORD))
+        locks_reset(p->locks, p->replica->view.reset_ceiling);
     p->apply_from = p->replica->applied + 1;
     p->apply_to = p->replica->applied;
     p->applied_bytes = 0;

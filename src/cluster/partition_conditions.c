@@ -166,7 +166,7 @@ enum partition_answer partition_execute_watch(struct cluster_partition *p, uint3
 static void break_for_ever(struct cluster_partition *p, const struct partition_watch *w) {
     struct partition_record record = {.kind = PARTITION_RECORD_CONFIRM,
                                       .time_us = partition_time(p)};
-    if (w->sequence >= p->replica->log.last)
+    if (w->sequence >= p->replica->log.last && !CLUSTER_MUTATED(MUTANT_WATCH_BROKEN_ONCE))
         partition_write(p, 0, INT64_MAX, &record);
 }
 

@@ -2,6 +2,7 @@
 /* Locks at the primary: what the lock table decides becomes a record, or is answered as a read, or
  * waits in it with its slot. A record is applied before it is logged, so that one which finds no
  * memory is refused and changes nothing. */
+#include "cluster/mutants.h"
 #include "cluster/partition_core.h"
 
 static const int64_t LATE_US = 1000000; /* a grant that comes at the end of the wait may take */
@@ -90,6 +91,9 @@ void partition_run_locks(struct cluster_partition *p) {
     if (!is_ready && p->clock.is_running)
         return; /* hands off: nothing is decided */
     for (;;) {
+        if (CLUSTER_MUTATED(MUTANT_WAITER_UNTOLD) && is_ready &&
+            replica_admit(p->replica, p->record_max, p->now_us) != LARDER_OK)
+            return;
         struct lock_moment now = moment(p);
         locks_next(p->locks, &now, &step);
         bool may_log = is_ready && replica_admit(p->replica, p->record_max, p->now_us) == LARDER_OK;

@@ -114,6 +114,8 @@ static bool check_policy(struct partition_replica *r) {
 }
 
 void primary_check_proposals(struct partition_replica *r) {
+    if (CLUSTER_MUTATED(MUTANT_NO_ROOM_FIRST) && check_room(r))
+        return;
     if (check_backups(r) || check_room(r))
         return;
     if (r->proposal.is_open)

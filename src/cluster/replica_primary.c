@@ -165,7 +165,10 @@ void primary_take_refusal(struct partition_replica *r, const struct replica_mess
         at--;
     if (at < peer->received)
         at = peer->received;
-    if (at + 1 >= peer->next || (at >= peer->refused_at && is_retried(r, peer)))
+    bool is_behind = at >= peer->refused_at;
+    if (CLUSTER_MUTATED(MUTANT_LATE_REFUSAL))
+        is_behind = at == peer->refused_at;
+    if (at + 1 >= peer->next || (is_behind && is_retried(r, peer)))
         return;
     peer->next = at + 1;
     peer->sent_us = INT64_MIN / 2;

@@ -319,8 +319,14 @@ static void draw_world(uint64_t seed) {
     }
 }
 
-/* Everybody is there, and has been for longer than anything is waited for. */
+/* Everybody is there, and has been for longer than anything is waited for: all may answer, with a
+ * vote and without, and what somebody has is not lost. */
 static void check_end(void) {
+    for (uint32_t place = 0; place < WORLD_PLACES; place++) {
+        struct cluster_member *m = world.places[place].member;
+        EXPECT(m == NULL || lease_config_holds(member_leases(m), world.now_us),
+               "%u may not answer at the end", place);
+    }
     for (uint32_t p = 0; p < rules.before->partition_count; p++) {
         const struct partition_config *config = &rules.before->partitions[p];
         for (uint8_t i = 0; config->state == PARTITION_LOST && i < config->last.count; i++) {

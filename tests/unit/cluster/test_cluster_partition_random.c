@@ -4,12 +4,20 @@
  * set, and memory is short now and then. What a request answers is one more than the one before it,
  * or an error that changed nothing, and the same however often it is sent and to whom. Others take
  * turns with a lock: tokens grow from one turn to the next, and while one holds it nobody else is
- * granted it, though most ask to be answered before that is committed. */
+ * granted it, though most ask to be answered before that is committed. Who waits for one hears that
+ * its time is over, also while too few are in sync to grant it. */
 #include "unit/cluster/partition_chaos.h"
 
 #include "unit/cluster/seed_range.h"
 
-enum { CLIENTS = 4, HOLDERS = 3, CONTEXTS = 1 << 15, HOLD_MS = 300, NUMBERS = 1 << 12 };
+enum {
+    CLIENTS = 4,
+    HOLDERS = 3,
+    CONTEXTS = 1 << 15,
+    HOLD_MS = 300,
+    NUMBERS = 1 << 12,
+    WAITERS = 4
+};
 
 struct client {
     uint64_t number; /* of the open request */
@@ -38,6 +46,8 @@ static struct chaos {
     uint64_t numbers[CONTEXTS]; /* of what was asked with this context; 0: without a session */
     uint32_t askers[CONTEXTS];
     uint64_t context;
+    uint64_t first_waiting;       /* context of the first that waits in vain */
+    int64_t waits_until[WAITERS]; /* 0: answered */
     unsigned done, retries, errors, lost, busy, turns, stale;
 } chaos;
 
@@ -226,6 +236,64 @@ static void check_counts(void) {
     }
 }
 
+/* ---- locks that nobody can be granted ---- */
+
+static void require_in_sync(uint32_t count) {
+    struct config_entry entry = {.type = CONFIG_SETTINGS, .settings = world.group->settings};
+    entry.settings.min_insync = count;
+    assert_int_equal(world_commit(&entry), CONFIG_APPLIED);
+    for (uint32_t n = A; n <= C; n++)
+        world_see(n);
+}
+
+static void take_waiter_reply(const struct partition_reply *reply) {
+    uint64_t i = reply->context - chaos.first_waiting;
+    if (i >= WAITERS)
+        return;
+    assert_int_equal(reply->answer, PARTITION_DONE);
+    assert_int_equal(reply->lock_answer, LOCK_TIMED_OUT);
+    assert_true(chaos.waits_until[i] != 0 && world.now_ms >= chaos.waits_until[i]);
+    chaos.waits_until[i] = 0;
+}
+
+static void ask_for_scarce(uint32_t primary, uint64_t session, uint32_t wait_ms) {
+    uint64_t context = ++chaos.context;
+    world_lock(primary, context, LOCK_REQUEST_ACQUIRE, 200 + session, context,
+               (struct lock_request){
+                   .name = SLICE_LITERAL("scarce"), .hold_ms = 5000, .wait_ms = wait_ms});
+    world_deliver("");
+}
+
+/* One holds the lock, others ask for it, and a backup is lost while they wait. */
+static void wait_in_vain(void) {
+    uint32_t min_insync = world.group->settings.min_insync;
+    uint32_t primary = world.group->partitions[0].primary;
+    require_in_sync(WORLD_MEMBERS);
+    ask_for_scarce(primary, 0, 0);
+    world.on_reply = take_waiter_reply;
+    chaos.first_waiting = chaos.context + 1;
+    for (uint64_t i = 0; i < WAITERS; i++) {
+        uint32_t wait_ms = 1 + (uint32_t)draw(1500);
+        chaos.waits_until[i] = world.now_ms + wait_ms;
+        ask_for_scarce(primary, 1 + i, wait_ms);
+    }
+    int lost_at = (int)draw(100);
+    for (int i = 0; i < 160; i++) {
+        if (i == lost_at)
+            change(CONFIG_SHRINK, primary % WORLD_MEMBERS + 1);
+        world.now_ms += 10;
+        world_see(primary);
+        world_hear_coordinator(primary);
+        world_promise_all();
+        world_tick(primary);
+        world_deliver("");
+    }
+    for (uint32_t i = 0; i < WAITERS; i++)
+        assert_int_equal(chaos.waits_until[i], 0);
+    world.on_reply = take_reply;
+    require_in_sync(min_insync);
+}
+
 static void run(uint64_t seed) {
     struct partition_options options = {.sweep_every_us = 20000, .digest_every_us = 2560000};
     chaos = (struct chaos){0};
@@ -246,6 +314,7 @@ static void run(uint64_t seed) {
         const struct partition_config *p = &world.group->partitions[0];
         assert_int_equal(p->in_sync.count, WORLD_MEMBERS);
         check_counts();
+        wait_in_vain();
         calm_down();
         assert_true(world_agree(A, B));
         assert_true(world_agree(A, C));
