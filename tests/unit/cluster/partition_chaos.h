@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What chance does to the members of partition_world.h: messages are lost, repeated and reordered,
  * configurations are seen late, primaries are deposed or hand off, who fell out of the in-sync set
- * comes back. The test draws when. */
+ * comes back, allocations fail. The test draws when. */
 #ifndef LARDER_TESTS_UNIT_CLUSTER_PARTITION_CHAOS_H
 #define LARDER_TESTS_UNIT_CLUSTER_PARTITION_CHAOS_H
 
@@ -115,6 +115,20 @@ static void step_member(uint32_t n) {
     for (uint32_t from = A; from <= C; from++)
         if (from != n && chance(150))
             world_promise(n, from, world.now_ms);
+}
+
+static void run_short_of_memory(void) {
+    struct world_member *m = &world.members[1 + draw(WORLD_MEMBERS)];
+    struct test_allocator *short_of = chance(500) ? &m->allocator : &m->store_allocator;
+    uint64_t after = 1 + draw(6);
+    test_allocator_fail_in(short_of, after, chance(500));
+}
+
+static void have_memory_again(void) {
+    for (uint32_t n = A; n <= C; n++) {
+        test_allocator_fail_never(&world.members[n].allocator);
+        test_allocator_fail_never(&world.members[n].store_allocator);
+    }
 }
 
 /* Nothing is lost any more, and time goes on. */

@@ -6,8 +6,8 @@
  * entries, one from snapshots. */
 #include "unit/cluster/golden.h"
 
-#include "base/random.h"
 #include "cluster/configuration.h"
+#include "unit/cluster/chance.h"
 #include "unit/cluster/departure_rules.h"
 #include "unit/cluster/seed_range.h"
 
@@ -39,7 +39,6 @@ struct model {
 };
 
 static struct test {
-    struct random random;
     uint64_t seed;
     struct configuration *real, *late, *restored;
     struct model model;
@@ -47,14 +46,6 @@ static struct test {
     uint64_t outcomes[CONFIG_ENTRY_TYPE_END][CONFIG_UNKNOWN_MEMBER + 1];
     uint64_t departing, empty, pausing, safe, unsafe; /* judgements */
 } test;
-
-static uint64_t draw(uint64_t bound) {
-    return random_below(&test.random, bound);
-}
-
-static bool chance(unsigned per_cent) {
-    return draw(100) < per_cent;
-}
 
 /* ---- the model ---- */
 
@@ -562,7 +553,7 @@ static struct configuration *create(uint32_t partitions) {
 
 static void begin(uint64_t seed) {
     test.seed = seed;
-    test.random = random_seeded(seed);
+    chance_begin(seed);
     uint32_t partitions = 1 + (uint32_t)draw(PARTITIONS_MAX);
     uint32_t founder_count = 1 + (uint32_t)draw(MEMBERS_MAX);
     struct member founders[MEMBERS_MAX] = {0};

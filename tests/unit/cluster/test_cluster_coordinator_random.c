@@ -6,7 +6,7 @@
  * In most worlds somebody goes or is cut off every now and then. In some no voter fails,
  * others begin anew at any time with less than they had, and all that is waited for takes longer;
  * at their end nothing is lost that somebody has. */
-#include "base/random.h"
+#include "unit/cluster/chance.h"
 #include "unit/cluster/coordinator_rules.h"
 #include "unit/cluster/seed_range.h"
 
@@ -29,7 +29,6 @@ struct remains {
 };
 
 static struct test {
-    struct random random;
     uint32_t founders, members;
     bool are_voters_safe, are_copies_stuck;
     unsigned restarts;              /* still to come, where voters are safe */
@@ -45,14 +44,6 @@ static struct test {
 } test;
 
 static struct { uint64_t lessened, cut_coordinators, stuck_worlds; } drawn;
-
-static uint64_t draw(uint64_t bound) {
-    return random_below(&test.random, bound);
-}
-
-static bool chance(unsigned per_cent) {
-    return draw(100) < per_cent;
-}
 
 /* ---- in place of partitions ---- */
 
@@ -282,7 +273,8 @@ static void draw_times(void) {
 }
 
 static void draw_world(uint64_t seed) {
-    test = (struct test){.random = random_seeded(seed), .missing = WORLD_PLACES};
+    chance_begin(seed);
+    test = (struct test){.missing = WORLD_PLACES};
     test.are_voters_safe = chance(20);
     test.are_copies_stuck = chance(test.are_voters_safe ? 50 : 5);
     test.restarts = test.are_voters_safe ? (unsigned)draw(3) : 0;

@@ -9,7 +9,7 @@
  * LARDER_TEST_SEED=<seed> LARDER_TEST_SEEDS=1 tells the story of one world. */
 #include "unit/cluster/founded_world.h"
 
-#include "base/random.h"
+#include "unit/cluster/chance.h"
 #include "unit/cluster/departure_rules.h"
 #include "unit/cluster/seed_range.h"
 
@@ -27,7 +27,6 @@ struct watched_place {
 };
 
 static struct test {
-    struct random random;
     uint64_t seed;
     bool is_told, has_faults;
     struct watched_place watched[MEMBERS];
@@ -41,14 +40,6 @@ static struct test {
     uint64_t tick;
     uint64_t drains, let_go, voters_gone, faults, balanced, hand_offs;
 } test;
-
-static uint64_t draw(uint64_t bound) {
-    return random_below(&test.random, bound);
-}
-
-static bool chance(unsigned per_cent) {
-    return draw(100) < per_cent;
-}
 
 static void tell(const char *what, uint32_t number) {
     if (test.is_told)
@@ -454,7 +445,7 @@ static void begin_world(uint64_t seed) {
     begin(NULL);
     struct configuration *before = test.before;
     test.seed = seed;
-    test.random = random_seeded(seed);
+    chance_begin(seed);
     memset(test.watched, 0, sizeof(test.watched));
     has_partitions = true;
     are_durable = chance(50);

@@ -5,7 +5,7 @@
  * every peer must be the model's. */
 #include "cluster/failure_detector.h"
 
-#include "base/random.h"
+#include "unit/cluster/chance.h"
 #include "unit/cluster/golden.h"
 #include "unit/cluster/seed_range.h"
 
@@ -22,7 +22,6 @@ struct model_peer {
 };
 
 static struct test {
-    struct random random;
     uint64_t seed;
     struct failure_detector *detector;
     int64_t now_us, created_us;
@@ -32,14 +31,6 @@ static struct test {
     struct model_peer peers[PEERS + 1]; /* by number */
     uint64_t suspected, stalls, confirmed, unconfirmed;
 } test;
-
-static uint64_t draw(uint64_t bound) {
-    return random_below(&test.random, bound);
-}
-
-static bool chance(unsigned per_cent) {
-    return draw(100) < per_cent;
-}
 
 /* ---- the model ---- */
 
@@ -196,7 +187,7 @@ static void compare(uint32_t step, uint32_t number) {
 
 static void run(uint64_t seed) {
     test.seed = seed;
-    test.random = random_seeded(seed);
+    chance_begin(seed);
     test.now_us = 1 + (int64_t)draw(1000000);
     test.most_us = 500000 * (1 + (int64_t)draw(4));
     test.calm_us = 100000 << draw(8);

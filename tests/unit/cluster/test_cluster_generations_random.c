@@ -9,7 +9,7 @@
  * LARDER_TEST_SEED=<seed> LARDER_TEST_SEEDS=1 tells the story of one world. */
 #include "unit/cluster/founded_world.h"
 
-#include "base/random.h"
+#include "unit/cluster/chance.h"
 #include "unit/cluster/seed_range.h"
 
 enum { INDEXES_MAX = 4096, GENERATIONS = 4, CONFIGURATION_BYTES = 65536 };
@@ -20,7 +20,6 @@ static const int64_t TICK_US = 10000, SECOND_US = 1000000, WALL_US = 17000000000
 static const int64_t HEARD_US = 2900000, GONE_US = 8000000;
 
 static struct test {
-    struct random random;
     uint64_t seed;
     bool is_told;
     unsigned growth;              /* per cent of ticks in which a member's learners catch up */
@@ -35,14 +34,6 @@ static struct test {
     uint64_t hashes[GENERATIONS][INDEXES_MAX];
     uint64_t forced, refused, kept, lost, learned, late;
 } test;
-
-static uint64_t draw(uint64_t bound) {
-    return random_below(&test.random, bound);
-}
-
-static bool chance(unsigned per_cent) {
-    return draw(100) < per_cent;
-}
 
 static void tell(const char *what, uint32_t number) {
     if (test.is_told)
@@ -303,7 +294,7 @@ static void begin_world(uint64_t seed) {
     memset(&test.hashes, 0, sizeof(test.hashes));
     memset(&test.floor, 0, sizeof(test.floor));
     test.seed = seed;
-    test.random = random_seeded(seed);
+    chance_begin(seed);
     test.growth = (unsigned)draw(chance(60) ? 4 : 40);
     has_partitions = true;
     settings.replica_count = 1 + (uint32_t)draw(3);

@@ -14,6 +14,7 @@
 
 #include "base/random.h"
 #include "cluster/replica_journal.h"
+#include "unit/cluster/chance.h"
 #include "unit/cluster/seed_range.h"
 
 enum { FILE_MAX = 1 << 16, FRAMES = 24, RECORDS = 64, NEW_RECORDS = 5, PAYLOAD_MAX = 40, UNIT = 8 };
@@ -30,7 +31,6 @@ struct state {
 
 static struct test {
     uint64_t seed;
-    struct random random;
     uint8_t file[FILE_MAX], former[FILE_MAX];
     struct journal_cursor cursor;
     struct state states[FRAMES];
@@ -38,14 +38,6 @@ static struct test {
     size_t durable; /* of the file */
     uint64_t torn, whole, damaged, harmless;
 } test;
-
-static uint64_t draw(uint64_t bound) {
-    return random_below(&test.random, bound);
-}
-
-static bool chance(unsigned per_cent) {
-    return draw(100) < per_cent;
-}
 
 static void require(bool is_right, const char *what) {
     if (!is_right)
@@ -210,7 +202,7 @@ static void what_was_durable_is_found_or_nothing_is_believed(void **state) {
     struct seed_range seeds = seed_range(3000);
     for (uint64_t i = 0; i < seeds.count; i++) {
         test.seed = seeds.first + i;
-        test.random = random_seeded(test.seed);
+        chance_begin(test.seed);
         memset(test.file, 0, sizeof(test.file));
         uint64_t generation = 1 + draw(1000);
         if (chance(50))

@@ -161,8 +161,9 @@ static void write_something(void) {
         "SET key:%u value PX %u", "RPUSH list:%u %u", "LPOP list:%u", "DEL key:%u", "GET key:%u",
         "HSET hash:%u field %u"};
     char command[64];
-    (void)snprintf(command, sizeof(command), COMMANDS[draw(6)], (unsigned)draw(30),
-                   (unsigned)draw(1000) + 1);
+    const char *format = COMMANDS[draw(6)];
+    unsigned key = (unsigned)draw(30), value = (unsigned)draw(1000) + 1;
+    (void)snprintf(command, sizeof(command), format, key, value);
     if (chaos.context + 1 == CONTEXTS)
         return;
     enum partition_read_mode mode = (enum partition_read_mode)draw(3);
@@ -170,19 +171,6 @@ static void write_something(void) {
     world_request(1 + (uint32_t)draw(WORLD_MEMBERS), ++chaos.context, command,
                   (struct partition_request){.read_mode = mode, .write_mode = writes});
     chaos.stale += world.answer == PARTITION_DONE && world.as_of_us != 0;
-}
-
-static void run_short_of_memory(void) {
-    struct world_member *m = &world.members[1 + draw(WORLD_MEMBERS)];
-    test_allocator_fail_in(chance(500) ? &m->allocator : &m->store_allocator, 1 + draw(6),
-                           chance(500));
-}
-
-static void have_memory_again(void) {
-    for (uint32_t n = A; n <= C; n++) {
-        test_allocator_fail_never(&world.members[n].allocator);
-        test_allocator_fail_never(&world.members[n].store_allocator);
-    }
 }
 
 /* ---- chance ---- */

@@ -219,7 +219,8 @@ static void records_survive_encoding_and_damage(void **state) {
         if (in.kind == PARTITION_RECORD_EFFECT && random_below(&random, 2) == 1)
             in.marks = slice_of(MARKS, sizeof(MARKS));
         if (in.has_request) {
-            in.id = id_of(random_next(&random), 7 + random_below(&random, 9), 7, SECOND);
+            uint64_t client = random_next(&random);
+            in.id = id_of(client, 7 + random_below(&random, 9), 7, SECOND);
             in.result = (struct request_result){REQUEST_RESULT_STORED, SLICE_LITERAL("+OK\r\n")};
         }
         size_t size = partition_record_encode(&in, bytes);

@@ -462,19 +462,6 @@ static void jump(void) {
         world.now_ms += (int64_t)draw(7 * 60 * 1000);
 }
 
-static void run_short_of_memory(void) {
-    struct world_member *m = &world.members[1 + draw(WORLD_MEMBERS)];
-    test_allocator_fail_in(chance(500) ? &m->allocator : &m->store_allocator, 1 + draw(6),
-                           chance(500));
-}
-
-static void have_memory_again(void) {
-    for (uint32_t n = A; n <= C; n++) {
-        test_allocator_fail_never(&world.members[n].allocator);
-        test_allocator_fail_never(&world.members[n].store_allocator);
-    }
-}
-
 static void round_of_chance(void) {
     world.now_ms += 1 + (int64_t)draw(12);
     for (uint32_t c = 0; c < CLIENTS; c++)
@@ -485,7 +472,8 @@ static void round_of_chance(void) {
     if (chance(400)) {
         uint32_t primary = world.group->partitions[0].primary;
         uint32_t member = chance(500) ? primary : 1 + (uint32_t)draw(WORLD_MEMBERS);
-        read_something((enum partition_read_mode)draw(3), member, (uint32_t)draw(KEYS));
+        enum partition_read_mode mode = (enum partition_read_mode)draw(3);
+        read_something(mode, member, (uint32_t)draw(KEYS));
     }
     note_proposal();
     for (uint32_t n = A; n <= C; n++) {

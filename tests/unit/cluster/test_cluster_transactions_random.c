@@ -204,19 +204,6 @@ static void change_limits(void) {
     test.is_full = true;
 }
 
-static void run_short_of_memory(void) {
-    struct world_member *m = &world.members[1 + draw(WORLD_MEMBERS)];
-    test_allocator_fail_in(chance(500) ? &m->allocator : &m->store_allocator, 1 + draw(6),
-                           chance(500));
-}
-
-static void have_memory_again(void) {
-    for (uint32_t n = A; n <= C; n++) {
-        test_allocator_fail_never(&world.members[n].allocator);
-        test_allocator_fail_never(&world.members[n].store_allocator);
-    }
-}
-
 /* ---- a run ---- */
 
 static void round_of_chance(void) {

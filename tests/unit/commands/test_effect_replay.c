@@ -92,9 +92,10 @@ static size_t expand(struct random *random, char kind, char *out) {
         return (size_t)sprintf(out, "\"%s\"", KEYS[random_below(random, KEY_COUNT - NAMED_KEYS)]);
     case 'v': return (size_t)sprintf(out, "value%d", (int)random_below(random, 2000));
     case 'i': return (size_t)sprintf(out, "%d", (int)random_below(random, 400) - 200);
-    case 'f':
-        return (size_t)sprintf(out, "%d.%d", (int)random_below(random, 20) - 10,
-                               (int)random_below(random, 100));
+    case 'f': {
+        int whole = (int)random_below(random, 20) - 10;
+        return (size_t)sprintf(out, "%d.%d", whole, (int)random_below(random, 100));
+    }
     case 'b': return (size_t)sprintf(out, "%d", (int)random_below(random, 30000));
     case 'o': return (size_t)sprintf(out, "%d", (int)random_below(random, 4000));
     case 't': return (size_t)sprintf(out, "%d", 1 + (int)random_below(random, 20000));
