@@ -43,7 +43,7 @@ SUBJECTS = [
 # Small worlds that a random test runs per mutant, where it runs fewer by itself: up to 20 seconds.
 SEEDS = {"test_raft_random": 10000, "test_cluster_configuration_random": 4000, "test_cluster_replica_random": 40000,
          "test_cluster_requests_random": 1000, "test_cluster_partition_random": 100,
-         "test_cluster_transactions_random": 1000, "test_cluster_coordinator_random": 2000,
+         "test_cluster_transactions_random": 2000, "test_cluster_coordinator_random": 2000,
          "test_cluster_generations_random": 1000, "test_cluster_journal_random": 10000}
 
 # Survivors that make no difference, and why.
