@@ -33,6 +33,7 @@ DOCUMENT = ROOT / "docs" / "consistency.md"
 SAVE_EVERY_S = 5
 STAGES = ["unit", "random", "seeds", "scenarios"]
 SCENARIO_ONLY_MAX = 8
+FIGURE = re.compile(r"event |in all|\d+ passed")  # of all seeds together
 
 # Mistakes, tests of their folder (but those of code without mistakes), what the simulator runs them in.
 SUBJECTS = [
@@ -213,12 +214,15 @@ def figures(chosen):
     for subject in SUBJECTS:
         name = subject["subject"]
         command = ["build/bin/larder-sim", "--subject", name, "--seed", "1", "--seeds", str(chosen.hours), "--minutes", "60", "--jobs", str(chosen.jobs), "--figures", "--counters"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace")
-        if done.returncode != 0:
-            sys.exit(f"the simulator without a mistake fails ({name}):\n" + done.stdout[-2000:] + done.stderr[-1000:])
-        lines += [f"Subject {name}, {chosen.hours} virtual hours (seeds 1 to {chosen.hours}), {chosen.jobs} processes:",
-                  "", "```", *done.stdout.strip().splitlines(), "```", ""]
-    print("\n".join(lines))
+        kept = []
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, errors="replace") as simulator:
+            for line in simulator.stdout:
+                print(line, end="", flush=True)
+                if FIGURE.match(line):
+                    kept.append(line.rstrip())
+        if simulator.returncode != 0:
+            sys.exit(f"the simulator without a mistake fails ({name}): {' '.join(command)}")
+        lines += [f"`{' '.join(command)}`:", "", "```", *kept, "```", ""]
     return lines
 
 
@@ -237,7 +241,7 @@ def arguments():
     parser.add_argument("--seeds", type=int, default=16, help="of the simulator, per mutant")
     parser.add_argument("--minutes", type=int, default=10, help="virtual, per seed")
     parser.add_argument("--patience", type=int, default=600, help="seconds of all seeds of a mutant; no seed begins later")
-    parser.add_argument("--hours", type=int, default=20, help="virtual, for the figures; 0: none")
+    parser.add_argument("--hours", type=int, default=60, help="virtual, for the figures; 0: none")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--build", default=str(ROOT / "build" / "mutants"))
     chosen = parser.parse_args()
