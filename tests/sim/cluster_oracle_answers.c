@@ -120,10 +120,10 @@ void cluster_oracle_answer(struct cluster_oracle *o, struct sim_machine *machine
         return;
     if (oracle_is_serving(r))
         count_settings(o, r);
-    if (asked->mode == PARTITION_READ_STALE && r->role < REPLICA_ELECTED) {
+    if (reply->as_of_us != 0)
         check_stale(o, machine, r);
-        return;
-    }
+    if (asked->mode == PARTITION_READ_STALE && r->role < REPLICA_ELECTED)
+        return; /* if it was executed by this member as a primary, it is committed now */
     if (r->settings.write_mode == WRITES_EXECUTED && r->role >= REPLICA_OPEN &&
         r->view.term >= o->partitions[p].newest_open)
         oracle_note_early(o, p, r);
