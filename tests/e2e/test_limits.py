@@ -11,8 +11,9 @@ from checks import check, contains, equal, is_true
 @check("one client more than maxclients gets the known error, and there is room again when one leaves")
 def _():
     with servers.Server(arguments=("--maxclients", "10")) as server, contextlib.ExitStack() as stack:
-        servers.wait_until(lambda: clients(server) == 1, "only the asking client is connected")
-        connections = [stack.enter_context(server.connect()) for _ in range(10)]
+        first = stack.enter_context(server.connect())
+        servers.wait_until(lambda: count_clients(first) == 1, "only the asking client is connected")
+        connections = [first, *(stack.enter_context(server.connect()) for _ in range(9))]
         for connection in connections:
             equal(connection.call("PING"), b"PONG")
         with server.connect() as extra:
@@ -22,9 +23,8 @@ def _():
         contains(connections[1].call("INFO", "stats"), b"rejected_connections:")
 
 
-def clients(server):
-    with server.connect() as connection:
-        return connection.call("CLIENT", "LIST").count(b"\n")
+def count_clients(connection):
+    return connection.call("CLIENT", "LIST").count(b"\n")
 
 
 def answers(server):
