@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""channels-redis, both of its layers; see programs.py."""
+"""channels-redis, both of its layers; see programs.py.
+
+The publish/subscribe layer does not wait for the answer to its SUBSCRIBE, and publishes over another
+connection, which another thread may serve: what is sent before the server knows of the subscription is
+nobody's. So its job waits for that."""
 import asyncio
 
+import redis.asyncio
 from channels_redis.core import RedisChannelLayer
 from channels_redis.pubsub import RedisPubSubChannelLayer
 
@@ -10,12 +15,18 @@ import job_list
 JOBS = job_list.Jobs()
 
 
-async def exercise(layer):
+async def nothing_to_wait_for(*_):
+    pass
+
+
+async def exercise(layer, subscribed=nothing_to_wait_for):
     first, second = await layer.new_channel(), await layer.new_channel()
+    await subscribed(first, second)
     await layer.send(first, {"type": "greeting", "text": "hello"})
     assert (await asyncio.wait_for(layer.receive(first), 10))["text"] == "hello"
     for channel in (first, second):
         await layer.group_add("room", channel)
+    await subscribed("asgi__group__room")
     for number in range(20):
         await layer.group_send("room", {"type": "message", "number": number})
     for channel in (first, second):
@@ -57,7 +68,11 @@ def _(host, port):
 
 @JOBS.job("sends to channels and groups with the publish/subscribe layer")
 def _(host, port):
-    asyncio.run(exercise(RedisPubSubChannelLayer(hosts=[f"redis://{host}:{port}/12"])))
+    async def subscribed(*names):
+        async with redis.asyncio.Redis(host=host, port=port) as client:
+            while not {name.encode() for name in names} <= set(await client.pubsub_channels()):
+                await asyncio.sleep(0.01)
+    asyncio.run(exercise(RedisPubSubChannelLayer(hosts=[f"redis://{host}:{port}/12"]), subscribed))
 
 
 if __name__ == "__main__":
