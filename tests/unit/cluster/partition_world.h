@@ -461,6 +461,15 @@ __attribute__((unused)) static bool world_agree(uint32_t a, uint32_t b) {
     return store_digest_equal(of_a, of_b);
 }
 
+/* min-insync changes, and all know. */
+__attribute__((unused)) static void world_require_in_sync(uint32_t count) {
+    struct config_entry entry = {.type = CONFIG_SETTINGS, .settings = world.group->settings};
+    entry.settings.min_insync = count;
+    assert_int_equal(world_commit(&entry), CONFIG_APPLIED);
+    for (uint32_t n = A; n <= C; n++)
+        world_see(n);
+}
+
 /* B goes on, as if A had fallen silent; A does not know. */
 static inline void fail_over_to_b(void) {
     world.is_quiet = true;

@@ -107,11 +107,7 @@ static void a_stored_answer_waits_for_its_record(void **state) {
 static void a_stored_answer_waits_for_min_insync_too(void **state) {
     (void)state;
     struct request_id id = {.client = {7, 7}, .number = 1, .lowest = 1};
-    struct config_entry settings = {.type = CONFIG_SETTINGS, .settings = world.group->settings};
-    settings.settings.min_insync = 2;
-    assert_int_equal(world_commit(&settings), CONFIG_APPLIED);
-    for (uint32_t n = A; n <= C; n++)
-        world_see(n);
+    world_require_in_sync(2);
     world_promise_all();
     world_do_as(A, 1, "INCR n", id);
     world_do_as(A, 2, "INCR n", id);

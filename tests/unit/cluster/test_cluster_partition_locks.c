@@ -39,11 +39,7 @@ static void a_hold_runs_out_by_a_record(void **state) {
 /* The hold can't end, as that would be a record; who waits is told when its time is over. */
 static void waiting_ends_though_too_few_are_in_sync(void **state) {
     (void)state;
-    struct config_entry settings = {.type = CONFIG_SETTINGS, .settings = world.group->settings};
-    settings.settings.min_insync = 2;
-    assert_int_equal(world_commit(&settings), CONFIG_APPLIED);
-    for (uint32_t n = A; n <= C; n++)
-        world_see(n);
+    world_require_in_sync(2);
     world_promise_all();
     world_lock(A, 1, LOCK_REQUEST_ACQUIRE, 1, 1, PATIENT);
     world_deliver("");

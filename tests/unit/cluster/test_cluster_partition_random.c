@@ -226,14 +226,6 @@ static void check_counts(void) {
 
 /* ---- locks that nobody can be granted ---- */
 
-static void require_in_sync(uint32_t count) {
-    struct config_entry entry = {.type = CONFIG_SETTINGS, .settings = world.group->settings};
-    entry.settings.min_insync = count;
-    assert_int_equal(world_commit(&entry), CONFIG_APPLIED);
-    for (uint32_t n = A; n <= C; n++)
-        world_see(n);
-}
-
 static void take_waiter_reply(const struct partition_reply *reply) {
     uint64_t i = reply->context - chaos.first_waiting;
     if (i >= WAITERS)
@@ -256,7 +248,7 @@ static void ask_for_scarce(uint32_t primary, uint64_t session, uint32_t wait_ms)
 static void wait_in_vain(void) {
     uint32_t min_insync = world.group->settings.min_insync;
     uint32_t primary = world.group->partitions[0].primary;
-    require_in_sync(WORLD_MEMBERS);
+    world_require_in_sync(WORLD_MEMBERS);
     ask_for_scarce(primary, 0, 0);
     world.on_reply = take_waiter_reply;
     chaos.first_waiting = chaos.context + 1;
@@ -279,7 +271,7 @@ static void wait_in_vain(void) {
     for (uint32_t i = 0; i < WAITERS; i++)
         assert_int_equal(chaos.waits_until[i], 0);
     world.on_reply = take_reply;
-    require_in_sync(min_insync);
+    world_require_in_sync(min_insync);
 }
 
 static void run(uint64_t seed) {
