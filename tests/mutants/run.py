@@ -288,7 +288,7 @@ def main():
         (f", {caught - len(aimed)} of them at random" if is_complete else f" by {' and '.join(chosen.stages)}") + \
         (f", {len(equivalent)} argued equivalent" if equivalent else "") + \
         (f"; not caught: {', '.join(map(str, sorted(survivors)))}" if survivors else "") + \
-        (f"; by a script only: {', '.join(map(str, sorted(aimed)))}" if aimed and is_complete else "")
+        (f"; by golden traces or scripts only: {', '.join(map(str, sorted(aimed)))}" if aimed and is_complete else "")
     if not only:
         write(chosen, summary, [rows[number] for number in sorted(rows)], runner)
     print(summary)
